@@ -1,0 +1,223 @@
+"""The one door: the only place where anything about users becomes sendable.
+
+query  ->  policy  ->  ledger: reserve  ->  clip and sum  ->  noise  ->  ledger: commit  ->  Release
+
+In that order, always. A request that fails on the way is a ``Refusal`` and
+costs nothing, unless it fails after the noise was drawn: then it stays charged
+and still nothing leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+
+import numpy as np
+import torch
+
+from privacy.clipping import clipped_sum
+from privacy.errors import ContributionError, LedgerError, RefusalError
+from privacy.ledger import Ledger
+from privacy.mechanism import NoiseSource, add_noise
+from privacy.query import (
+    Contributions,
+    FloatArray,
+    SumQuery,
+    TrustModel,
+    check_contributions,
+    finite_users,
+)
+from privacy.release import Answer, ClippedSum, Refusal, Release
+
+Contribute = Callable[[], Mapping[str, Contributions]]
+
+
+class Door:
+    """A client's door. Everything a client says about its users comes out of it.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The client's own record, with the region's policy.
+    noise : NoiseSource
+        Where the noise comes from under trust model ``local``.
+    """
+
+    def __init__(self, ledger: Ledger, noise: NoiseSource) -> None:
+        self.ledger = ledger
+        self.policy = ledger.policy
+        self.noise = noise
+
+    def answer(self, query: SumQuery, contribute: Contribute) -> Answer:
+        """Answer ``query`` with a sum over this client's users, or refuse.
+
+        Parameters
+        ----------
+        query : SumQuery
+            What is asked.
+        contribute : callable
+            Computes what each user adds to each block. It is called only
+            after the cost has been reserved.
+
+        Returns
+        -------
+        Release, ClippedSum or Refusal
+            ``ClippedSum`` under trust model ``central`` only.
+
+        Raises
+        ------
+        ContributionError
+            If ``contribute`` gives rows that do not fit the query: a mistake
+            of this program's. The reservation is taken back.
+        """
+        try:
+            self.policy.check(query, self.noise.kind)
+            reservation = self.ledger.reserve(query, self.noise.kind)
+        except (RefusalError, LedgerError) as error:
+            return self._refuse(query, error)
+        if reservation.reply is not None:
+            return Release.from_bytes(reservation.reply)
+        try:
+            totals = _clip_and_sum(query, contribute())
+        except BaseException:
+            self.ledger.cancel(reservation.entry)
+            raise
+        try:
+            if query.trust_model is TrustModel.CENTRAL:
+                return self._hand_over(query, reservation.entry, totals)
+            return self._release(query, reservation.entry, totals)
+        except LedgerError as error:
+            return self._refuse(query, error)
+
+    def _release(
+        self, query: SumQuery, entry: int, totals: Mapping[str, torch.Tensor]
+    ) -> Release:
+        release = _noised(query, entry, totals, self.policy.region, self.noise)
+        self.ledger.commit(entry, release.to_bytes())
+        return release
+
+    def _hand_over(
+        self, query: SumQuery, entry: int, totals: Mapping[str, torch.Tensor]
+    ) -> ClippedSum:
+        # The exact sums are not kept: a repeated request is refused instead.
+        self.ledger.commit(entry, None)
+        return ClippedSum(
+            region=self.policy.region,
+            run=query.run,
+            round_number=query.round_number,
+            purpose=query.purpose,
+            sums={name: total.numpy() for name, total in totals.items()},
+            sensitivity=query.sensitivity,
+            sigma=query.sigma,
+            entry=entry,
+        )
+
+    def _refuse(self, query: SumQuery, error: RefusalError | LedgerError) -> Refusal:
+        if isinstance(error, RefusalError):
+            reason, sentence = error.reason, error.sentence
+        else:
+            # The file's name and the system's words stay at home.
+            reason = "ledger-unusable"
+            sentence = f"The ledger of {self.policy.region} cannot be used. Nothing was sent."
+        try:
+            self.ledger.record_refusal(query, reason, sentence)
+        except LedgerError:
+            reason = "ledger-unusable"
+        return Refusal(
+            region=self.policy.region,
+            run=query.run,
+            round_number=query.round_number,
+            purpose=query.purpose,
+            reason=reason,
+            sentence=sentence,
+        )
+
+
+class ServerDoor:
+    """The trusted server's door under ``central``: adds one noise to all clients' clipped sums.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The server's record of what it released, with the run's budget.
+    noise : NoiseSource
+        Where the noise comes from.
+    """
+
+    def __init__(self, ledger: Ledger, noise: NoiseSource) -> None:
+        self.ledger = ledger
+        self.noise = noise
+
+    def release(self, query: SumQuery, clipped: Sequence[ClippedSum]) -> Release:
+        """Return the noised sum over all clients.
+
+        Raises
+        ------
+        RefusalError
+            If the server's own ledger does not allow the release.
+        ContributionError
+            If a client's arrays do not have the query's blocks and shapes.
+        """
+        shapes = {block.name: (block.cells, block.width) for block in query.blocks}
+        for part in clipped:
+            found = {name: array.shape for name, array in part.sums.items()}
+            if found != shapes:
+                raise ContributionError(
+                    f"{part.region} sent arrays {found} for {shapes}. Nothing was released."
+                )
+        reservation = self.ledger.reserve(query, self.noise.kind)
+        totals = {
+            name: torch.from_numpy(reduce(np.add, [part.sums[name] for part in clipped]))
+            for name in shapes
+        }
+        release = _noised(
+            query, reservation.entry, totals, self.ledger.policy.region, self.noise
+        )
+        self.ledger.commit(reservation.entry, release.to_bytes())
+        return release
+
+
+def _clip_and_sum(
+    query: SumQuery, contributions: Mapping[str, Contributions]
+) -> dict[str, torch.Tensor]:
+    """Sum the users' clipped rows of every block; exact, so it stays in this file."""
+    check_contributions(query, contributions)
+    finite = finite_users(contributions)
+    if not finite.all():
+        # A user whose rows are not finite adds nothing. Refusing would tell the server.
+        contributions = {
+            name: Contributions(part.cells[finite], part.rows[finite])
+            for name, part in contributions.items()
+        }
+    return {block.name: clipped_sum(block, contributions[block.name]) for block in query.blocks}
+
+
+def _noised(
+    query: SumQuery,
+    entry: int,
+    totals: Mapping[str, torch.Tensor],
+    owner: str,
+    source: NoiseSource,
+) -> Release:
+    generator = source.generator(owner, entry)
+    sums: dict[str, FloatArray] = {
+        block.name: add_noise(
+            block,
+            totals[block.name],
+            sigma=query.sigma,
+            generator=generator,
+            kind=source.kind,
+        ).numpy()
+        for block in query.blocks
+    }
+    return Release(
+        region=owner,
+        run=query.run,
+        round_number=query.round_number,
+        purpose=query.purpose,
+        sums=sums,
+        sensitivity=query.sensitivity,
+        sigma=query.sigma,
+        noise=source.kind,
+        entry=entry,
+    )

@@ -1,0 +1,179 @@
+"""What may be asked of a client: a sum over its users of bounded vectors.
+
+Every statistic of the system has this one form. A query consists of blocks;
+in each block a user adds one bounded row to one row of an array:
+
+    cell of each user (n,), row of each user (n, w)  ->  block of shape (cells, w)
+
+A centroid update has a block of sums and a block of counts; a histogram is a
+block of width 1. Under add-or-remove of one user the whole query changes by at
+most ``sensitivity`` in L2, whatever the data are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.errors import ContributionError
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+class TrustModel(StrEnum):
+    """Who has to be trusted with what."""
+
+    LOCAL = "local"
+    """Nobody: each client's release is private by itself."""
+    CENTRAL = "central"
+    """The server: it receives clipped sums and adds the noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One array of a query's answer.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the answer.
+    cells, width : int
+        Shape (cells, width) of the array; a user touches one of its rows.
+    clipping_norm : float
+        Largest L2 norm of the row that one user adds.
+    """
+
+    name: str
+    cells: int
+    width: int
+    clipping_norm: float
+
+    def __post_init__(self) -> None:
+        if self.cells < 1 or self.width < 1:
+            raise ValueError(
+                f"Block {self.name!r} has shape ({self.cells}, {self.width}); "
+                "both must be at least 1."
+            )
+        if not (math.isfinite(self.clipping_norm) and self.clipping_norm > 0):
+            raise ValueError(
+                f"Block {self.name!r} has clipping norm {self.clipping_norm!r}; "
+                "it must be positive and finite."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumQuery:
+    """A sum over users, and how much noise hides each of them.
+
+    Parameters
+    ----------
+    purpose : str
+        What the answer is for, in the plan's words (``"lloyd-1"``).
+    kind : str
+        The kind of question that was asked (``"cell-sums"``); policies allow kinds.
+    blocks : tuple of Block
+        The arrays of the answer; each user is clipped in each of them.
+    sigma : float
+        Standard deviation of the Gaussian noise on every entry.
+    trust_model : TrustModel
+        Who adds that noise.
+    run, round_number, nonce : str, int, str
+        Which request this is; ``nonce`` is a digest of everything that the
+        question contains beyond the fields here.
+    """
+
+    purpose: str
+    kind: str
+    blocks: tuple[Block, ...]
+    sigma: float
+    trust_model: TrustModel
+    run: str
+    round_number: int
+    nonce: str
+
+    def __post_init__(self) -> None:
+        if not self.blocks:
+            raise ValueError(f"Query {self.purpose!r} has no blocks; it asks nothing.")
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise ValueError(
+                f"Query {self.purpose!r} has sigma {self.sigma!r}; it must be positive and finite."
+            )
+
+    @property
+    def sensitivity(self) -> float:
+        """Largest L2 change of the answer when one user is added or removed.
+
+        A user adds one row to each block, so the squares of the blocks'
+        clipping norms add up.
+        """
+        return math.sqrt(sum(block.clipping_norm**2 for block in self.blocks))
+
+    @property
+    def noise_multiplier(self) -> float:
+        """Noise standard deviation over sensitivity."""
+        return self.sigma / self.sensitivity
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all that identifies the request, in hexadecimal."""
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contributions:
+    """What each user adds to one block: ``rows[i]`` to row ``cells[i]``.
+
+    Parameters
+    ----------
+    cells : int64, shape (n_users,)
+        Row of the block that each user touches.
+    rows : float32, shape (n_users, width)
+        What the user adds there, before clipping.
+    """
+
+    cells: IntArray
+    rows: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.rows.ndim != 2 or self.cells.shape != self.rows.shape[:1]:
+            raise ContributionError(
+                f"Cells have shape {self.cells.shape} and rows {self.rows.shape}; "
+                "expected (n_users,) and (n_users, width). Nothing was summed."
+            )
+
+
+def finite_users(contributions: Mapping[str, Contributions]) -> NDArray[np.bool_]:
+    """Tell which users' rows are finite in every block: bool, shape (n_users,)."""
+    finite = [np.isfinite(part.rows).all(axis=1) for part in contributions.values()]
+    return np.logical_and.reduce(finite)
+
+
+def check_contributions(query: SumQuery, contributions: Mapping[str, Contributions]) -> None:
+    """Raise :class:`ContributionError` unless every block gets rows that fit it."""
+    if set(contributions) != {block.name for block in query.blocks}:
+        raise ContributionError(
+            f"Query {query.purpose!r} has blocks {[block.name for block in query.blocks]}, "
+            f"contributions came for {sorted(contributions)}. Nothing was summed."
+        )
+    if len({len(part.cells) for part in contributions.values()}) > 1:
+        raise ContributionError("The blocks disagree on the number of users. Nothing was summed.")
+    for block in query.blocks:
+        part = contributions[block.name]
+        if part.rows.shape[1] != block.width:
+            raise ContributionError(
+                f"Block {block.name!r} is {block.width} wide, its rows are "
+                f"{part.rows.shape[1]}. Nothing was summed."
+            )
+        if part.cells.size and not (0 <= part.cells.min() and part.cells.max() < block.cells):
+            raise ContributionError(
+                f"Block {block.name!r} has cells 0 to {block.cells - 1}; a user was put "
+                "into another one. Nothing was summed."
+            )

@@ -1,0 +1,105 @@
+"""The result that everybody may see: the global clusters of interests.
+
+Made by the server from releases and public knowledge only; pushed back to the
+clients, which recommend from it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from privacy.query import FloatArray
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClusterMap:
+    """K interest clusters.
+
+    Attributes
+    ----------
+    run : str
+        The run that made it.
+    catalogue : str
+        Fingerprint of the catalogue whose items the weights are about.
+    encoder : str
+        Fingerprint of the encoder in whose space the centroids lie.
+    centroids : float32, shape (k, d)
+    noisy_sizes : float32, shape (k,)
+        Users per cluster; noisy, so possibly negative or fractional.
+    labels : list of str, length k
+        From the public catalogue and released weights.
+    item_weights : float32, shape (k, n_items)
+        How strongly each cluster's users take up each item, over the whole
+        population's; shrunk, not negative.
+    popularity : float32, shape (n_items,)
+        The same for everybody.
+    """
+
+    run: str
+    catalogue: str
+    encoder: str
+    centroids: FloatArray
+    noisy_sizes: FloatArray
+    labels: list[str]
+    item_weights: FloatArray
+    popularity: FloatArray
+
+    def nearest(self, vectors: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the cluster of each vector: int64, shape (n,)."""
+        return nearest_centre(vectors, self.centroids)
+
+    def save(self, path: Path) -> None:
+        """Write to ``path``, all or nothing."""
+        content = {name: value for name, value in asdict(self).items() if name != "labels"}
+        header = json.dumps({"version": VERSION, "labels": self.labels})
+        unfinished = path.with_suffix(".unfinished.npz")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(unfinished, allow_pickle=False, header=np.array(header), **content)
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> ClusterMap:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is of another version.
+        """
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            if header["version"] != VERSION:
+                raise ValueError(
+                    f"Cluster map {path} is of version {header['version']}, this program reads "
+                    f"version {VERSION}. Nothing was read. Ask the server for the map again."
+                )
+            content = {name: archive[name] for name in archive.files if name != "header"}
+        texts = {name: str(content.pop(name)) for name in ("run", "catalogue", "encoder")}
+        return cls(labels=list(header["labels"]), **texts, **content)
+
+
+def nearest_centre(
+    points: FloatArray, centres: FloatArray
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the nearest centre of each point: int64, shape (n,).
+
+    In double precision, so that the number of threads does not decide who
+    belongs where.
+    """
+    return np.asarray(squared_distances(points, centres).argmin(axis=1), dtype=np.int64)
+
+
+def squared_distances(
+    points: FloatArray, centres: FloatArray
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return squared Euclidean distances: float64, shape (n_points, n_centres)."""
+    x = points.astype(np.float64)
+    c = centres.astype(np.float64)
+    crossed = (x**2).sum(axis=1)[:, None] - 2 * x @ c.T + (c**2).sum(axis=1)
+    return np.asarray(np.maximum(crossed, 0.0))

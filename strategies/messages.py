@@ -1,0 +1,149 @@
+"""The wire format: requests to clients, and the three things that come back.
+
+Request          <->  RecordDict {"request", "arrays"}
+Release          <->  RecordDict {"answer", "sums"}
+ClippedSum       <->  RecordDict {"answer", "sums"}
+Refusal          <->  RecordDict {"answer"}
+
+There is no function here for anything else, so nothing else can be sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+from privacy.mechanism import NoiseKind
+from privacy.query import FloatArray, TrustModel
+from privacy.release import Answer, ClippedSum, Refusal, Release
+from strategies.questions import Request, flatten, unflatten
+
+_QUESTION = "question."
+
+
+class MessageError(Exception):
+    """A message that does not have the form it must have."""
+
+
+def request_to_records(request: Request) -> RecordDict:
+    """Pack a request for the wire."""
+    flat = flatten(request.question)
+    arrays = {name: value for name, value in flat.items() if isinstance(value, np.ndarray)}
+    numbers = {_QUESTION + name: value for name, value in flat.items() if name not in arrays}
+    envelope = {
+        "run": request.run,
+        "round-number": request.round_number,
+        "purpose": request.purpose,
+        "trust-model": request.trust_model.value,
+        "sigma": request.sigma,
+        "encoder": request.encoder,
+        "catalogue": request.catalogue,
+        "kind": request.question.kind,
+    }
+    config = ConfigRecord(cast(Any, envelope | numbers))
+    return RecordDict({"request": config, "arrays": _pack(arrays)})
+
+
+def records_to_request(records: RecordDict) -> Request:
+    """Unpack a request.
+
+    Raises
+    ------
+    MessageError
+        If something is missing, unknown or impossible.
+    """
+    try:
+        config = records.config_records["request"]
+        flat: dict[str, Any] = dict(_unpack(records.array_records["arrays"]))
+        for key, value in config.items():
+            if key.startswith(_QUESTION):
+                flat[key.removeprefix(_QUESTION)] = value
+        return Request(
+            run=str(config["run"]),
+            round_number=int(cast(int, config["round-number"])),
+            purpose=str(config["purpose"]),
+            trust_model=TrustModel(str(config["trust-model"])),
+            sigma=float(cast(float, config["sigma"])),
+            encoder=str(config["encoder"]),
+            catalogue=str(config["catalogue"]),
+            question=unflatten(str(config["kind"]), flat),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise MessageError(f"The request cannot be read: {error}") from error
+
+
+def answer_to_records(answer: Answer) -> RecordDict:
+    """Pack what the door gave out; any other type is an error.
+
+    Raises
+    ------
+    TypeError
+        If ``answer`` did not come out of the door.
+    """
+    envelope: dict[str, Any] = {
+        "type": type(answer).__name__,
+        "region": answer.region,
+        "run": answer.run,
+        "round-number": answer.round_number,
+        "purpose": answer.purpose,
+    }
+    if type(answer) is Refusal:
+        envelope |= {"reason": answer.reason, "sentence": answer.sentence}
+        return RecordDict({"answer": ConfigRecord(envelope)})
+    if type(answer) not in (Release, ClippedSum):
+        raise TypeError(
+            f"A client answers with Release, ClippedSum or Refusal, not {type(answer).__name__}. "
+            "Nothing was sent."
+        )
+    summed = cast(Release | ClippedSum, answer)
+    envelope |= {
+        "sensitivity": summed.sensitivity,
+        "sigma": summed.sigma,
+        "entry": summed.entry,
+    }
+    if isinstance(summed, Release):
+        envelope["noise"] = summed.noise.value
+    return RecordDict({"answer": ConfigRecord(envelope), "sums": _pack(dict(summed.sums))})
+
+
+def records_to_answer(records: RecordDict) -> Answer:
+    """Unpack an answer.
+
+    Raises
+    ------
+    MessageError
+        If it is none of the three.
+    """
+    try:
+        config = cast(dict[str, Any], dict(records.config_records["answer"]))
+        common: dict[str, Any] = {
+            "region": config["region"],
+            "run": config["run"],
+            "round_number": config["round-number"],
+            "purpose": config["purpose"],
+        }
+        if config["type"] == "Refusal":
+            return Refusal(**common, reason=config["reason"], sentence=config["sentence"])
+        common |= {
+            "sums": _unpack(records.array_records["sums"]),
+            "sensitivity": config["sensitivity"],
+            "sigma": config["sigma"],
+            "entry": config["entry"],
+        }
+        if config["type"] == "Release":
+            return Release(**common, noise=NoiseKind(config["noise"]))
+        if config["type"] == "ClippedSum":
+            return ClippedSum(**common)
+    except (KeyError, ValueError, TypeError) as error:
+        raise MessageError(f"The answer cannot be read: {error}") from error
+    raise MessageError(f"An answer cannot be of type {config['type']!r}.")
+
+
+def _pack(arrays: dict[str, FloatArray]) -> ArrayRecord:
+    return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in arrays.items()})
+
+
+def _unpack(record: ArrayRecord) -> dict[str, FloatArray]:
+    return {name: array.numpy() for name, array in record.items()}

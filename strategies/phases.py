@@ -1,0 +1,389 @@
+"""The phases of a clustering, each one question with its share of the budget.
+
+calibrate   mean, radius            where people are, and how far apart
+summarise   summary-1, summary-2    weighted cells on public candidates; k-means++ on them is free
+refine      spread, lloyd-1, -2     noisy Lloyd rounds in all dimensions
+describe    items, quality          what each cluster takes up; the push-back
+
+A phase asks a question that depends on public and released values only, and
+absorbs the noisy sum that comes back. Everything in ``absorb`` is
+post-processing: it costs nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.query import FloatArray
+from strategies.aggregation import (
+    NoisySum,
+    histogram_quantile,
+    shrink_mean,
+    shrink_rows,
+    shrink_spectrum,
+)
+from strategies.cluster_map import ClusterMap
+from strategies.initialization import public_basis, public_candidates, weighted_kmeans
+from strategies.labels import label_clusters
+from strategies.public_catalogue import PublicCatalogue
+from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
+
+Array = NDArray[np.float64]
+
+NORM_BOUND = 1.0
+"""Interest vectors have unit norm: public, by construction."""
+BINS = 32
+MEDIAN = 0.5
+CANDIDATE_REACH = 0.8
+"""Candidates lie within this part of the typical distance from the mean."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Clustering:
+    """What the server knows so far: public values, and released ones.
+
+    Attributes
+    ----------
+    run, k, seed : str, int, int
+    declared_users : int
+        Public estimate of the number of users.
+    effective_mu : float
+        The run's Gaussian-DP parameter over the noise that all releases of one
+        phase add up to; tells how many cells the budget can carry.
+    catalogue : PublicCatalogue
+    mean : shape (d,)
+    radius : float
+        Median distance of users from the mean.
+    basis : shape (d, m)
+    cells, cell_weights : shapes (cells, m), (cells,)
+        The private weighted summary.
+    centroids : shape (k, d)
+    sizes : shape (k,)
+    spread : float
+        Median distance of users from their centroid.
+    item_weights, popularity : shapes (k, n_items), (n_items,)
+    labels : list of str, length k
+    silhouette, squared_distance : float
+        Released quality, means over the declared users.
+    """
+
+    run: str
+    k: int
+    seed: int
+    declared_users: int
+    effective_mu: float
+    catalogue: PublicCatalogue
+    mean: Array = field(default_factory=lambda: np.zeros(0))
+    radius: float = NORM_BOUND
+    basis: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    cells: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    cell_weights: Array = field(default_factory=lambda: np.zeros(0))
+    centroids: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    sizes: Array = field(default_factory=lambda: np.zeros(0))
+    spread: float = NORM_BOUND
+    item_weights: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    popularity: Array = field(default_factory=lambda: np.zeros(0))
+    labels: list[str] = field(default_factory=list)
+    silhouette: float = float("nan")
+    squared_distance: float = float("nan")
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the vectors."""
+        return int(self.catalogue.vectors.shape[1])
+
+    def cluster_map(self) -> ClusterMap:
+        """Return what may be pushed back."""
+        return ClusterMap(
+            run=self.run,
+            catalogue=self.catalogue.fingerprint,
+            encoder=self.catalogue.encoder,
+            centroids=_single(self.centroids),
+            noisy_sizes=_single(self.sizes),
+            labels=self.labels,
+            item_weights=_single(self.item_weights),
+            popularity=_single(self.popularity),
+        )
+
+
+class Phase(ABC):
+    """One question of a run.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in plans, ledgers and reports.
+    share : float
+        Part of the run's mu^2.
+    """
+
+    def __init__(self, name: str, share: float) -> None:
+        self.name = name
+        self.share = share
+
+    @abstractmethod
+    def ask(self, known: Clustering) -> Question:
+        """Return the question, from what is known so far."""
+
+    @abstractmethod
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Learn from the noisy sum over all users that took part."""
+
+
+@final
+class Mean(Phase):
+    """The mean of all interest vectors, shrunk towards the catalogue's mean."""
+
+    COUNT_WEIGHT = 0.3
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for one cell at the origin."""
+        return CellSums(
+            origin=np.zeros(known.dim, np.float32),
+            basis=np.zeros((known.dim, 0), np.float32),
+            centres=np.zeros((1, known.dim), np.float32),
+            radius=NORM_BOUND,
+            count_weight=self.COUNT_WEIGHT,
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Divide by the declared number of users, never by an exact one."""
+        users = known.declared_users
+        known.mean = shrink_mean(answer.sums["sums"][0] / users, answer.sigma / users)
+
+
+@final
+class Radius(Phase):
+    """How far people are from the mean; then the public basis and candidates, for free."""
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for the histogram of distances from the mean."""
+        return DistanceHistogram(
+            centres=_single(known.mean[None]), largest=2 * NORM_BOUND, bins=BINS
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Take the median; lay out the cells of the summary."""
+        histogram = answer.sums["histogram"][:, 0]
+        known.radius = histogram_quantile(
+            histogram, known.declared_users, 2 * NORM_BOUND, MEDIAN
+        )
+        vectors = known.catalogue.vectors.astype(np.float64)
+        known.basis = public_basis(vectors, min(known.k, *vectors.shape))
+        known.cells = public_candidates(
+            (vectors - known.mean) @ known.basis,
+            self._affordable_cells(known),
+            longest=CANDIDATE_REACH * known.radius,
+            seed=known.seed,
+        )
+
+    @staticmethod
+    def _affordable_cells(known: Clustering) -> int:
+        """As many cells as keep a typical cell's sum above its noise, 2K to 12K."""
+        dimensions = known.basis.shape[1]
+        signal = known.declared_users * known.effective_mu * np.sqrt(SUMMARY_SHARE)
+        return int(np.clip(signal / (6 * np.sqrt(dimensions)), 2 * known.k, 12 * known.k))
+
+
+@final
+class Summary(Phase):
+    """Weighted cells in the public subspace: the private summary of everybody.
+
+    The first one moves the candidates to where people are and drops what holds
+    nobody; the last one is clustered by weighted k-means++.
+    """
+
+    COUNT_WEIGHT = 0.5
+    LEAST_SIGMAS = 1.5
+    JITTER = 0.35
+
+    def __init__(self, name: str, share: float, *, last: bool) -> None:
+        super().__init__(name, share)
+        self.last = last
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for residual sums and counts of the present cells."""
+        return CellSums(
+            origin=_single(known.mean),
+            basis=_single(known.basis),
+            centres=_single(known.cells),
+            radius=known.radius,
+            count_weight=self.COUNT_WEIGHT,
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Move the cells; keep those that rise above the noise."""
+        count = self.COUNT_WEIGHT * known.radius
+        weights = answer.sums["counts"][:, 0] / count
+        held = weights > max(self.LEAST_SIGMAS * answer.sigma / count, 1.0)
+        if held.sum() < known.k:
+            held = weights >= np.sort(weights)[-min(known.k + 2, len(weights))]
+        moves = shrink_rows(answer.sums["sums"], np.maximum(weights, 1.0), answer.sigma)
+        cells = known.cells + moves * held[:, None]
+        weights = np.maximum(weights, 1.0)
+        if not self.last:
+            known.cells = self._refill(known, cells, weights, held)
+            return
+        known.cells, known.cell_weights = cells[held], weights[held]
+        chosen = weighted_kmeans(known.cells, known.cell_weights, known.k, seed=known.seed)
+        known.centroids = chosen @ known.basis.T + known.mean
+
+    def _refill(self, known: Clustering, cells: Array, weights: Array, held: Array) -> Array:
+        """Move cells that hold nobody next to heavy ones."""
+        rng = np.random.default_rng(known.seed)
+        heavy = weights * held
+        near = rng.choice(len(cells), size=int((~held).sum()), p=heavy / heavy.sum())
+        step = self.JITTER * known.radius / np.sqrt(cells.shape[1])
+        refilled = cells.copy()
+        refilled[~held] = cells[near] + step * rng.standard_normal((len(near), cells.shape[1]))
+        return refilled
+
+
+@final
+class Spread(Phase):
+    """How far people are from their centroid: the clipping norm of the Lloyd rounds."""
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for the histogram of distances from the nearest centroid."""
+        return DistanceHistogram(
+            centres=_single(known.centroids), largest=2 * NORM_BOUND, bins=BINS
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Take the median."""
+        histogram = answer.sums["histogram"][:, 0]
+        known.spread = histogram_quantile(
+            histogram, known.declared_users, 2 * NORM_BOUND, MEDIAN
+        )
+
+
+class LloydPool:
+    """The estimates of all Lloyd rounds, pooled by their precision.
+
+    Attributes
+    ----------
+    start : shape (k, d)
+        The centroids before the first round; pooled estimates are shrunk
+        towards them.
+    weighted, precision : shapes (k, d), (k, 1)
+        Sums over the rounds of precision times estimate, and of precision.
+    """
+
+    DISCOUNT = 0.8
+    """Older rounds count less: users have moved between cells since."""
+
+    def __init__(self) -> None:
+        self.start: Array | None = None
+        self.weighted: Array | float = 0.0
+        self.precision: Array | float = 0.0
+
+    def add(self, known: Clustering, residuals: Array, counts: Array, sigma: float) -> Array:
+        """Take in one round; return the pooled, shrunk centroids, shape (k, d)."""
+        start = known.centroids if self.start is None else self.start
+        self.start = start
+        n = counts[:, None]
+        self.weighted = self.DISCOUNT * self.weighted + (known.centroids + residuals / n) * n**2
+        self.precision = self.DISCOUNT * self.precision + n**2
+        moves = (self.weighted / self.precision - start) * n
+        pooled_sigma = float(np.median(sigma * n / np.sqrt(self.precision)))
+        inside = moves @ known.basis
+        outside = moves - inside @ known.basis.T
+        return np.asarray(
+            start
+            + shrink_rows(inside, counts, pooled_sigma) @ known.basis.T
+            + shrink_spectrum(outside, counts, pooled_sigma)
+        )
+
+
+@final
+class Lloyd(Phase):
+    """One noisy Lloyd round in all dimensions, by relative updates."""
+
+    COUNT_WEIGHT = 0.3
+
+    def __init__(self, name: str, share: float, pool: LloydPool) -> None:
+        super().__init__(name, share)
+        self.pool = pool
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for residual sums and counts per centroid."""
+        return CellSums(
+            origin=np.zeros(known.dim, np.float32),
+            basis=np.zeros((known.dim, 0), np.float32),
+            centres=_single(known.centroids),
+            radius=known.spread,
+            count_weight=self.COUNT_WEIGHT,
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Move the centroids by their pooled, shrunk residual means."""
+        count = self.COUNT_WEIGHT * known.spread
+        sizes = answer.sums["counts"][:, 0] / count
+        counts = np.maximum(sizes, 2 * answer.sigma / count)
+        known.centroids = self.pool.add(known, answer.sums["sums"], counts, answer.sigma)
+        known.sizes = sizes
+
+
+@final
+class Items(Phase):
+    """Which items each cluster takes up; then the labels, for free."""
+
+    RECENT_ITEMS = 10
+    CLUSTER_WEIGHT = 0.6
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for cluster-by-item sums and the overall ones."""
+        return ItemWeights(
+            centroids=_single(known.centroids),
+            n_items=len(known.catalogue.item_ids),
+            recent_items=self.RECENT_ITEMS,
+            cluster_weight=self.CLUSTER_WEIGHT,
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Shrink each cluster's weights towards everybody's; label the clusters."""
+        raise NotImplementedError
+
+
+@final
+class Quality(Phase):
+    """The push-back: clients keep the map and say, with noise, how well it fits."""
+
+    def ask(self, known: Clustering) -> Question:
+        """Send the map along with the question."""
+        return MapQuality(cluster_map=known.cluster_map(), largest_distance=2 * NORM_BOUND)
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Take means over the declared number of users."""
+        users = known.declared_users
+        known.silhouette = float(answer.sums["silhouette"][0, 0]) / users
+        squares = float(answer.sums["squared_distance"][0, 0]) * (2 * NORM_BOUND) ** 2
+        known.squared_distance = squares / users
+
+
+SUMMARY_SHARE = 0.24
+
+
+def plan() -> list[Phase]:
+    """Return the phases of a run in their order; the shares add up to 1."""
+    pool = LloydPool()
+    return [
+        Mean("mean", 0.03),
+        Radius("radius", 0.02),
+        Summary("summary-1", SUMMARY_SHARE / 2, last=False),
+        Summary("summary-2", SUMMARY_SHARE / 2, last=True),
+        Spread("spread", 0.02),
+        Lloyd("lloyd-1", 0.19, pool),
+        Lloyd("lloyd-2", 0.19, pool),
+        Items("items", 0.26),
+        Quality("quality", 0.04),
+    ]
+
+
+def _single(array: Array) -> FloatArray:
+    return np.ascontiguousarray(array, dtype=np.float32)

@@ -1,0 +1,242 @@
+"""What the server can ask, as plain values: public arrays and numbers.
+
+question (public)  ->  blocks (shapes and clipping norms)  ->  SumQuery
+
+Each class here is one kind of question. It fixes, from public values alone,
+what a user contributes and how long that contribution can be; the client
+computes the contributions, the door bounds them. Nothing of Flower here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+
+from privacy.query import Block, FloatArray, SumQuery, TrustModel
+from strategies.cluster_map import ClusterMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CellSums:
+    """Per cell, the sum of residuals and the number of users nearest to its centre.
+
+    A user's vector x becomes ``y = (x - origin) @ basis``; with ``a`` the
+    nearest centre, the user adds ``y - centres[a]``, clipped to ``radius``, and
+    a count, to row ``a``. One centre at the origin asks for the mean.
+
+    Parameters
+    ----------
+    origin : float32, shape (d,)
+    basis : float32, shape (d, m)
+        Orthonormal columns; shape (d, 0) leaves all d dimensions as they are.
+    centres : float32, shape (cells, m) or (cells, d)
+    radius : float
+        Clipping norm of a user's residual, in the unit of the vectors.
+    count_weight : float
+        A user counts ``count_weight * radius``, so that one sigma suits both
+        blocks; smaller values leave more of the budget to the sums.
+    """
+
+    kind: ClassVar[str] = "cell-sums"
+
+    origin: FloatArray
+    basis: FloatArray
+    centres: FloatArray
+    radius: float
+    count_weight: float
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the blocks ``sums`` and ``counts``."""
+        cells, width = self.centres.shape
+        count = self.count_weight * self.radius
+        return (
+            Block(name="sums", cells=cells, width=width, clipping_norm=self.radius),
+            Block(name="counts", cells=cells, width=1, clipping_norm=count),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DistanceHistogram:
+    """How far users are from their nearest centre: a histogram over [0, largest].
+
+    Parameters
+    ----------
+    centres : float32, shape (cells, d)
+    largest : float
+        Upper end of the last bin; larger distances count there.
+    bins : int
+    """
+
+    kind: ClassVar[str] = "distance-histogram"
+
+    centres: FloatArray
+    largest: float
+    bins: int
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the block ``histogram``: a user adds 1 to one bin."""
+        return (Block(name="histogram", cells=self.bins, width=1, clipping_norm=1.0),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ItemWeights:
+    """Which items each cluster's users took up most recently.
+
+    A user adds one vector over the catalogue to the row of the own cluster, and
+    the same vector to a row for everybody. Its norm over both is at most 1.
+
+    Parameters
+    ----------
+    centroids : float32, shape (k, d)
+    n_items : int
+        Length of the catalogue.
+    recent_items : int
+        A user's vector holds at most so many items, those first taken up last.
+    cluster_weight : float
+        Length of the user's vector in the cluster's row, between 0 and 1; the
+        row for everybody gets the rest of the unit length.
+    """
+
+    kind: ClassVar[str] = "item-weights"
+
+    centroids: FloatArray
+    n_items: int
+    recent_items: int
+    cluster_weight: float
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the blocks ``by_cluster`` (k, n_items) and ``overall`` (1, n_items)."""
+        return (
+            Block(
+                name="by_cluster",
+                cells=len(self.centroids),
+                width=self.n_items,
+                clipping_norm=self.cluster_weight,
+            ),
+            Block(
+                name="overall", cells=1, width=self.n_items, clipping_norm=self.overall_weight
+            ),
+        )
+
+    @property
+    def overall_weight(self) -> float:
+        """Length of a user's vector in the row for everybody."""
+        return float(np.sqrt(1 - self.cluster_weight**2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MapQuality:
+    """The push-back: here is the map; how well does it fit your users?
+
+    A user adds the simplified silhouette (own centroid against the next one,
+    between -1 and 1) and the squared distance to the own centroid over that of
+    ``largest_distance``.
+
+    Parameters
+    ----------
+    cluster_map : ClusterMap
+        To be kept by the client, which recommends from it.
+    largest_distance : float
+        Distances beyond it count as it.
+    """
+
+    kind: ClassVar[str] = "map-quality"
+
+    cluster_map: ClusterMap
+    largest_distance: float
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the blocks ``silhouette`` and ``squared_distance``, one number each."""
+        return (
+            Block(name="silhouette", cells=1, width=1, clipping_norm=1.0),
+            Block(name="squared_distance", cells=1, width=1, clipping_norm=1.0),
+        )
+
+
+Question = CellSums | DistanceHistogram | ItemWeights | MapQuality
+QUESTION_TYPES: dict[str, type[Question]] = {
+    question.kind: question for question in (CellSums, DistanceHistogram, ItemWeights, MapQuality)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Request:
+    """One question of one round, with what the answer must be hidden by.
+
+    Parameters
+    ----------
+    run, round_number, purpose : str, int, str
+        Which request this is.
+    trust_model : TrustModel
+        Who adds the noise.
+    sigma : float
+        Noise standard deviation on every entry of the answer.
+    encoder, catalogue : str
+        Fingerprints of what the vectors and item numbers in the question mean.
+    question : Question
+    """
+
+    run: str
+    round_number: int
+    purpose: str
+    trust_model: TrustModel
+    sigma: float
+    encoder: str
+    catalogue: str
+    question: Question
+
+    def query(self) -> SumQuery:
+        """Return what is asked in the door's terms."""
+        return SumQuery(
+            purpose=self.purpose,
+            kind=self.question.kind,
+            blocks=self.question.blocks(),
+            sigma=self.sigma,
+            trust_model=self.trust_model,
+            run=self.run,
+            round_number=self.round_number,
+            nonce=self._digest(),
+        )
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(f"{self.encoder}/{self.catalogue}".encode())
+        for name, value in flatten(self.question).items():
+            digest.update(f"/{name}=".encode())
+            array = isinstance(value, np.ndarray)
+            digest.update(value.tobytes() if array else repr(value).encode())
+        return digest.hexdigest()
+
+
+def flatten(question: Question) -> dict[str, FloatArray | float | int | str | list[str]]:
+    """Return a question's fields by name; those of a map carry the prefix ``map.``."""
+    flat: dict[str, FloatArray | float | int | str | list[str]] = {}
+    for field in fields(question):
+        value = getattr(question, field.name)
+        if isinstance(value, ClusterMap):
+            flat |= {f"map.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
+        else:
+            flat[field.name] = value
+    return flat
+
+
+def unflatten(kind: str, flat: dict[str, FloatArray | float | int | str | list[str]]) -> Question:
+    """Rebuild what :func:`flatten` took apart.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown or the fields are not those of its class.
+    """
+    if kind not in QUESTION_TYPES:
+        raise ValueError(f"There is no question of kind {kind!r}.")
+    inner = {name[4:]: value for name, value in flat.items() if name.startswith("map.")}
+    outer = {name: value for name, value in flat.items() if not name.startswith("map.")}
+    try:
+        if inner:
+            return QUESTION_TYPES[kind](cluster_map=ClusterMap(**inner), **outer)  # type: ignore
+        return QUESTION_TYPES[kind](**outer)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ValueError(f"A question of kind {kind!r} has other fields: {error}.") from error
