@@ -114,11 +114,16 @@ class Door:
 
     def _refuse(self, query: SumQuery, error: RefusalError | LedgerError) -> Refusal:
         if isinstance(error, RefusalError):
-            reason, sentence = error.reason, error.sentence
-        else:
-            # The file's name and the system's words stay at home.
-            reason = "ledger-unusable"
-            sentence = f"The ledger of {self.policy.region} cannot be used. Nothing was sent."
+            return self.refuse(query, error.reason, error.sentence)
+        # The file's name and the system's words stay at home.
+        return self.refuse(
+            query,
+            "ledger-unusable",
+            f"The ledger of {self.policy.region} cannot be used. Nothing was sent.",
+        )
+
+    def refuse(self, query: SumQuery, reason: str, sentence: str) -> Refusal:
+        """Refuse ``query`` and record it; ``sentence`` must say nothing about the data."""
         try:
             self.ledger.record_refusal(query, reason, sentence)
         except LedgerError:

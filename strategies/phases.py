@@ -50,12 +50,12 @@ class Clustering:
     Attributes
     ----------
     run, k, seed : str, int, int
-    declared_users : int
-        Public estimate of the number of users.
     effective_mu : float
         The run's Gaussian-DP parameter over the noise that all releases of one
         phase add up to; tells how many cells the budget can carry.
     catalogue : PublicCatalogue
+    users : float
+        Noisy number of users that take part.
     mean : shape (d,)
     radius : float
         Median distance of users from the mean.
@@ -69,15 +69,15 @@ class Clustering:
     item_weights, popularity : shapes (k, n_items), (n_items,)
     labels : list of str, length k
     silhouette, squared_distance : float
-        Released quality, means over the declared users.
+        Released quality, means over the users.
     """
 
     run: str
     k: int
     seed: int
-    declared_users: int
     effective_mu: float
     catalogue: PublicCatalogue
+    users: float = 1.0
     mean: Array = field(default_factory=lambda: np.zeros(0))
     radius: float = NORM_BOUND
     basis: Array = field(default_factory=lambda: np.zeros((0, 0)))
@@ -152,9 +152,11 @@ class Mean(Phase):
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Divide by the declared number of users, never by an exact one."""
-        users = known.declared_users
-        known.mean = shrink_mean(answer.sums["sums"][0] / users, answer.sigma / users)
+        """Divide by the noisy number of users, never by an exact one."""
+        counted = float(answer.sums["counts"][0, 0]) / (self.COUNT_WEIGHT * NORM_BOUND)
+        known.users = max(counted, 1.0)
+        mean = answer.sums["sums"][0] / known.users
+        known.mean = shrink_mean(mean, answer.sigma / known.users)
 
 
 @final
@@ -171,7 +173,7 @@ class Radius(Phase):
         """Take the median; lay out the cells of the summary."""
         histogram = answer.sums["histogram"][:, 0]
         known.radius = histogram_quantile(
-            histogram, known.declared_users, 2 * NORM_BOUND, MEDIAN
+            histogram, known.users, 2 * NORM_BOUND, MEDIAN
         )
         vectors = known.catalogue.vectors.astype(np.float64)
         known.basis = public_basis(vectors, min(known.k, *vectors.shape))
@@ -186,7 +188,7 @@ class Radius(Phase):
     def _affordable_cells(known: Clustering) -> int:
         """As many cells as keep a typical cell's sum above its noise, 2K to 12K."""
         dimensions = known.basis.shape[1]
-        signal = known.declared_users * known.effective_mu * np.sqrt(SUMMARY_SHARE)
+        signal = known.users * known.effective_mu * np.sqrt(SUMMARY_SHARE)
         return int(np.clip(signal / (6 * np.sqrt(dimensions)), 2 * known.k, 12 * known.k))
 
 
@@ -258,7 +260,7 @@ class Spread(Phase):
         """Take the median."""
         histogram = answer.sums["histogram"][:, 0]
         known.spread = histogram_quantile(
-            histogram, known.declared_users, 2 * NORM_BOUND, MEDIAN
+            histogram, known.users, 2 * NORM_BOUND, MEDIAN
         )
 
 
@@ -359,8 +361,8 @@ class Quality(Phase):
         return MapQuality(cluster_map=known.cluster_map(), largest_distance=2 * NORM_BOUND)
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Take means over the declared number of users."""
-        users = known.declared_users
+        """Take means over the noisy number of users."""
+        users = known.users
         known.silhouette = float(answer.sums["silhouette"][0, 0]) / users
         squares = float(answer.sums["squared_distance"][0, 0]) * (2 * NORM_BOUND) ** 2
         known.squared_distance = squares / users

@@ -1,0 +1,113 @@
+"""The ClientApp: a request comes in, and what the door gives out goes back.
+
+message  ->  request  ->  contributions of this region's users  ->  door  ->  answer
+
+This is the only module of the client that knows messages. It can send a
+``Release``, a ``ClippedSum`` or a ``Refusal`` and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from client.contributions import contributions_to
+from client.errors import SettingsError
+from client.region import Region, open_region
+from privacy.release import Answer, Refusal
+from strategies.messages import answer_to_records, records_to_request
+from strategies.questions import MapQuality, Request
+
+SIMULATION = "FEDINTEREST_SIMULATION"
+"""Environment variable: folder of the simulated regions, ``regions/<number>/agent.toml``."""
+
+log = logging.getLogger("fedinterest.client")
+
+app = ClientApp()
+
+
+@app.train()
+def answer_question(message: Message, context: Context) -> Message:
+    """Answer one question of the server's."""
+    region = _region_at(settings_path(context))
+    request = records_to_request(message.content)
+    return Message(answer_to_records(answer(region, request)), reply_to=message)
+
+
+@app.evaluate()
+def receive_map(message: Message, context: Context) -> Message:
+    """Keep the pushed-back map, and say with noise how well it fits."""
+    return answer_question(message, context)
+
+
+def answer(region: Region, request: Request) -> Answer:
+    """Answer ``request`` through the region's door.
+
+    The server learns of a failure only its type: its words could tell of data.
+    """
+    try:
+        if refusal := _misunderstanding(region, request):
+            return refusal
+        if isinstance(request.question, MapQuality):
+            request.question.cluster_map.save(region.settings.cluster_map)
+        return region.door.answer(
+            request.query(), lambda: contributions_to(request.question, region.profiles)
+        )
+    except Exception as error:
+        log.exception("The request could not be answered")
+        return Refusal(
+            region=region.settings.region,
+            run=request.run,
+            round_number=request.round_number,
+            purpose=request.purpose,
+            reason="client-failed",
+            sentence=f"The client failed ({type(error).__name__}). Nothing was sent.",
+        )
+
+
+def _misunderstanding(region: Region, request: Request) -> Refusal | None:
+    """Refuse a question whose vectors or item numbers mean something else here."""
+    if request.encoder != region.encoder.fingerprint:
+        return region.door.refuse(
+            request.query(),
+            "another-encoder",
+            "This region encodes texts with another model than the request's.",
+        )
+    if request.catalogue != region.catalogue.fingerprint():
+        return region.door.refuse(
+            request.query(),
+            "another-catalogue",
+            "This region has another catalogue than the request's.",
+        )
+    return None
+
+
+def settings_path(context: Context) -> Path:
+    """Find this client's settings: from its operator, or from the simulation's folder.
+
+    Raises
+    ------
+    SettingsError
+        If neither says where they are.
+    """
+    if "agent-settings" in context.node_config:
+        return Path(str(context.node_config["agent-settings"]))
+    simulation = os.environ.get(SIMULATION)
+    if simulation and "partition-id" in context.node_config:
+        number = int(context.node_config["partition-id"]) + 1
+        return Path(simulation) / "regions" / f"region-{number}" / "agent.toml"
+    raise SettingsError(
+        "This client does not know where its settings are. Nothing was answered. Start the "
+        "SuperNode with --node-config \"agent-settings='/path/agent.toml'\", or prepare "
+        f"simulated regions with `fedinterest prepare` and set {SIMULATION} to their folder."
+    )
+
+
+@lru_cache(maxsize=64)
+def _region_at(path: Path) -> Region:
+    return open_region(path)

@@ -1,0 +1,102 @@
+"""What each user contributes to the answer of a question, before clipping.
+
+profiles (private)  +  question (public)  ->  one row per user and block
+
+Exact and private: these rows go to the door and nowhere else. The door does
+not trust them; it clips them to the question's clipping norms again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from client.interest_profile import InterestProfiles
+from privacy.query import Contributions, FloatArray, IntArray
+from strategies.cluster_map import nearest_centre, squared_distances
+from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
+
+
+@singledispatch
+def contributions_to(
+    question: Question, profiles: InterestProfiles
+) -> Mapping[str, Contributions]:
+    """Return what each user adds to each block of the question's answer."""
+    raise TypeError(f"Nobody knows how to answer a {type(question).__name__}.")
+
+
+@contributions_to.register
+def _(question: CellSums, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+    points = profiles.vectors - question.origin
+    if question.basis.shape[1]:
+        points = points @ question.basis
+    cells = nearest_centre(points, question.centres)
+    count = question.count_weight * question.radius
+    return {
+        "sums": Contributions(cells, points - question.centres[cells]),
+        "counts": Contributions(cells, _constant(len(cells), count)),
+    }
+
+
+@contributions_to.register
+def _(question: DistanceHistogram, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+    squared = squared_distances(profiles.vectors, question.centres).min(axis=1)
+    scaled = np.sqrt(squared) / question.largest * question.bins
+    bins = np.clip(np.nan_to_num(scaled), 0, question.bins - 1).astype(np.int64)
+    return {"histogram": Contributions(bins, _constant(len(bins), 1.0))}
+
+
+@contributions_to.register
+def _(question: ItemWeights, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+    taken_up = recently_taken_up(profiles.first_days, question.recent_items)
+    cells = nearest_centre(profiles.vectors, question.centroids)
+    return {
+        "by_cluster": Contributions(cells, taken_up * np.float32(question.cluster_weight)),
+        "overall": Contributions(
+            np.zeros_like(cells), taken_up * np.float32(question.overall_weight)
+        ),
+    }
+
+
+@contributions_to.register
+def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+    squared = squared_distances(profiles.vectors, question.cluster_map.centroids)
+    two = np.sqrt(np.partition(squared, min(1, squared.shape[1] - 1), axis=1)[:, :2])
+    own, other = two[:, 0], two[:, -1]
+    silhouette = (other - own) / np.maximum(other, 1e-12)
+    everybody: IntArray = np.zeros(len(own), dtype=np.int64)
+    ratio = np.minimum(own / question.largest_distance, 1.0)
+    return {
+        "silhouette": Contributions(everybody, silhouette[:, None].astype(np.float32)),
+        "squared_distance": Contributions(everybody, (ratio**2)[:, None].astype(np.float32)),
+    }
+
+
+def recently_taken_up(first_days: csr_matrix, recent_items: int) -> FloatArray:
+    """Return each user's unit vector over the items first met last.
+
+    Parameters
+    ----------
+    first_days : sparse, shape (n_users, n_items)
+        Days since the user first met each item; zero where never.
+    recent_items : int
+        At most so many items enter, with equal weights.
+
+    Returns
+    -------
+    float32, shape (n_users, n_items)
+    """
+    rows = np.zeros(first_days.shape, dtype=np.float32)
+    for user in range(first_days.shape[0]):
+        start, end = first_days.indptr[user : user + 2]
+        items, days = first_days.indices[start:end], first_days.data[start:end]
+        latest = items[np.lexsort((items, days))[:recent_items]]
+        rows[user, latest] = 1.0 / np.sqrt(max(len(latest), 1))
+    return rows
+
+
+def _constant(users: int, value: float) -> FloatArray:
+    return np.full((users, 1), value, dtype=np.float32)

@@ -1,0 +1,25 @@
+"""Errors at the client's edges: what was found, what was not done, what to do."""
+
+
+class ClientError(Exception):
+    """Something that keeps this client from working."""
+
+
+class SettingsError(ClientError):
+    """Agent settings that cannot be read or that say something impossible."""
+
+
+class EventsError(ClientError):
+    """Behaviour events that cannot be read."""
+
+
+class CatalogueError(ClientError):
+    """A catalogue that cannot be read."""
+
+
+class EncoderError(ClientError):
+    """A language model that cannot be loaded."""
+
+
+class RecommendationError(ClientError):
+    """A recommendation that cannot be made."""

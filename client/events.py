@@ -1,0 +1,117 @@
+"""Behaviour events: private, read where they lie, never sent.
+
+file (Parquet, CSV, JSON Lines)  ->  usable events  +  rejected rows with a reason
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from client.errors import EventsError
+
+NEEDED = ("user_id", "item_id", "action", "timestamp")
+ACTIONS = frozenset(
+    {"view", "click", "search", "purchase", "favourite", "like", "rating", "review"}
+)
+
+
+def read_events(path: Path, known_items: Collection[str], rejected: Path) -> pd.DataFrame:
+    """Read the events that can be used; keep the others apart, with the reason.
+
+    Parameters
+    ----------
+    path : Path
+        Columns ``user_id``, ``item_id``, ``action``, ``timestamp`` (with a time
+        zone) and, optionally, ``value`` (how often, how much; 1 if left out).
+    known_items : collection of str
+        Item ids of the catalogue.
+    rejected : Path
+        CSV file of the rows that cannot be used; written only if there are any.
+
+    Returns
+    -------
+    DataFrame
+        ``user_id`` (str), ``item_id`` (str), ``action``, ``timestamp`` (UTC),
+        ``value`` (float), oldest first.
+
+    Raises
+    ------
+    EventsError
+        If the file cannot be read, a needed column is missing, or its
+        timestamps have no time zone.
+    """
+    table = _read(path)
+    missing = [column for column in NEEDED if column not in table]
+    if missing:
+        raise EventsError(
+            f"Events {path} have no column {missing[0]!r} (found: {', '.join(table)}). "
+            f"Nothing was read. They need {', '.join(NEEDED)}, and may have value."
+        )
+    if pd.api.types.is_datetime64_dtype(table.timestamp):
+        raise EventsError(
+            f"Events {path} have timestamps without a time zone. Nothing was read. "
+            "Write them with one, for example 2017-01-31T18:00:00+01:00."
+        )
+    if "value" not in table:
+        table["value"] = 1.0
+    timestamps = _timestamps(table.timestamp)
+    values = pd.to_numeric(table.value.fillna(1.0), errors="coerce").astype("float64")
+    reasons = _reasons(table, timestamps, values, known_items)
+    _keep_rejected(table, reasons, rejected)
+    usable = table[list(NEEDED)].assign(timestamp=timestamps, value=values)[reasons == ""]
+    usable[["user_id", "item_id"]] = usable[["user_id", "item_id"]].astype(str)
+    return usable.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix == ".jsonl":
+            return pd.read_json(path, lines=True, convert_dates=False, dtype=False)
+        return pd.read_csv(path, dtype={"user_id": str, "item_id": str})
+    except (OSError, ValueError) as error:
+        raise EventsError(f"Events {path} cannot be read ({error}). Nothing was read.") from error
+
+
+def _timestamps(column: pd.Series) -> pd.Series:
+    """Return UTC timestamps; what has no time zone or is no time becomes missing."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.dt.tz_convert("UTC")
+    texts = column.astype("string")
+    zoned = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True, na=False)
+    return pd.to_datetime(texts.where(zoned), utc=True, errors="coerce", format="ISO8601")
+
+
+def _reasons(
+    table: pd.DataFrame, timestamps: pd.Series, values: pd.Series, known_items: Collection[str]
+) -> pd.Series:
+    """Name what is wrong with each row; an empty string where nothing is."""
+    reasons = pd.Series("", index=table.index)
+    problems = {
+        "value is not a positive number": ~(np.isfinite(values) & (values > 0)),
+        "timestamp is not a time with a time zone": timestamps.isna(),
+        "unknown action": ~table.action.isin(ACTIONS),
+        "item is not in the catalogue": ~table.item_id.astype(str).isin(known_items),
+        "no item": table.item_id.isna(),
+        "no user": table.user_id.isna(),
+    }
+    for reason, rows in problems.items():
+        reasons[rows] = reason
+    return reasons
+
+
+def _keep_rejected(table: pd.DataFrame, reasons: pd.Series, path: Path) -> None:
+    """Write the rows that cannot be used, or remove the file of an earlier read."""
+    rejected = table[reasons != ""].assign(reason=reasons)
+    if rejected.empty:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(path.suffix + ".unfinished")
+    rejected.to_csv(unfinished, index=False)
+    unfinished.replace(path)

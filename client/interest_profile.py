@@ -1,0 +1,92 @@
+"""From what a user did to what the user is interested in: one vector each.
+
+events  ->  decayed counts (users x items)  ->  counts @ item vectors  ->  unit norm
+
+Exact and private: profiles stay in this process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from privacy.query import FloatArray
+
+SECONDS_PER_DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InterestProfiles:
+    """The interests of a client's users. Private.
+
+    Attributes
+    ----------
+    user_ids : tuple of str, length n_users
+    item_ids : tuple of str, length n_items
+        The catalogue's, in its order.
+    vectors : float32, shape (n_users, d)
+        Interest vectors of unit norm.
+    counts : sparse float64, shape (n_users, n_items)
+        Each user's events on each item, weighted by value and age.
+    first_days : sparse float64, shape (n_users, n_items)
+        Days since the user's first event on each item, plus one, so that an
+        item the user never met is the only zero.
+    """
+
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    vectors: FloatArray
+    counts: csr_matrix
+    first_days: csr_matrix
+
+
+def build_profiles(
+    events: pd.DataFrame,
+    item_ids: tuple[str, ...],
+    item_vectors: FloatArray,
+    *,
+    as_of: datetime,
+    half_life_days: float,
+) -> InterestProfiles:
+    """Build every user's interest vector from the events before ``as_of``.
+
+    Parameters
+    ----------
+    events : DataFrame
+        As :func:`client.events.read_events` returns them.
+    item_ids : tuple of str, length n_items
+    item_vectors : float32, shape (n_items, d)
+    as_of : datetime
+        With a time zone. Later events are not looked at.
+    half_life_days : float
+        An event of this age counts half.
+    """
+    past = events[events.timestamp < as_of]
+    users, user_ids = pd.factorize(past.user_id, sort=True)
+    items = pd.Categorical(past.item_id, categories=list(item_ids)).codes
+    age = (pd.Timestamp(as_of) - past.timestamp).dt.total_seconds().to_numpy() / SECONDS_PER_DAY
+    weights = past.value.to_numpy() * 0.5 ** (age / half_life_days)
+    shape = (len(user_ids), len(item_ids))
+    counts = csr_matrix((weights, (users, items)), shape=shape)
+    mixed = counts @ item_vectors.astype(np.float64)
+    norms = np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+    return InterestProfiles(
+        user_ids=tuple(str(user) for user in user_ids),
+        item_ids=item_ids,
+        vectors=np.asarray(mixed / norms, dtype=np.float32).reshape(len(user_ids), -1),
+        counts=counts,
+        first_days=_largest(age + 1.0, users, items, shape),
+    )
+
+
+def _largest(
+    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
+) -> csr_matrix:
+    """Return the largest value of each (row, column), sparse."""
+    table = pd.DataFrame({"row": rows, "column": columns, "value": values})
+    largest = table.groupby(["row", "column"], as_index=False).value.max()
+    return csr_matrix((largest.value, (largest.row, largest.column)), shape=shape)

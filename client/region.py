@@ -1,0 +1,82 @@
+"""Everything one client has: its people's profiles, its items, its door.
+
+agent settings  ->  events, catalogue, encoder  ->  profiles;  policy, ledger  ->  door
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from client.catalogue import Catalogue, read_catalogue
+from client.embedding_cache import EmbeddingCache
+from client.encoder import Encoder, encode_catalogue
+from client.errors import SettingsError
+from client.events import read_events
+from client.interest_profile import InterestProfiles, build_profiles
+from client.settings import AgentSettings, read_settings
+from privacy.door import Door
+from privacy.ledger import Ledger
+from privacy.mechanism import NoiseSource
+from privacy.policy import read_policy
+from privacy.query import FloatArray
+
+
+@dataclass(frozen=True)
+class Region:
+    """One client: a region's silo of users. Parts are loaded when first needed."""
+
+    settings: AgentSettings
+
+    @cached_property
+    def door(self) -> Door:
+        """The one way out, with the region's own policy and ledger."""
+        policy = read_policy(self.settings.policy)
+        if policy.region != self.settings.region:
+            raise SettingsError(
+                f"Policy {self.settings.policy} is for region {policy.region!r}, the agent is "
+                f"{self.settings.region!r}. Nothing was started."
+            )
+        simulation = self.settings.simulation
+        seed = simulation.noise_seed if simulation else None
+        return Door(Ledger(self.settings.ledger, policy), NoiseSource(seed))
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The public items."""
+        return read_catalogue(self.settings.catalogue)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The language model; loaded only if the cache lacks a text."""
+        return Encoder(self.settings.encoder, self.settings.pooling)
+
+    @cached_property
+    def item_vectors(self) -> FloatArray:
+        """Centred unit vectors of the items: float32, shape (n_items, d)."""
+        return encode_catalogue(self.catalogue, self.encoder, EmbeddingCache(self.settings.cache))
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """Usable events of this region's users, oldest first. Private."""
+        items = frozenset(self.catalogue.item_ids)
+        return read_events(self.settings.events, items, self.settings.rejected_events)
+
+    @cached_property
+    def profiles(self) -> InterestProfiles:
+        """The users' interests. Private."""
+        return build_profiles(
+            self.events,
+            self.catalogue.item_ids,
+            self.item_vectors,
+            as_of=self.settings.moment,
+            half_life_days=self.settings.half_life_days,
+        )
+
+
+def open_region(settings_path: Path) -> Region:
+    """Return the region that a settings file describes."""
+    return Region(read_settings(settings_path))

