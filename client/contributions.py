@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from functools import singledispatch
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from client.interest_profile import InterestProfiles
 from privacy.query import Contributions, FloatArray, IntArray
@@ -51,12 +50,12 @@ def _(question: DistanceHistogram, profiles: InterestProfiles) -> Mapping[str, C
 
 @contributions_to.register
 def _(question: ItemWeights, profiles: InterestProfiles) -> Mapping[str, Contributions]:
-    taken_up = recently_taken_up(profiles.first_days, question.recent_items)
+    taste = taste_vectors(profiles, question.recent_days, question.saturation)
     cells = nearest_centre(profiles.vectors, question.centroids)
     return {
-        "by_cluster": Contributions(cells, taken_up * np.float32(question.cluster_weight)),
+        "by_cluster": Contributions(cells, taste * np.float32(question.cluster_weight)),
         "overall": Contributions(
-            np.zeros_like(cells), taken_up * np.float32(question.overall_weight)
+            np.zeros_like(cells), taste * np.float32(question.overall_weight)
         ),
     }
 
@@ -75,27 +74,28 @@ def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contribu
     }
 
 
-def recently_taken_up(first_days: csr_matrix, recent_items: int) -> FloatArray:
-    """Return each user's unit vector over the items first met last.
+def taste_vectors(
+    profiles: InterestProfiles, recent_days: float, saturation: float
+) -> FloatArray:
+    """Return what each user goes for: at most unit length, over the catalogue.
 
     Parameters
     ----------
-    first_days : sparse, shape (n_users, n_items)
-        Days since the user first met each item; zero where never.
-    recent_items : int
-        At most so many items enter, with equal weights.
+    profiles : InterestProfiles
+    recent_days : float
+        An item met within so many days counts twice.
+    saturation : float
+        Length from which on a vector is scaled to unit length.
 
     Returns
     -------
     float32, shape (n_users, n_items)
     """
-    rows = np.zeros(first_days.shape, dtype=np.float32)
-    for user in range(first_days.shape[0]):
-        start, end = first_days.indptr[user : user + 2]
-        items, days = first_days.indices[start:end], first_days.data[start:end]
-        latest = items[np.lexsort((items, days))[:recent_items]]
-        rows[user, latest] = 1.0 / np.sqrt(max(len(latest), 1))
-    return rows
+    met = profiles.last_days.copy()
+    met.data = 1.0 + (met.data <= recent_days)
+    rows = met.toarray().astype(np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, saturation), dtype=np.float32)
 
 
 def _constant(users: int, value: float) -> FloatArray:

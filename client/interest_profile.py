@@ -12,11 +12,17 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from privacy.query import FloatArray
 
 SECONDS_PER_DAY = 86400.0
+HABIT_HALF_LIFE_DAYS = 120.0
+"""Longer than that of interests: what one buys twice a year is usual, too."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,16 +38,20 @@ class InterestProfiles:
         Interest vectors of unit norm.
     counts : sparse float64, shape (n_users, n_items)
         Each user's events on each item, weighted by value and age.
-    first_days : sparse float64, shape (n_users, n_items)
-        Days since the user's first event on each item, plus one, so that an
-        item the user never met is the only zero.
+    last_days : sparse float64, shape (n_users, n_items)
+        Days since the user's last event on each item; stored where the user
+        ever met the item.
+    habits : sparse float64, shape (n_users, n_items)
+        Each user's distinct days with an event on each item, decayed by age:
+        how usual the item is.
     """
 
     user_ids: tuple[str, ...]
     item_ids: tuple[str, ...]
     vectors: FloatArray
     counts: csr_matrix
-    first_days: csr_matrix
+    last_days: csr_matrix
+    habits: csr_matrix
 
 
 def build_profiles(
@@ -79,14 +89,20 @@ def build_profiles(
         item_ids=item_ids,
         vectors=np.asarray(mixed / norms, dtype=np.float32).reshape(len(user_ids), -1),
         counts=counts,
-        first_days=_largest(age + 1.0, users, items, shape),
+        last_days=_last_days(age, users, items, shape),
+        habits=_habits(age, users, items, shape),
     )
 
 
-def _largest(
-    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
-) -> csr_matrix:
-    """Return the largest value of each (row, column), sparse."""
-    table = pd.DataFrame({"row": rows, "column": columns, "value": values})
-    largest = table.groupby(["row", "column"], as_index=False).value.max()
-    return csr_matrix((largest.value, (largest.row, largest.column)), shape=shape)
+def _last_days(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:
+    """Return the least age in days of each user's events on each item."""
+    table = pd.DataFrame({"user": users, "item": items, "age": age})
+    least = table.groupby(["user", "item"], as_index=False)["age"].min()
+    return csr_matrix((least.age, (least.user, least.item)), shape=shape)
+
+
+def _habits(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:
+    """Count each user's distinct days on each item; a day counts half after HABIT_HALF_LIFE."""
+    table = pd.DataFrame({"user": users, "item": items, "day": np.floor(age)}).drop_duplicates()
+    decayed = 0.5 ** (table.day / HABIT_HALF_LIFE_DAYS)
+    return csr_matrix((decayed, (table.user, table.item)), shape=shape)

@@ -335,21 +335,44 @@ class Lloyd(Phase):
 class Items(Phase):
     """Which items each cluster takes up; then the labels, for free."""
 
-    RECENT_ITEMS = 10
+    RECENT_DAYS = 60.0
+    SATURATION = 10.0
     CLUSTER_WEIGHT = 0.6
+    FLOOR_SIGMAS = 2.0
+    TYPICAL_LIFT = 0.2
+    LIFT_RANGE = (-0.5, 1.0)
 
     def ask(self, known: Clustering) -> Question:
         """Ask for cluster-by-item sums and the overall ones."""
         return ItemWeights(
             centroids=_single(known.centroids),
             n_items=len(known.catalogue.item_ids),
-            recent_items=self.RECENT_ITEMS,
+            recent_days=self.RECENT_DAYS,
+            saturation=self.SATURATION,
             cluster_weight=self.CLUSTER_WEIGHT,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Shrink each cluster's weights towards everybody's; label the clusters."""
-        raise NotImplementedError
+        """Lift each cluster's weights above everybody's as far as they rise above the noise.
+
+        Each weight is taken as everybody's times (1 + lift), with lifts normal
+        around zero; the posterior mean keeps what the noise allows. Unshrunk
+        rows would rank worse than no clusters at all.
+        """
+        overall_weight = np.sqrt(1 - self.CLUSTER_WEIGHT**2)
+        sigma_overall = answer.sigma / overall_weight
+        sigma_cluster = answer.sigma / self.CLUSTER_WEIGHT
+        overall = answer.sums["overall"][0] / overall_weight
+        clusters = answer.sums["by_cluster"] / self.CLUSTER_WEIGHT
+        popularity = np.maximum(overall, self.FLOOR_SIGMAS * sigma_overall)
+        parts = np.maximum(clusters @ popularity / (popularity @ popularity), 0.0)
+        expected = parts[:, None] * popularity
+        spread = (self.TYPICAL_LIFT * expected) ** 2
+        lift = self.TYPICAL_LIFT**2 * expected * (clusters - expected)
+        lift /= spread + sigma_cluster**2
+        known.popularity = popularity
+        known.item_weights = popularity * (1 + np.clip(lift, *self.LIFT_RANGE))
+        known.labels = label_clusters(known.centroids, known.catalogue)
 
 
 @final

@@ -83,20 +83,25 @@ class DistanceHistogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ItemWeights:
-    """Which items each cluster's users took up most recently.
+    """Which items each cluster's users go for.
 
-    A user adds one vector over the catalogue to the row of the own cluster, and
-    the same vector to a row for everybody. Its norm over both is at most 1.
+    A user's vector over the catalogue has a 1 for each item ever met and
+    another 1 if it was met recently, divided by its length or ``saturation``,
+    whichever is larger. Part of it goes to the row of the own cluster, part to
+    a row for everybody; both together have at most unit length.
 
     Parameters
     ----------
     centroids : float32, shape (k, d)
     n_items : int
         Length of the catalogue.
-    recent_items : int
-        A user's vector holds at most so many items, those first taken up last.
+    recent_days : float
+        An item met within so many days counts twice.
+    saturation : float
+        Vectors shorter than this are not stretched to full length: who did
+        little says little.
     cluster_weight : float
-        Length of the user's vector in the cluster's row, between 0 and 1; the
+        Length of a full vector in the cluster's row, between 0 and 1; the
         row for everybody gets the rest of the unit length.
     """
 
@@ -104,7 +109,8 @@ class ItemWeights:
 
     centroids: FloatArray
     n_items: int
-    recent_items: int
+    recent_days: float
+    saturation: float
     cluster_weight: float
 
     def blocks(self) -> tuple[Block, ...]:

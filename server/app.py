@@ -1,0 +1,117 @@
+"""The ServerApp: one run, from its configuration to its results.
+
+run-config  ->  catalogue (public)  ->  FederatedKMeans.start  ->  report, centroids, map
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from privacy.accountant import mu_of
+from privacy.door import ServerDoor
+from privacy.ledger import Ledger
+from privacy.mechanism import NoiseKind, NoiseSource
+from privacy.policy import Policy
+from privacy.query import TrustModel
+from server.results import prepare_output, write_results
+from server.run_config import ConfigError, RunConfig, parse_flat
+from strategies.federated_kmeans import FederatedKMeans
+from strategies.phases import Clustering, plan
+from strategies.public_catalogue import PublicCatalogue
+from strategies.questions import QUESTION_TYPES
+
+log = logging.getLogger("flwr")
+
+ROUND_TIMEOUT_SECONDS = 600.0
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run federated K-means over the regions that ``grid`` reaches."""
+    config = parse_flat(context.run_config)
+    prepare_output(config.out)
+    strategy = build_strategy(config, run=f"{config.run.name}-{context.run_id}")
+    started, clock = datetime.now(UTC), time.monotonic()
+    strategy.start(
+        grid,
+        strategy.initial_arrays(),
+        num_rounds=strategy.num_rounds,
+        timeout=ROUND_TIMEOUT_SECONDS,
+    )
+    write_results(config.out, config, strategy, started, time.monotonic() - clock)
+    log.info("Results are in %s", config.out)
+
+
+def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
+    """Return the strategy that a configuration describes.
+
+    Raises
+    ------
+    ConfigError
+        If the encoded catalogue is missing or has fewer items than clusters are wanted.
+    """
+    catalogue = _public_catalogue(config)
+    privacy = config.privacy
+    mu = mu_of(privacy.epsilon, privacy.delta)
+    noises = config.run.n_clients if privacy.trust_model is TrustModel.LOCAL else 1
+    return FederatedKMeans(
+        known=Clustering(
+            run=run,
+            k=config.clustering.k,
+            seed=config.run.seed,
+            effective_mu=mu / noises**0.5,
+            catalogue=catalogue,
+        ),
+        phases=plan(),
+        epsilon=privacy.epsilon,
+        delta=privacy.delta,
+        trust_model=privacy.trust_model,
+        n_clients=config.run.n_clients,
+        server_door=_server_door(config),
+        wait_seconds=config.run.wait_seconds,
+        ask_once_too_often=config.run.ask_once_too_often,
+    )
+
+
+def _public_catalogue(config: RunConfig) -> PublicCatalogue:
+    if not config.public.catalogue:
+        raise ConfigError(
+            "public.catalogue is not set. Nothing was started. Encode the public catalogue with "
+            "`fedinterest encode CATALOGUE --out FILE.npz` and name that file."
+        )
+    try:
+        catalogue = PublicCatalogue.load(Path(config.public.catalogue))
+    except ValueError as error:
+        raise ConfigError(f"public.catalogue: {error}") from error
+    if len(catalogue.item_ids) < config.clustering.k:
+        raise ConfigError(
+            f"clustering.k is {config.clustering.k}, but the catalogue has only "
+            f"{len(catalogue.item_ids)} items. Nothing was started."
+        )
+    return catalogue
+
+
+def _server_door(config: RunConfig) -> ServerDoor | None:
+    """Under ``central``, the server keeps a ledger of the noise that it adds."""
+    privacy = config.privacy
+    if privacy.trust_model is not TrustModel.CENTRAL:
+        return None
+    policy = Policy(
+        region="server",
+        window=privacy.window,
+        epsilon=privacy.epsilon,
+        delta=privacy.delta,
+        trust_models=frozenset({TrustModel.CENTRAL}),
+        noise_kinds=frozenset(NoiseKind),
+        question_kinds=frozenset(QUESTION_TYPES),
+    )
+    seed = privacy.server_noise_seed if privacy.server_noise_seed >= 0 else None
+    return ServerDoor(Ledger(config.out / "server-ledger.sqlite", policy), NoiseSource(seed))

@@ -1,0 +1,208 @@
+"""``report.json``: what a run did, found and cost, in one document with a published schema.
+
+Everything in it is public or released, except figures marked
+``evaluation: oracle``: simulations add those afterwards from data that no
+server ever sees.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+PROMISE = (
+    "Adding or removing all events of any one user in window {window} changes the probability of "
+    "anything that the regions released in this run by at most a factor e^{epsilon:g}, but for a "
+    "probability of {delta:g}; {trust}."
+)
+TRUSTED = {
+    "local": "nobody but the user's own region has to be trusted for that",
+    "central": "the server has to be trusted to add the noise, it sees exact clipped sums",
+}
+NOT_PROTECTED = (
+    "A user at several regions: the loss adds up.",
+    "Earlier windows: a profile that remembers them makes them compose.",
+    "That a region takes part, and how long it takes to answer.",
+    "Seeded noise, as simulations use it: who knows the seed can take it off.",
+    "Floating-point noise is not hardened against every attack on its last bits.",
+    "What an employee of the region itself can see.",
+)
+
+
+class Part(BaseModel):
+    """A part of the report."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunPart(Part):
+    """Which run this was."""
+
+    id: str
+    name: str
+    version: str
+    seed: int
+    started: str = Field(description="ISO 8601, UTC")
+    seconds: float
+    trust_model: Literal["local", "central"]
+    n_clients: int
+    n_users: int = Field(description="declared, never counted from data")
+    n_rounds: int
+    simulated: bool
+
+
+class EncoderPart(Part):
+    """What encoded the catalogue."""
+
+    name: str
+    dim: int
+    device: str
+    fingerprint: str
+
+
+class ClusterPart(Part):
+    """One global interest cluster."""
+
+    id: int
+    label: str
+    terms: list[str] = Field(description="public items furthest in the cluster's own direction")
+    noisy_size: float
+    parent: int | None = None
+
+
+class ClusteringPart(Part):
+    """The clusters and how good they are."""
+
+    k: int
+    clusters: list[ClusterPart]
+    silhouette: float | None = Field(description="released, noisy")
+    silhouette_kind: Literal["simplified", "exact"] = "simplified"
+    silhouette_noise: float | None = Field(description="standard deviation of its noise")
+    inter_cluster_distance: float = Field(description="mean distance between centroids")
+    intra_cluster_distance: float | None = Field(
+        description="root mean squared distance of users from their centroid; released, noisy"
+    )
+    smallest_cluster: float = Field(description="noisy")
+    normalized_cost: float | None = Field(
+        default=None, description="K-means cost over that of best-of-10 non-private Lloyd; oracle"
+    )
+    trivial_cost: float | None = Field(
+        default=None, description="cost of one exact mean over the same; oracle"
+    )
+    adjusted_rand_index: float | None = None
+    evaluation: Literal["oracle"] | None = None
+
+
+class PlannedRelease(Part):
+    """One phase's release at each region."""
+
+    phase: str
+    sensitivity: float
+    sigma: float
+    share: float = Field(description="of the run's mu^2")
+
+
+class RefusalPart(Part):
+    """One request that a region did not answer."""
+
+    client: str
+    round: int
+    reason: str
+    sentence: str
+
+
+class PrivacyPart(Part):
+    """What was promised and spent."""
+
+    statement: str
+    not_protected: list[str]
+    epsilon: float
+    delta: float
+    unit: str
+    adjacency: str
+    window: str
+    lifetime_epsilon: float
+    accountant: str
+    epsilon_by_accountant: dict[str, float]
+    noise: Literal["discrete", "float", "seeded"]
+    plan: list[PlannedRelease]
+    releases: int
+    refusals: list[RefusalPart]
+
+
+class RankingPart(Part):
+    """How good one way of ranking items is."""
+
+    hit_rate: float
+    ndcg: float
+    mrr: float
+    precision: float
+    recall: float
+    f1: float
+    coverage: float
+    diversity: float
+    novelty: float
+
+
+class RecommendationPart(RankingPart):
+    """Items that are new for the user."""
+
+    k: int
+    hit_rate_standard_error: float
+    n_evaluated: int
+    baselines: dict[str, RankingPart]
+    evaluation: Literal["oracle"] = "oracle"
+
+
+class RepeatBaseline(Part):
+    """A baseline for items bought before."""
+
+    recall: float
+
+
+class RepeatPart(Part):
+    """Items that the user bought before."""
+
+    k: int
+    recall: float
+    recall_standard_error: float
+    n_evaluated: int
+    baselines: dict[str, RepeatBaseline]
+    evaluation: Literal["oracle"] = "oracle"
+
+
+class CostPart(Part):
+    """What the run took."""
+
+    bytes_up_per_client_round: float
+    bytes_down_per_client_round: float
+    seconds_per_round: float
+    peak_rss_mb: float | None = Field(
+        default=None, description="of the whole simulation; absent where it was not measured"
+    )
+
+
+class ReceiptPart(Part):
+    """What one region's own ledger says; simulations read it, a server cannot."""
+
+    region: str
+    releases: int
+    spent_epsilon: float
+    limit_epsilon: float
+    refused: int
+
+
+class Report(Part):
+    """The whole document."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run: RunPart
+    encoder: EncoderPart
+    clustering: ClusteringPart
+    privacy: PrivacyPart
+    recommendation: RecommendationPart | None = None
+    repeat: RepeatPart | None = None
+    cost: CostPart
+    receipts: list[ReceiptPart] = []

@@ -1,0 +1,253 @@
+"""What a finished run leaves behind: ``report.json``, ``centroids.npz``, ``cluster-map.npz``.
+
+strategy (released values)  ->  Report  ->  files, each whole or not at all
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from privacy.accountant import (
+    ACCOUNTANT,
+    ADJACENCY,
+    UNIT,
+    GaussianEvent,
+    compose,
+    epsilon_of,
+    pld_epsilon,
+    rdp_epsilon,
+)
+from privacy.query import TrustModel
+from server.report import (
+    NOT_PROTECTED,
+    PROMISE,
+    TRUSTED,
+    ClusteringPart,
+    ClusterPart,
+    CostPart,
+    EncoderPart,
+    PlannedRelease,
+    PrivacyPart,
+    RefusalPart,
+    Report,
+    RunPart,
+)
+from server.report_page import render
+from server.run_config import RunConfig
+from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.labels import typical_items
+
+REPORT = "report.json"
+PAGE = "report.html"
+CENTROIDS = "centroids.npz"
+CLUSTER_MAP = "cluster-map.npz"
+TERMS = 8
+
+
+class OutputError(Exception):
+    """Results that cannot be written."""
+
+
+def prepare_output(folder: Path) -> None:
+    """Make sure, before anything is asked, that results can be written to ``folder``.
+
+    Raises
+    ------
+    OutputError
+        If they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"Results cannot be written to {folder} ({error.strerror}). Nothing was asked of any "
+            "region. Choose another folder."
+        ) from error
+
+
+def write_results(
+    folder: Path, config: RunConfig, strategy: FederatedKMeans, started: datetime, seconds: float
+) -> Report:
+    """Write a finished run's files; the report comes last, so that it vouches for the others."""
+    known = strategy.known
+    known.cluster_map().save(folder / CLUSTER_MAP)
+    _replace(folder / CENTROIDS, lambda path: _save_centroids(path, strategy))
+    report = build_report(config, strategy, started, seconds)
+    write_report(folder, report)
+    return report
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write ``report.json`` and ``report.html``."""
+    text = report.model_dump_json(indent=2, exclude_none=True) + "\n"
+    _replace(folder / PAGE, lambda path: path.write_text(render(report), encoding="utf-8"))
+    _replace(folder / REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def read_report(folder: Path) -> Report:
+    """Read ``report.json`` of a run.
+
+    Raises
+    ------
+    OutputError
+        If there is none.
+    """
+    try:
+        text = (folder / REPORT).read_text(encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"There is no report in {folder} ({error.strerror}).") from error
+    return Report.model_validate_json(text)
+
+
+def report_schema() -> str:
+    """Return the JSON Schema of ``report.json``."""
+    return json.dumps(Report.model_json_schema(), indent=2) + "\n"
+
+
+def build_report(
+    config: RunConfig, strategy: FederatedKMeans, started: datetime, seconds: float
+) -> Report:
+    """Put together what may be told about a run: public and released values only."""
+    known = strategy.known
+    planned = strategy.history[: len(strategy.phases)]
+    return Report(
+        run=RunPart(
+            id=known.run,
+            name=config.run.name,
+            version=_version(),
+            seed=config.run.seed,
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(seconds, 3),
+            trust_model=config.privacy.trust_model.value,
+            n_clients=config.run.n_clients,
+            n_users=config.privacy.declared_users,
+            n_rounds=len(strategy.history),
+            simulated=strategy.noise_kind == "seeded",
+        ),
+        encoder=EncoderPart(
+            name=known.catalogue.encoder_name,
+            dim=known.dim,
+            device=known.catalogue.device,
+            fingerprint=known.catalogue.encoder,
+        ),
+        clustering=_clustering(strategy, planned[-1]),
+        privacy=_privacy(config, strategy, planned),
+        cost=_cost(strategy.history, config.run.n_clients),
+    )
+
+
+def _clustering(strategy: FederatedKMeans, quality: RoundRecord) -> ClusteringPart:
+    known = strategy.known
+    gaps = np.linalg.norm(known.centroids[:, None] - known.centroids[None], axis=2)
+    noise = quality.sigma / known.users
+    if strategy.trust_model is TrustModel.LOCAL:
+        noise *= np.sqrt(quality.answered)
+    terms = typical_items(known.centroids, known.catalogue, TERMS)
+    return ClusteringPart(
+        k=known.k,
+        clusters=[
+            ClusterPart(id=index, label=label, terms=terms[index], noisy_size=round(size, 1))
+            for index, (label, size) in enumerate(zip(known.labels, known.sizes, strict=True))
+        ],
+        silhouette=known.silhouette,
+        silhouette_noise=noise,
+        inter_cluster_distance=float(gaps[np.triu_indices(known.k, 1)].mean()),
+        intra_cluster_distance=float(np.sqrt(max(known.squared_distance, 0.0))),
+        smallest_cluster=round(float(known.sizes.min()), 1),
+    )
+
+
+def _privacy(
+    config: RunConfig, strategy: FederatedKMeans, planned: list[RoundRecord]
+) -> PrivacyPart:
+    events = [GaussianEvent(record.sensitivity, record.sigma) for record in planned]
+    delta = config.privacy.delta
+    claimed = epsilon_of(compose(events), delta)
+    return PrivacyPart(
+        statement=PROMISE.format(
+            window=config.privacy.window,
+            epsilon=config.privacy.epsilon,
+            delta=delta,
+            trust=TRUSTED[config.privacy.trust_model.value],
+        ),
+        not_protected=list(NOT_PROTECTED),
+        epsilon=config.privacy.epsilon,
+        delta=delta,
+        unit=UNIT,
+        adjacency=ADJACENCY,
+        window=config.privacy.window,
+        lifetime_epsilon=config.privacy.epsilon,
+        accountant=ACCOUNTANT,
+        epsilon_by_accountant={
+            ACCOUNTANT: claimed,
+            "pld": pld_epsilon(events, delta),
+            "rdp": rdp_epsilon(events, delta),
+        },
+        noise=strategy.noise_kind,
+        plan=[
+            PlannedRelease(
+                phase=record.purpose,
+                sensitivity=record.sensitivity,
+                sigma=record.sigma,
+                share=record.share,
+            )
+            for record in planned
+        ],
+        releases=sum(record.answered for record in strategy.history),
+        refusals=[
+            RefusalPart(
+                client=refusal.region,
+                round=refusal.round_number,
+                reason=refusal.reason,
+                sentence=refusal.sentence,
+            )
+            for record in strategy.history
+            for refusal in record.refusals
+        ],
+    )
+
+
+def _cost(history: list[RoundRecord], n_clients: int) -> CostPart:
+    asked = len(history) * n_clients
+    return CostPart(
+        bytes_up_per_client_round=sum(record.bytes_up for record in history) / asked,
+        bytes_down_per_client_round=sum(record.bytes_down for record in history) / asked,
+        seconds_per_round=sum(record.seconds for record in history) / len(history),
+    )
+
+
+def _save_centroids(path: Path, strategy: FederatedKMeans) -> None:
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            allow_pickle=False,
+            centroids=strategy.known.centroids.astype(np.float32),
+            counts=strategy.known.sizes.astype(np.float32),
+        )
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside ``path`` first, so that it is never there half-written."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        write(unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def _version() -> str:
+    try:
+        return version("fedinterest")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,133 @@
+"""What an operator asks of a run: typed, checked, the same in TOML and in Flower's run-config.
+
+``[clustering] k = 8`` in a scenario is ``clustering.k=8`` in ``flwr run --run-config``.
+Unknown keys and values out of range are errors that name the key and the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privacy.policy import describe, kebab
+from privacy.query import TrustModel
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; nothing was started."""
+
+
+class Section(BaseModel):
+    """A section of the configuration: kebab-case keys, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
+
+
+class RunSection(Section):
+    """The run itself."""
+
+    name: str = Field(default="sample", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Lower case, digits, hyphens."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """For the server's own choices (k-means++). Noise seeds are the clients' affair."""
+    out: str = ""
+    """Folder of the results; left empty, ``runs/NAME``."""
+    n_clients: Annotated[int, Field(ge=1)] = 8
+    """Regions to wait for."""
+    wait_seconds: Positive = 120.0
+    """How long to wait for them."""
+    ask_once_too_often: bool = False
+    """After the plan is spent, ask again, to show that the regions refuse."""
+
+
+class ClusteringSection(Section):
+    """The clusters."""
+
+    k: Annotated[int, Field(ge=2, le=1000)] = 8
+    """Number of interest clusters."""
+
+
+class PrivacySection(Section):
+    """What the run spends. A request: each region's policy decides."""
+
+    epsilon: Positive = 4.0
+    """Budget of the whole run, for one user added or removed."""
+    delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-6
+    trust_model: TrustModel = TrustModel.LOCAL
+    declared_users: Annotated[int, Field(ge=1)] = 2469
+    """Public estimate of the number of users; never counted from data."""
+    window: str = "2017"
+    """The time window that the regions' budgets are for."""
+    server_noise_seed: Annotated[int, Field(ge=-1)] = -1
+    """For simulations of trust model ``central``; -1 draws from the operating system."""
+
+
+class PublicSection(Section):
+    """Public knowledge."""
+
+    catalogue: str = ""
+    """Encoded catalogue (``.npz``), as ``fedinterest encode`` writes it."""
+
+
+class RunConfig(Section):
+    """The whole configuration of a run."""
+
+    run: RunSection = RunSection()
+    clustering: ClusteringSection = ClusteringSection()
+    privacy: PrivacySection = PrivacySection()
+    public: PublicSection = PublicSection()
+
+    @property
+    def out(self) -> Path:
+        """Folder of the results."""
+        return Path(self.run.out or Path("runs") / self.run.name).resolve()
+
+    def flat(self) -> dict[str, bool | int | float | str]:
+        """Return the configuration as Flower's run-config: dotted kebab-case keys."""
+        nested = self.model_dump(by_alias=True, mode="json")
+        return {
+            f"{section}.{key}": value
+            for section, values in nested.items()
+            for key, value in values.items()
+        }
+
+
+def parse_config(nested: Mapping[str, Any], source: str) -> RunConfig:
+    """Check a configuration of sections.
+
+    Parameters
+    ----------
+    nested : mapping
+        Sections of keys in kebab-case.
+    source : str
+        Where it came from, for the error.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is out of range.
+    """
+    try:
+        return RunConfig.model_validate(dict(nested))
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {describe(error)}. Nothing was started.") from error
+
+
+def parse_flat(flat: Mapping[str, Any]) -> RunConfig:
+    """Check Flower's run-config, whose keys are dotted.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is out of range.
+    """
+    nested: dict[str, dict[str, Any]] = {}
+    for dotted, value in flat.items():
+        section, _, key = dotted.partition(".")
+        nested.setdefault(section, {})[key] = value
+    return parse_config(nested, "run-config")

@@ -1,0 +1,322 @@
+"""Federated K-means as a Flower Strategy: phases ask, regions answer, the server post-processes.
+
+phase.ask  ->  requests to all regions  ->  answers  ->  one noisy sum  ->  phase.absorb
+
+One phase is one round of ``Strategy.start``; the push-back goes out as the
+evaluation of the last one. Answers are added up in the order of the regions'
+names, so that two engines give the same sums.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from privacy.calibration import noise_multipliers
+from privacy.door import ServerDoor
+from privacy.mechanism import NoiseKind
+from privacy.query import SumQuery, TrustModel
+from privacy.release import Answer, ClippedSum, Refusal, Release
+from strategies.aggregation import NoisySum, add_up
+from strategies.messages import MessageError, records_to_answer, request_to_records
+from strategies.phases import Clustering, Mean, Phase
+from strategies.questions import Request
+
+log = logging.getLogger("flwr")
+
+POLL_SECONDS = 0.2
+ONCE_TOO_OFTEN_SHARE = 0.05
+
+
+class StrategyError(Exception):
+    """A run that cannot go on."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RoundRecord:
+    """What one phase asked and got: figures for the report, all public or released.
+
+    Attributes
+    ----------
+    sensitivity, sigma, share : float
+        Of each region's release.
+    answered : int
+        Releases, or clipped sums.
+    refusals : list of Refusal
+    malformed : int
+        Replies that were no answer to the question, or errors.
+    bytes_down, bytes_up : int
+        Over all regions.
+    seconds : float
+    """
+
+    number: int
+    purpose: str
+    sensitivity: float
+    sigma: float
+    share: float
+    answered: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    malformed: int = 0
+    bytes_down: int = 0
+    bytes_up: int = 0
+    seconds: float = 0.0
+
+
+class FederatedKMeans(Strategy):
+    """Global interest clusters from noisy sums.
+
+    Parameters
+    ----------
+    known : Clustering
+        What the server knows before the first round.
+    phases : sequence of Phase
+        In their order; the last one is the push-back.
+    epsilon, delta : float
+        Budget of the whole run, for one user added or removed.
+    trust_model : TrustModel
+    server_door : ServerDoor, optional
+        Adds the noise under ``central``.
+    n_clients : int
+        Regions to wait for.
+    wait_seconds : float
+        How long to wait for them before the first round.
+    ask_once_too_often : bool
+        After the plan is spent, ask again: every region should refuse.
+    """
+
+    def __init__(
+        self,
+        *,
+        known: Clustering,
+        phases: Sequence[Phase],
+        epsilon: float,
+        delta: float,
+        trust_model: TrustModel,
+        n_clients: int,
+        server_door: ServerDoor | None = None,
+        wait_seconds: float = 120.0,
+        ask_once_too_often: bool = False,
+    ) -> None:
+        self.known = known
+        self.phases = list(phases)
+        shares = {phase.name: phase.share for phase in phases}
+        self.multipliers = noise_multipliers(epsilon, delta, shares)
+        self.epsilon = epsilon
+        self.delta = delta
+        self.trust_model = trust_model
+        self.server_door = server_door
+        self.n_clients = n_clients
+        self.wait_seconds = wait_seconds
+        self.history: list[RoundRecord] = []
+        self.noises: set[NoiseKind] = set()
+        self._query: SumQuery | None = None
+        self._asked_at = 0.0
+        if ask_once_too_often:
+            extra = Mean("once-too-often", ONCE_TOO_OFTEN_SHARE)
+            self.multipliers |= noise_multipliers(epsilon, delta, {extra.name: extra.share})
+            self.extra: Phase | None = extra
+        else:
+            self.extra = None
+
+    @property
+    def noise_kind(self) -> NoiseKind:
+        """The noise of this run's releases; ``seeded`` if any one was."""
+        return NoiseKind.SEEDED if NoiseKind.SEEDED in self.noises else NoiseKind.FLOAT
+
+    @property
+    def num_rounds(self) -> int:
+        """Rounds of :meth:`start`: the push-back shares one with the phase before it."""
+        return len(self.phases) - 1 + (self.extra is not None)
+
+    def initial_arrays(self) -> ArrayRecord:
+        """Return what :meth:`start` begins with: no centroids yet."""
+        return self._arrays(np.zeros((self.known.k, self.known.dim)))
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Ask the round's question of every region."""
+        if server_round <= len(self.phases) - 1:
+            return self._ask(server_round, self.phases[server_round - 1], MessageType.TRAIN, grid)
+        if self.extra is None:
+            raise StrategyError(f"Round {server_round} is beyond the plan. Nothing was asked.")
+        return self._ask(len(self.phases) + 1, self.extra, MessageType.TRAIN, grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Add the answers up and learn from their sum."""
+        answers = self._receive(replies)
+        if server_round > len(self.phases) - 1:
+            return None, None  # once too often: whatever came back is not used
+        self._absorb(self.phases[server_round - 1], answers)
+        if not self.known.centroids.size:
+            return None, None
+        return self._arrays(self.known.centroids), None
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Push the finished map back; its quality is the last question."""
+        if server_round != len(self.phases) - 1:
+            return []
+        return self._ask(len(self.phases), self.phases[-1], MessageType.EVALUATE, grid)
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Learn how well the map fits."""
+        if server_round != len(self.phases) - 1:
+            return None
+        self._absorb(self.phases[-1], self._receive(replies))
+        return MetricRecord({"silhouette": self.known.silhouette})
+
+    def summary(self) -> None:
+        """Log the plan with its full cost, before the first release."""
+        log.info("\t├──> epsilon %g, delta %g, one user", self.epsilon, self.delta)
+        log.info("\t├──> trust model %s, %d regions", self.trust_model, self.n_clients)
+        for phase in self.phases:
+            multiplier = self.multipliers[phase.name]
+            log.info(
+                "\t├──> %-10s share %4.0f%%  noise multiplier %6.2f",
+                phase.name,
+                100 * phase.share,
+                multiplier,
+            )
+        log.info("\t└──> %d regions add their own noise to each", self.n_clients)
+
+    def _ask(self, number: int, phase: Phase, kind: str, grid: Grid) -> list[Message]:
+        question = phase.ask(self.known)
+        bounds = [block.clipping_norm for block in question.blocks()]
+        sensitivity = float(np.linalg.norm(bounds))
+        request = Request(
+            run=self.known.run,
+            round_number=number,
+            purpose=phase.name,
+            trust_model=self.trust_model,
+            sigma=self.multipliers[phase.name] * sensitivity,
+            encoder=self.known.catalogue.encoder,
+            catalogue=self.known.catalogue.fingerprint,
+            question=question,
+        )
+        self._query = request.query()
+        self.history.append(
+            RoundRecord(
+                number=number,
+                purpose=phase.name,
+                sensitivity=sensitivity,
+                sigma=request.sigma,
+                share=phase.share,
+            )
+        )
+        self._asked_at = time.monotonic()
+        nodes = self._nodes(grid)
+        messages = [
+            Message(request_to_records(request), dst_node_id=node, message_type=kind)
+            for node in nodes
+        ]
+        self.history[-1].bytes_down = sum(_size(message) for message in messages)
+        return messages
+
+    def _nodes(self, grid: Grid) -> list[int]:
+        """Return all regions, waiting for those that are not connected yet."""
+        deadline = time.monotonic() + self.wait_seconds
+        while len(nodes := sorted(grid.get_node_ids())) < self.n_clients:
+            if time.monotonic() > deadline:
+                raise StrategyError(
+                    f"{len(nodes)} of {self.n_clients} regions are connected after "
+                    f"{self.wait_seconds:g} s. Nothing was asked of them. Start the others, "
+                    "or lower run.n-clients."
+                )
+            time.sleep(POLL_SECONDS)
+        return nodes
+
+    def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
+        """Sort the replies; return the usable ones in the order of their regions' names."""
+        record = self.history[-1]
+        usable: list[Release | ClippedSum] = []
+        for reply in replies:
+            record.bytes_up += _size(reply)
+            answer = self._read(reply)
+            if isinstance(answer, Refusal):
+                record.refusals.append(answer)
+            elif answer is None:
+                record.malformed += 1
+            else:
+                usable.append(answer)
+        record.answered = len(usable)
+        record.refusals.sort(key=lambda refusal: refusal.region)
+        record.seconds = time.monotonic() - self._asked_at
+        log.info(
+            "\t└──> %s: %d answered, %d refused, %d unusable, %.2f s",
+            record.purpose,
+            record.answered,
+            len(record.refusals),
+            record.malformed,
+            record.seconds,
+        )
+        for refusal in record.refusals:
+            log.info("\t     %s refused (%s): %s", refusal.region, refusal.reason, refusal.sentence)
+        return sorted(usable, key=lambda answer: answer.region)
+
+    def _read(self, reply: Message) -> Answer | None:
+        """Return the reply's answer, or None where it is none to what was asked."""
+        if reply.has_error() or self._query is None:
+            return None
+        try:
+            answer = records_to_answer(reply.content)
+        except MessageError:
+            return None
+        if (answer.run, answer.round_number) != (self._query.run, self._query.round_number):
+            return None
+        if isinstance(answer, Refusal):
+            return answer
+        expected = ClippedSum if self.trust_model is TrustModel.CENTRAL else Release
+        shapes = {block.name: (block.cells, block.width) for block in self._query.blocks}
+        fits = (
+            isinstance(answer, expected)
+            and {name: array.shape for name, array in answer.sums.items()} == shapes
+            and all(np.isfinite(array).all() for array in answer.sums.values())
+        )
+        return answer if fits else None
+
+    def _absorb(self, phase: Phase, answers: list[Release | ClippedSum]) -> None:
+        if not answers:
+            reasons = {refusal.reason for refusal in self.history[-1].refusals}
+            raise StrategyError(
+                f"No region answered phase {phase.name!r} "
+                f"({', '.join(sorted(reasons)) or 'no replies'}). The run stops here; what was "
+                "released before stays charged."
+            )
+        phase.absorb(self.known, self._noisy_sum(answers))
+
+    def _noisy_sum(self, answers: list[Release | ClippedSum]) -> NoisySum:
+        releases = [answer for answer in answers if isinstance(answer, Release)]
+        if self.trust_model is TrustModel.CENTRAL:
+            if self.server_door is None or self._query is None:
+                raise StrategyError("Under trust model central the server needs its own door.")
+            clipped = [answer for answer in answers if isinstance(answer, ClippedSum)]
+            releases = [self.server_door.release(self._query, clipped)]
+        self.noises |= {release.noise for release in releases}
+        return add_up(releases)
+
+    @staticmethod
+    def _arrays(centroids: np.ndarray) -> ArrayRecord:
+        return ArrayRecord({"centroids": Array(centroids.astype(np.float32))})
+
+
+def _size(message: Message) -> int:
+    """Return the bytes of a message's content on the wire."""
+    from flwr.common.serde import recorddict_to_proto
+
+    if message.has_error():
+        return 0
+    return int(recorddict_to_proto(message.content).ByteSize())
