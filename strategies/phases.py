@@ -405,7 +405,7 @@ def plan() -> list[Phase]:
         Spread("spread", 0.02),
         Lloyd("lloyd-1", 0.19, pool),
         Lloyd("lloyd-2", 0.19, pool),
-        Items("items", 0.26),
+        Items("items", 0.27),
         Quality("quality", 0.04),
     ]
 

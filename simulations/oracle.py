@@ -1,0 +1,65 @@
+"""Figures that nobody in a deployment could compute, added to a simulated run's report.
+
+released map  +  everybody's exact data (the simulation's own)  ->  report, marked "oracle"
+
+They never pass through a message.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from client.recommender import Recommender
+from privacy.ledger import Ledger
+from privacy.policy import read_policy
+from server.report import ReceiptPart, Report
+from server.results import CLUSTER_MAP, read_report, write_report
+from simulations.cluster_quality import normalized_costs
+from simulations.recommendation_quality import judge_new, judge_usuals, truth_of
+from simulations.world import World
+from strategies.cluster_map import ClusterMap
+
+
+def complete_report(world: World, peak_rss_mb: float) -> Report:
+    """Judge a finished run from outside; write and return the completed report."""
+    report = read_report(world.folder)
+    cluster_map = ClusterMap.load(world.folder / CLUSTER_MAP)
+    vectors = world.profiles.vectors
+    cost, trivial = normalized_costs(vectors, cluster_map.centroids, world.config.run.seed)
+    moment = pd.Timestamp(world.scenario.simulation.withheld_from)
+    recommender = Recommender(world.profiles, world.catalogue.vectors, cluster_map, world.events)
+    truth = truth_of(world.profiles, world.events, moment, world.catalogue.vectors)
+    completed = report.model_copy(
+        update={
+            "clustering": report.clustering.model_copy(
+                update={
+                    "normalized_cost": cost,
+                    "trivial_cost": trivial,
+                    "evaluation": "oracle",
+                }
+            ),
+            "recommendation": judge_new(truth, recommender),
+            "repeat": judge_usuals(truth, recommender),
+            "cost": report.cost.model_copy(update={"peak_rss_mb": round(peak_rss_mb, 1)}),
+            "receipts": receipts(world),
+        }
+    )
+    write_report(world.folder, completed)
+    return completed
+
+
+def receipts(world: World) -> list[ReceiptPart]:
+    """Return what each region's own ledger says."""
+    return [_receipt(path.parent.name, world) for path in world.settings_paths()]
+
+
+def _receipt(region: str, world: World) -> ReceiptPart:
+    policy = read_policy(world.folder / "regions" / region / "policy.toml")
+    ledger = Ledger(world.folder / "ledgers" / f"{region}.sqlite", policy)
+    return ReceiptPart(
+        region=region,
+        releases=len(ledger.entries()),
+        spent_epsilon=ledger.spent_epsilon(),
+        limit_epsilon=policy.epsilon,
+        refused=len(ledger.refusals()),
+    )

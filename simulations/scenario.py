@@ -1,0 +1,96 @@
+"""A scenario: a run's configuration, and how its regions are simulated, in one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from client.settings import DEFAULT_ENCODER
+from privacy.policy import describe
+from server.run_config import ConfigError, RunConfig, Section
+
+SAMPLE = Path(__file__).parent / "scenarios" / "sample.toml"
+
+
+class SimulationSection(Section):
+    """What real regions would bring along: data, a split, seeds, an encoder."""
+
+    events: str = ""
+    """Behaviour events; left empty, the bundled extract of Complete Journey."""
+    catalogue: str = ""
+    """Public catalogue; left empty, the bundled one."""
+    encoder: str = DEFAULT_ENCODER
+    """Language model: the embedded one, a local folder, or a name on the hub."""
+    cache: str = ""
+    """Folder of encoded texts; left empty, ``runs/cache``."""
+    half_life_days: Annotated[float, Field(gt=0)] = 90.0
+    """An event of this age counts half in an interest vector."""
+    withheld_from: AwareDatetime
+    """Regions know events before this moment; later ones judge the recommendations."""
+    concentration: Annotated[float, Field(gt=0)] = 0.5
+    """Dirichlet parameter of how interests spread over regions; small is uneven."""
+    partition_seed: Annotated[int, Field(ge=0)] = 1
+    """Who lives in which region."""
+    noise_seed: Annotated[int, Field(ge=0)] = 1
+    """Makes the regions' noise repeatable; their releases are marked ``seeded``."""
+
+
+class Scenario(RunConfig):
+    """A run and its simulated world."""
+
+    simulation: SimulationSection
+
+    def run_config(self) -> RunConfig:
+        """Return what the server is told: the configuration without the world."""
+        return RunConfig(
+            run=self.run,
+            clustering=self.clustering,
+            privacy=self.privacy,
+            public=self.public,
+        )
+
+
+def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario and apply overrides.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : sequence of str
+        ``section.key=value``, the value in TOML's spelling; bare words are strings.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, a key is unknown or a value out of range.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"Scenario {path} cannot be read ({error.strerror}). Nothing was started."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"Scenario {path} is not valid TOML: {error}.") from error
+    for override in overrides:
+        section, key, value = _parse_override(override)
+        content.setdefault(section, {})[key] = value
+    try:
+        return Scenario.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"Scenario {path}: {describe(error)}. Nothing was started.") from error
+
+
+def _parse_override(override: str) -> tuple[str, str, Any]:
+    dotted, equals, text = override.partition("=")
+    section, dot, key = dotted.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
+    try:
+        return section, key, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, key, text.strip()

@@ -1,0 +1,205 @@
+"""Prepare simulated regions on disk, each as a real one would stand there.
+
+scenario  ->  DIR/public/catalogue.npz             public: the encoded catalogue
+              DIR/regions/region-1/agent.toml      the region's own settings
+                                   policy.toml     its rules
+                                   events.parquet  its people's behaviour
+              DIR/ledgers/                         new and empty
+              DIR/run-config.toml                  what the server is told
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import tomli_w
+
+from client.catalogue import Catalogue, read_catalogue
+from client.embedding_cache import EmbeddingCache
+from client.encoder import Encoder, encode_catalogue
+from client.events import read_events
+from client.interest_profile import InterestProfiles, build_profiles
+from privacy.query import FloatArray
+from server.results import prepare_output
+from server.run_config import RunConfig
+from simulations.datasets import cache_path, catalogue_path, events_path
+from simulations.partitions import partition_by_interest
+from simulations.scenario import Scenario
+from strategies.public_catalogue import PublicCatalogue
+from strategies.questions import QUESTION_TYPES
+
+MARKER = "run-config.toml"
+OURS = ("public", "regions", "ledgers", "server-ledger.sqlite")
+
+
+class SimulationError(Exception):
+    """A simulation that cannot be prepared or run."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class World:
+    """A prepared simulation, and what only its maker can see.
+
+    Attributes
+    ----------
+    folder : Path
+    config : RunConfig
+        What the server is told.
+    catalogue : PublicCatalogue
+    profiles : InterestProfiles
+        Everybody's, as all regions together would build them.
+    events : DataFrame
+        Everybody's, the withheld ones included.
+    region_of : Series
+        Region name by user id.
+    """
+
+    folder: Path
+    scenario: Scenario
+    config: RunConfig
+    catalogue: PublicCatalogue
+    profiles: InterestProfiles
+    events: pd.DataFrame
+    region_of: "pd.Series[str]"
+
+    def settings_paths(self) -> list[Path]:
+        """Return the regions' settings files, in the order of their numbers."""
+        return [
+            self.folder / "regions" / f"region-{number}" / "agent.toml"
+            for number in range(1, self.config.run.n_clients + 1)
+        ]
+
+
+def prepare(scenario: Scenario, folder: Path) -> World:
+    """Lay out the simulated regions of a scenario in ``folder``.
+
+    Raises
+    ------
+    SimulationError
+        If the folder holds something that no simulation has made.
+    """
+    folder = folder.resolve()
+    _clear(folder)
+    catalogue = encode_public(
+        catalogue_path(scenario.simulation),
+        Encoder(scenario.simulation.encoder),
+        cache_path(scenario.simulation),
+    )
+    catalogue.save(folder / "public" / "catalogue.npz")
+    events = read_events(
+        events_path(scenario.simulation),
+        frozenset(catalogue.item_ids),
+        folder / "rejected-events.csv",
+    )
+    profiles = build_profiles(
+        events,
+        tuple(catalogue.item_ids),
+        catalogue.vectors,
+        as_of=scenario.simulation.withheld_from,
+        half_life_days=scenario.simulation.half_life_days,
+    )
+    config = _tell_server(scenario, folder)
+    region_of = _settle(scenario, profiles, events)
+    for name, people in region_of.groupby(region_of):
+        known = events[events.user_id.isin(people.index)]
+        known = known[known.timestamp < scenario.simulation.withheld_from]
+        _found_region(scenario, folder, str(name), known)
+    (folder / MARKER).write_text(tomli_w.dumps(config.flat()), encoding="utf-8")
+    return World(
+        folder=folder,
+        scenario=scenario,
+        config=config,
+        catalogue=catalogue,
+        profiles=profiles,
+        events=events,
+        region_of=region_of,
+    )
+
+
+def encode_public(path: Path, encoder: Encoder, cache: Path) -> PublicCatalogue:
+    """Encode a public catalogue for the server."""
+    catalogue: Catalogue = read_catalogue(path)
+    vectors: FloatArray = encode_catalogue(catalogue, encoder, EmbeddingCache(cache))
+    return PublicCatalogue(
+        fingerprint=catalogue.fingerprint(),
+        encoder=encoder.fingerprint,
+        encoder_name=encoder.name,
+        device=encoder.device,
+        item_ids=list(catalogue.item_ids),
+        texts=list(catalogue.texts),
+        categories=list(catalogue.categories),
+        vectors=vectors,
+    )
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier simulation; never anything that no simulation has made."""
+    prepare_output(folder)
+    found = [name for name in OURS if (folder / name).exists()]
+    if found and not (folder / MARKER).exists():
+        raise SimulationError(
+            f"{folder} holds {found[0]}, which no simulation has made. Nothing was removed. "
+            "Choose another folder."
+        )
+    for name in found:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _tell_server(scenario: Scenario, folder: Path) -> RunConfig:
+    run = scenario.run.model_copy(update={"out": str(folder)})
+    public = scenario.public.model_copy(
+        update={"catalogue": str(folder / "public" / "catalogue.npz")}
+    )
+    return scenario.run_config().model_copy(update={"run": run, "public": public})
+
+
+def _settle(
+    scenario: Scenario, profiles: InterestProfiles, events: pd.DataFrame
+) -> "pd.Series[str]":
+    """Give everybody a region; who has no event yet lives in the first."""
+    numbers = partition_by_interest(
+        profiles.vectors,
+        scenario.run.n_clients,
+        concentration=scenario.simulation.concentration,
+        seed=scenario.simulation.partition_seed,
+    )
+    known = pd.Series(numbers, index=list(profiles.user_ids))
+    everybody = known.reindex(sorted(events.user_id.unique()), fill_value=0)
+    return everybody.map(lambda number: f"region-{number + 1}")
+
+
+def _found_region(scenario: Scenario, folder: Path, name: str, events: pd.DataFrame) -> None:
+    """Write one region's settings, policy and events."""
+    region = folder / "regions" / name
+    region.mkdir(parents=True)
+    events.to_parquet(region / "events.parquet", index=False)
+    settings = {
+        "region": name,
+        "events": "events.parquet",
+        "catalogue": str(catalogue_path(scenario.simulation).resolve()),
+        "policy": "policy.toml",
+        "ledger": f"../../ledgers/{name}.sqlite",
+        "cluster-map": "cluster-map.npz",
+        "rejected-events": "rejected-events.csv",
+        "cache": str(cache_path(scenario.simulation)),
+        "encoder": scenario.simulation.encoder,
+        "half-life-days": scenario.simulation.half_life_days,
+        "as-of": scenario.simulation.withheld_from.isoformat(),
+        "simulation": {"noise-seed": scenario.simulation.noise_seed},
+    }
+    policy = {
+        "region": name,
+        "window": scenario.privacy.window,
+        "epsilon": scenario.privacy.epsilon,
+        "delta": scenario.privacy.delta,
+        "trust-models": [scenario.privacy.trust_model.value],
+        "noise-kinds": ["seeded"],
+        "question-kinds": sorted(QUESTION_TYPES),
+        "least-noise-multiplier": 0.5,
+    }
+    (region / "agent.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
+    (region / "policy.toml").write_text(tomli_w.dumps(policy), encoding="utf-8")
