@@ -1,0 +1,1 @@
+"""What runs where the behaviour lies: profiles, the ClientApp, the local recommender."""

@@ -53,7 +53,7 @@ def read_catalogue(path: Path) -> Catalogue:
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise CatalogueError(
-            f"Catalogue {path} has no column {missing[0]!r} (found: {', '.join(table)}). "
+            f"Catalogue {path} has no column {missing[0]!r} (found: {', '.join(map(str, table))}). "
             f"Nothing was encoded. It needs {', '.join(COLUMNS)}."
         )
     empty = table[table.item_id.isna() | table.text.isna()]

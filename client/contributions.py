@@ -20,9 +20,7 @@ from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQu
 
 
 @singledispatch
-def contributions_to(
-    question: Question, profiles: InterestProfiles
-) -> Mapping[str, Contributions]:
+def contributions_to(question: Question, profiles: InterestProfiles) -> Mapping[str, Contributions]:
     """Return what each user adds to each block of the question's answer."""
     raise TypeError(f"Nobody knows how to answer a {type(question).__name__}.")
 
@@ -54,9 +52,7 @@ def _(question: ItemWeights, profiles: InterestProfiles) -> Mapping[str, Contrib
     cells = nearest_centre(profiles.vectors, question.centroids)
     return {
         "by_cluster": Contributions(cells, taste * np.float32(question.cluster_weight)),
-        "overall": Contributions(
-            np.zeros_like(cells), taste * np.float32(question.overall_weight)
-        ),
+        "overall": Contributions(np.zeros_like(cells), taste * np.float32(question.overall_weight)),
     }
 
 
@@ -74,9 +70,7 @@ def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contribu
     }
 
 
-def taste_vectors(
-    profiles: InterestProfiles, recent_days: float, saturation: float
-) -> FloatArray:
+def taste_vectors(profiles: InterestProfiles, recent_days: float, saturation: float) -> FloatArray:
     """Return what each user goes for: at most unit length, over the catalogue.
 
     Parameters

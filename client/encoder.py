@@ -19,8 +19,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from client.catalogue import Catalogue
-from client.embedding_cache import EmbeddingCache
 from client.errors import EncoderError
 from client.settings import DEFAULT_ENCODER
 from privacy.query import FloatArray
@@ -111,21 +109,6 @@ class Encoder:
                 f"or to {DEFAULT_ENCODER!r}. ({str(error).splitlines()[0]})"
             ) from error
         return tokenizer, model
-
-
-def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: EmbeddingCache) -> FloatArray:
-    """Return the items' vectors, centred on the catalogue's mean and of unit norm again.
-
-    Raw sentence vectors all point one way; centring takes that out.
-
-    Returns
-    -------
-    float32, shape (n_items, d)
-    """
-    raw = cache.encode(encoder.fingerprint, catalogue.texts, encoder.encode)
-    centred = raw - raw.mean(axis=0)
-    norms = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    return np.asarray(centred / norms, dtype=np.float32)
 
 
 def _locate(name: str) -> str:

@@ -48,7 +48,7 @@ def read_events(path: Path, known_items: Collection[str], rejected: Path) -> pd.
     missing = [column for column in NEEDED if column not in table]
     if missing:
         raise EventsError(
-            f"Events {path} have no column {missing[0]!r} (found: {', '.join(table)}). "
+            f"Events {path} have no column {missing[0]!r} (found: {', '.join(map(str, table))}). "
             f"Nothing was read. They need {', '.join(NEEDED)}, and may have value."
         )
     if pd.api.types.is_datetime64_dtype(table.timestamp):
@@ -81,10 +81,13 @@ def _read(path: Path) -> pd.DataFrame:
 def _timestamps(column: pd.Series) -> pd.Series:
     """Return UTC timestamps; what has no time zone or is no time becomes missing."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.dt.tz_convert("UTC")
+        return pd.Series(column.dt.tz_convert("UTC"))
     texts = column.astype("string")
     zoned = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True, na=False)
-    return pd.to_datetime(texts.where(zoned), utc=True, errors="coerce", format="ISO8601")
+    parsed: pd.Series = pd.to_datetime(
+        texts.where(zoned), utc=True, errors="coerce", format="ISO8601"
+    )
+    return parsed
 
 
 def _reasons(
@@ -107,10 +110,11 @@ def _reasons(
 
 def _keep_rejected(table: pd.DataFrame, reasons: pd.Series, path: Path) -> None:
     """Write the rows that cannot be used, or remove the file of an earlier read."""
-    rejected = table[reasons != ""].assign(reason=reasons)
-    if rejected.empty:
+    rows = reasons != ""
+    if not rows.any():
         path.unlink(missing_ok=True)
         return
+    rejected = table[rows].assign(reason=reasons[rows])
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(path.suffix + ".unfinished")
     rejected.to_csv(unfinished, index=False)

@@ -98,11 +98,11 @@ def _last_days(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) ->
     """Return the least age in days of each user's events on each item."""
     table = pd.DataFrame({"user": users, "item": items, "age": age})
     least = table.groupby(["user", "item"], as_index=False)["age"].min()
-    return csr_matrix((least.age, (least.user, least.item)), shape=shape)
+    return csr_matrix((least["age"], (least["user"], least["item"])), shape=shape)
 
 
 def _habits(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:
     """Count each user's distinct days on each item; a day counts half after HABIT_HALF_LIFE."""
     table = pd.DataFrame({"user": users, "item": items, "day": np.floor(age)}).drop_duplicates()
     decayed = 0.5 ** (table.day / HABIT_HALF_LIFE_DAYS)
-    return csr_matrix((decayed, (table.user, table.item)), shape=shape)
+    return csr_matrix((decayed, (table["user"], table["item"])), shape=shape)

@@ -29,6 +29,10 @@ CONTENT_WEIGHT = 0.25
 TYPICAL_BASKET = 5.0
 """A basket counts as so many items of the typical one and its own; steadies short histories."""
 
+EVERYBODY = "popular with everybody"
+LEAST_LIFT = 1.02
+"""From here on a reason says that an item is popular in the user's own cluster."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
@@ -89,7 +93,8 @@ class Recommender:
     @cached_property
     def closeness(self) -> FloatArray:
         """How close items are to each other: float32, shape (n_items, n_items); zero to itself."""
-        close = np.exp(SHARPNESS * (self.item_vectors @ self.item_vectors.T))
+        cosines = self.item_vectors @ self.item_vectors.T
+        close: FloatArray = np.exp(SHARPNESS * cosines)
         np.fill_diagonal(close, 0.0)
         return close
 
@@ -129,7 +134,7 @@ class Recommender:
         if row is None:
             return []
         scores = self.scores_of_usuals(np.array([row]))[0]
-        best = [item for item in np.argsort(-scores, kind="stable")[:count] if scores[item] > 0]
+        best = [item for item in _best(scores, count) if scores[item] > 0]
         return [self._recommend(item, scores, self._habit(user_id, item)) for item in best]
 
     def new_for(self, user_id: str, count: int = 10) -> list[Recommendation]:
@@ -137,11 +142,10 @@ class Recommender:
         row = self._row(user_id)
         if row is None:
             popularity = self.cluster_map.popularity.astype(np.float64)
-            best = np.argsort(-popularity, kind="stable")[:count]
-            reason = "popular with everybody"
-            return [self._recommend(item, popularity, reason) for item in best]
+            best = _best(popularity, count)
+            return [self._recommend(item, popularity, EVERYBODY) for item in best]
         scores = self.scores_of_new(np.array([row]))[0]
-        best = [item for item in np.argsort(-scores, kind="stable")[:count] if scores[item] > -np.inf]
+        best = [item for item in _best(scores, count) if np.isfinite(scores[item])]
         return [self._recommend(item, scores, self._reason_for_new(row, item)) for item in best]
 
     def cluster_of(self, user_id: str) -> int | None:
@@ -166,17 +170,22 @@ class Recommender:
         names = [self.profiles.item_ids[index].lower() for index in own.indices]
         close = self.closeness[item, own.indices]
         nearest = np.argsort(-close)[:2]
-        label = self.cluster_map.labels[self.clusters[row]]
-        popular = f"popular in {label}"
+        popular = self._popularity_reason(int(self.clusters[row]), item)
         if close.size == 0 or close[nearest[0]] < np.exp(SHARPNESS / 2):
             return popular
         return f"goes with {' and '.join(names[index] for index in nearest)}; {popular}"
 
+    def _popularity_reason(self, cluster: int, item: int) -> str:
+        """Say whether the cluster wants the item more than everybody does."""
+        lift = self.cluster_map.item_weights[cluster, item] / self.cluster_map.popularity[item]
+        if lift < LEAST_LIFT:
+            return EVERYBODY
+        return f"popular in {self.cluster_map.labels[cluster]}"
+
     def _habit(self, user_id: str, item: int) -> str:
         """Say how often the user comes back to an item."""
         mine = self.events[
-            (self.events.user_id == user_id)
-            & (self.events.item_id == self.profiles.item_ids[item])
+            (self.events.user_id == user_id) & (self.events.item_id == self.profiles.item_ids[item])
         ]
         days = np.unique(mine.timestamp.dt.floor("D").to_numpy())
         if len(days) < 2:
@@ -184,3 +193,8 @@ class Recommender:
         gap = float(np.median(np.diff(days) / np.timedelta64(1, "D")))
         every = "nearly every day" if gap < 1.5 else f"about every {gap:.0f} days"
         return f"on {len(days)} days, {every}"
+
+
+def _best(scores: Scores, count: int) -> list[int]:
+    """Return the items with the highest scores, best first; ties go to the earlier item."""
+    return [int(item) for item in np.argsort(-scores, kind="stable")[:count]]

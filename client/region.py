@@ -12,17 +12,20 @@ from pathlib import Path
 import pandas as pd
 
 from client.catalogue import Catalogue, read_catalogue
+from client.catalogue_encoding import encode_catalogue
 from client.embedding_cache import EmbeddingCache
-from client.encoder import Encoder, encode_catalogue
-from client.errors import SettingsError
+from client.encoder import Encoder
+from client.errors import RecommendationError, SettingsError
 from client.events import read_events
 from client.interest_profile import InterestProfiles, build_profiles
+from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
 from privacy.door import Door
 from privacy.ledger import Ledger
 from privacy.mechanism import NoiseSource
 from privacy.policy import read_policy
 from privacy.query import FloatArray
+from strategies.cluster_map import ClusterMap
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,24 @@ class Region:
             as_of=self.settings.moment,
             half_life_days=self.settings.half_life_days,
         )
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """Ranks items for this region's users, from the map that was pushed back.
+
+        Raises
+        ------
+        RecommendationError
+            If no map has been pushed back yet.
+        """
+        path = self.settings.cluster_map
+        if not path.exists():
+            raise RecommendationError(
+                f"{path} does not exist: no run has pushed a cluster map to "
+                f"{self.settings.region} yet. Nothing was recommended."
+            )
+        past = self.events[self.events.timestamp < self.settings.moment]
+        return Recommender(self.profiles, self.item_vectors, ClusterMap.load(path), past)
 
 
 def open_region(settings_path: Path) -> Region:

@@ -1,0 +1,1 @@
+"""Bounded, noised sums: the door, the policy, the ledger, the accountants."""

@@ -81,9 +81,7 @@ def mu_of(epsilon: float, delta: float) -> float:
     return float(root) * (1 - 1e-9)
 
 
-def pld_epsilon(
-    events: Sequence[GaussianEvent], delta: float, *, interval: float = 1e-4
-) -> float:
+def pld_epsilon(events: Sequence[GaussianEvent], delta: float, *, interval: float = 1e-4) -> float:
     """Return epsilon by dp-accounting's privacy loss distributions, event by event."""
     from dp_accounting import dp_event
     from dp_accounting.pld import PLDAccountant

@@ -38,9 +38,7 @@ class _CellProduct(torch.autograd.Function):
         return (rows * sums[cells]).sum(dim=1)
 
     @staticmethod
-    def backward(
-        ctx: Any, *weights: torch.Tensor
-    ) -> tuple[None, None, torch.Tensor]:
+    def backward(ctx: Any, *weights: torch.Tensor) -> tuple[None, None, torch.Tensor]:
         rows, cells = ctx.saved_tensors
         total = rows.new_zeros(ctx.shape).index_add_(0, cells, weights[0][:, None] * rows)
         return None, None, total

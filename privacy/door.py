@@ -89,9 +89,7 @@ class Door:
         except LedgerError as error:
             return self._refuse(query, error)
 
-    def _release(
-        self, query: SumQuery, entry: int, totals: Mapping[str, torch.Tensor]
-    ) -> Release:
+    def _release(self, query: SumQuery, entry: int, totals: Mapping[str, torch.Tensor]) -> Release:
         release = _noised(query, entry, totals, self.policy.region, self.noise)
         self.ledger.commit(entry, release.to_bytes())
         return release
@@ -175,9 +173,7 @@ class ServerDoor:
             name: torch.from_numpy(reduce(np.add, [part.sums[name] for part in clipped]))
             for name in shapes
         }
-        release = _noised(
-            query, reservation.entry, totals, self.ledger.policy.region, self.noise
-        )
+        release = _noised(query, reservation.entry, totals, self.ledger.policy.region, self.noise)
         self.ledger.commit(reservation.entry, release.to_bytes())
         return release
 

@@ -153,7 +153,7 @@ class Contributions:
 def finite_users(contributions: Mapping[str, Contributions]) -> NDArray[np.bool_]:
     """Tell which users' rows are finite in every block: bool, shape (n_users,)."""
     finite = [np.isfinite(part.rows).all(axis=1) for part in contributions.values()]
-    return np.logical_and.reduce(finite)
+    return np.asarray(np.logical_and.reduce(finite))
 
 
 def check_contributions(query: SumQuery, contributions: Mapping[str, Contributions]) -> None:
@@ -172,7 +172,7 @@ def check_contributions(query: SumQuery, contributions: Mapping[str, Contributio
                 f"Block {block.name!r} is {block.width} wide, its rows are "
                 f"{part.rows.shape[1]}. Nothing was summed."
             )
-        if part.cells.size and not (0 <= part.cells.min() and part.cells.max() < block.cells):
+        if part.cells.size and not (part.cells.min() >= 0 and part.cells.max() < block.cells):
             raise ContributionError(
                 f"Block {block.name!r} has cells 0 to {block.cells - 1}; a user was put "
                 "into another one. Nothing was summed."

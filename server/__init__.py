@@ -1,0 +1,1 @@
+"""What runs at the operator: the ServerApp, its configuration, its report."""

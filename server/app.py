@@ -27,6 +27,7 @@ from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import QUESTION_TYPES
 
 log = logging.getLogger("flwr")
+log.propagate = False  # Opacus gives the root logger a handler, which would print all lines twice
 
 ROUND_TIMEOUT_SECONDS = 600.0
 

@@ -11,7 +11,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
 PROMISE = (
     "Adding or removing all events of any one user in window {window} changes the probability of "
     "anything that the regions released in this run by at most a factor e^{epsilon:g}, but for a "
@@ -197,7 +196,7 @@ class ReceiptPart(Part):
 class Report(Part):
     """The whole document."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     run: RunPart
     encoder: EncoderPart
     clustering: ClusteringPart

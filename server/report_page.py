@@ -1,14 +1,412 @@
-"""``report.html``: the report for people, in one file that needs no network."""
+"""``report.html``: the report for people, in one file that needs no network.
+
+Report  ->  a few groupings  ->  template  ->  one page, without scripts
+
+Flower's app bundle carries only ``.py``, ``.toml``, ``.md``, ``.yaml`` and
+``.json`` files, so the template and the style sheet are constants here.
+"""
 
 from __future__ import annotations
 
-from jinja2 import Environment
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
-from server.report import Report
+from jinja2 import DictLoader, Environment, StrictUndefined
 
-PAGE = """<!doctype html><title>{{ report.run.name }}</title><pre>{{ report.run.id }}</pre>"""
+from server.report import PlannedRelease, RefusalPart, Report
+
+PHASES = {
+    "mean": ("calibrate", "where people are on average"),
+    "radius": ("calibrate", "how far they are from there"),
+    "summary": ("summarise", "how many are near each public candidate"),
+    "spread": ("refine", "how far they are from their centroid"),
+    "lloyd": ("refine", "one K-means step for all centroids"),
+    "items": ("describe", "which items each cluster takes up"),
+    "quality": ("describe", "how well the finished map fits"),
+}
+"""Phase without its number: the stage it belongs to, and what it asks."""
+TRUST = {
+    "local": "each region adds its own noise",
+    "central": "the server adds the noise",
+}
+ACCOUNTANTS = {
+    "gaussian-dp": "Exact for Gaussian noise.",
+    "pld": "Computed another way: should agree with the claim.",
+    "rdp": "An upper bound, not tight: may exceed the limit although the claim does not.",
+}
+MEASURES = {
+    "hit_rate": "users with at least one hit",
+    "ndcg": "hits, earlier ones count more",
+    "mrr": "one over the first hit's rank",
+    "precision": "hits among what was shown",
+    "recall": "hits among what was wanted",
+    "f1": "precision and recall in one",
+    "coverage": "items ever shown, of all",
+    "diversity": "unlikeness within a list",
+    "novelty": "rarity of what is shown, in bits",
+}
+
+Refusals = dict[tuple[int, str], dict[str, list[str]]]
+
+
+class Step(PlannedRelease):
+    """A planned release, and what it is for."""
+
+    stage: str
+    asks: str
+
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b2330; --soft: #56606f; --paper: #f6f5f1;
+  --sheet: #fff; --line: #dcdad2; --track: #e9e7e0; --accent: #0f766e; --warn: #8a4b08;
+  --warn-bg: #fdf1dc; --calibrate: #5b7db1; --summarise: #0f766e; --refine: #c98a1b;
+  --describe: #93599f; --other: #77808d; }
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --soft: #a3acba;
+  --paper: #12161d; --sheet: #1a2029; --line: #313946; --track: #2a323e; --accent: #4cc3b5;
+  --warn: #f3c277; --warn-bg: #33270f; --calibrate: #86a6d8; --summarise: #4cc3b5;
+  --refine: #e0ab4d; --describe: #c193cd; --other: #98a2b0; } }
+* { box-sizing: border-box; margin: 0; }
+body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
+  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+header, main, footer { max-width: 60rem; margin: 0 auto; padding: 0 1rem; }
+header { padding-top: 2.5rem; }
+h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; }
+h2 { font-size: 1.3rem; letter-spacing: -.01em; margin-bottom: .75rem; }
+h3 { font-size: 1rem; margin: 2rem 0 .5rem; }
+h2, h3 { break-after: avoid; }
+p, ul { max-width: 44rem; }
+p + p, p + ul { margin-top: .5rem; }
+a { color: var(--accent); }
+section { background: var(--sheet); border: 1px solid var(--line); border-radius: .75rem;
+  padding: 1.5rem; margin-top: 1.25rem; }
+.result { font-size: 1.15rem; margin: .75rem 0 1rem; }
+.soft, .facts dt, figcaption { color: var(--soft); font-size: .875rem; }
+.badge, .tag { display: inline-block; white-space: nowrap; border: 1px solid var(--line);
+  border-radius: 1rem; padding: .1rem .7rem; font-size: .8rem; font-weight: 600; }
+.badge { background: var(--sheet); margin: 0 .4rem .4rem 0; }
+.warn { color: var(--warn); background: var(--warn-bg); border-color: currentColor; }
+.tag { padding: 0 .5rem; font-size: .72rem; font-weight: 500; color: var(--soft); }
+.tag.released { border-style: dashed; border-color: var(--accent); color: var(--accent); }
+.tag.oracle { background: var(--warn-bg); border-color: transparent; color: var(--warn); }
+.note { border-left: 4px solid var(--accent); padding: .25rem 0 .25rem 1rem; }
+.note.warn { background: none; }
+.facts, .cards { display: grid; gap: .75rem 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+.facts { margin-top: .75rem; }
+dd { margin: 0; }
+.cards { gap: .75rem; }
+.cards div { border: 1px solid var(--line); border-radius: .6rem; padding: .8rem; display: flex;
+  flex-direction: column; background: var(--sheet); }
+.cards dt { font-size: .875rem; font-weight: 600; }
+.cards .big { font-size: 1.75rem; font-weight: 650; line-height: 1.3; letter-spacing: -.02em; }
+.big small { font-size: .9rem; font-weight: 400; color: var(--soft); letter-spacing: 0; }
+.cards .soft { font-size: .8rem; line-height: 1.4; flex: 1; margin-bottom: .5rem; }
+.clusters { list-style: none; padding: 0; max-width: none; margin-top: 1rem; }
+.clusters li { display: grid; grid-template-columns: 1fr auto; gap: .25rem 1rem; padding: .8rem 0;
+  border-top: 1px solid var(--line); }
+.clusters .bar, .clusters .soft { grid-column: 1 / -1; }
+.bar { display: flex; gap: 2px; height: .6rem; border-radius: .3rem; background: var(--track);
+  overflow: hidden; }
+.bar i { background: var(--stage, var(--accent)); }
+.plan { height: 1.75rem; margin: .75rem 0 .5rem; }
+.swatch { display: inline-block; width: .75rem; height: .75rem; border-radius: .2rem;
+  background: var(--stage); margin-right: .4rem; }
+figcaption span { display: inline-block; margin-right: 1.25rem; }
+table { border-collapse: collapse; width: 100%; margin-top: .5rem; font-size: .9rem; }
+caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .4rem; }
+th, td { padding: .45rem .75rem .45rem 0; text-align: left; vertical-align: top;
+  border-top: 1px solid var(--line); }
+thead th { border: 0; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
+tbody th { font-weight: 600; }
+th small { display: block; font-weight: 400; color: var(--soft); }
+.n { text-align: right; padding-right: 0; padding-left: .5rem; overflow-wrap: normal; }
+.gap { padding-left: 1.25rem; }
+.legend { display: grid; grid-template-columns: auto 1fr; gap: .5rem 1rem; margin: 0 0 1rem; }
+.wide { min-width: 7rem; width: 40%; }
+footer { padding: 2rem 1rem 3rem; }
+@media (max-width: 30rem) { section { padding: 1rem; } header { padding-top: 1.5rem; }
+  h1 { font-size: 1.6rem; } table { font-size: .82rem; } th, td { padding-right: .4rem; } }
+@media print { @page { size: A4; margin: 15mm; } body { background: none; font-size: 10.5pt; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } nav { display: none; }
+  header, main, footer { max-width: none; padding: 0; } section { border: 0; padding: 0; }
+  table, tr, li, figure, .cards div, .note, .facts { break-inside: avoid; } }
+"""
+
+PAGE = """\
+{%- macro tag(kind) -%}
+<span class="tag {{ kind }}">{{ "released, noisy" if kind == "released" else kind }}</span>
+{%- endmacro -%}
+{%- macro card(name, kind) -%}
+<div><dt>{{ name }}</dt>{{ caller() }}<dd>{{ tag(kind) }}</dd></div>
+{%- endmacro -%}
+{%- macro fact(name, text) -%}
+<div><dt>{{ name }}</dt><dd>{{ text }}</dd></div>
+{%- endmacro -%}
+{%- macro versus(part, measure) -%}
+{% for name, baseline in part.baselines.items() -%}
+{{ name }}: {{ baseline[measure] | percent }}; {% endfor -%}
+standard error {{ part[measure ~ "_standard_error"] | percent }}
+{%- endmacro -%}
+{%- macro heads(part) -%}
+<thead><tr><th scope="col">Measure at {{ part.k }}</th><th scope="col" class="n">this run</th>
+{%- for name in part.baselines %}<th scope="col" class="n">{{ name }}</th>{% endfor -%}
+</tr></thead>
+{%- endmacro -%}
+{%- macro measure_row(part, name, meaning) %}
+<tr><th scope="row">{{ name | replace("_", " ") }}<small>{{ meaning }}</small></th>
+  <td class="n">{{ part[name] | number(3) }}
+  {%- if part[name ~ "_standard_error"] is defined %}
+  <small>&plusmn;&nbsp;{{ part[name ~ "_standard_error"] | number(3) }}</small>{% endif %}</td>
+  {%- for baseline in part.baselines.values() %}
+  <td class="n">{{ baseline[name] | number(3) }}</td>{% endfor %}</tr>
+{%- endmacro -%}
+{%- set run, clustering, privacy = report.run, report.clustering, report.privacy -%}
+{%- set new, usual, cost = report.recommendation, report.repeat, report.cost -%}
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ run.name }} &ndash; report</title>
+<style>{% include "style.css" %}</style>
+</head>
+<body>
+<header>
+<h1>{{ run.name }}</h1>
+<p class="result">{{ run.n_clients | number }} regions grouped {{ run.n_users | number }} declared
+users into {{ clustering.k }} interest clusters, planned for a privacy loss of at most
+&epsilon;&nbsp;=&nbsp;{{ "%g" % privacy.epsilon }} per user
+{%- if clustering.normalized_cost is known and clustering.trivial_cost is known %}; they cost
+{{ clustering.normalized_cost | number(2) }} times what the best clusters without privacy cost,
+where one mean for everybody costs {{ clustering.trivial_cost | number(2) }} times
+{%- endif %}.</p>
+<p><span class="badge">{{ run.trust_model }} trust: {{ trust[run.trust_model] }}</span>
+{%- if run.simulated %}<span class="badge warn">SIMULATED</span></p>
+<p class="note warn">Simulated: the noise was seeded, and who knows the seed can take it off.
+This run shows what a real one would find; it protects nobody.{% endif %}</p>
+<dl class="facts">{{ fact("Started", run.started | moment) }}
+{{ fact("Took", run.seconds | number(1) ~ " seconds, " ~ run.n_rounds ~ " rounds") }}
+{{ fact("Version", run.version) }}{{ fact("Seed", run.seed) }}{{ fact("Run", run.id) }}</dl>
+</header>
+<main>
+<section><h2>Key figures</h2>
+<dl class="cards">
+{% call card("Privacy loss", "public") %}
+<dd class="big">&epsilon; &le; {{ "%g" % privacy.epsilon }}</dd>
+<dd class="soft">per {{ privacy.unit }}, at &delta; = {{ "%g" % privacy.delta }}</dd>{% endcall %}
+{% call card("Regions", "public") %}<dd class="big">{{ run.n_clients | number }}</dd>
+<dd class="soft">{{ privacy.releases | number }} releases in all</dd>{% endcall %}
+{% call card("Users", "public") %}<dd class="big">{{ run.n_users | number }}</dd>
+<dd class="soft">declared, never counted from data</dd>{% endcall %}
+{% call card("Clusters (K)", "public") %}<dd class="big">{{ clustering.k }}</dd>
+<dd class="soft">chosen before the run</dd>{% endcall %}
+{% if clustering.normalized_cost is known %}{% call card("Normalized cost", "oracle") %}
+<dd class="big">{{ clustering.normalized_cost | number(3) }}</dd>
+<dd class="soft">1 is the best without privacy{% if clustering.trivial_cost is known %};
+one mean: {{ clustering.trivial_cost | number(3) }}{% endif %}</dd>{% endcall %}{% endif %}
+{% if clustering.silhouette is known %}{% call card("Silhouette", "released") %}
+<dd class="big">{{ clustering.silhouette | number(3) }}{% if clustering.silhouette_noise is known %}
+<small>&plusmn;&nbsp;{{ clustering.silhouette_noise | number(3) }}</small>{% endif %}</dd>
+<dd class="soft">{{ clustering.silhouette_kind }}; 1 is best, 0 means overlap</dd>{% endcall %}
+{% endif %}
+{% if new %}{% call card("New-item hit rate", "oracle") %}
+<dd class="big">{{ new.hit_rate | percent }}</dd>
+<dd class="soft">at {{ new.k }}; {{ versus(new, "hit_rate") }}</dd>{% endcall %}{% endif %}
+{% if usual %}{% call card("Usuals recall", "oracle") %}
+<dd class="big">{{ usual.recall | percent }}</dd>
+<dd class="soft">at {{ usual.k }}; {{ versus(usual, "recall") }}</dd>{% endcall %}{% endif %}
+</dl></section>
+
+<section><h2>Interest clusters</h2>
+<p>Largest first. {{ tag("released") }} sizes carry noise, so they may be fractions or fall below
+zero; together they come to {{ clusters | sum("noisy_size") | number }}.
+Below each label, the {{ tag("public") }} items furthest in the cluster's own direction.</p>
+<ol class="clusters">{% for cluster in clusters %}
+<li><strong>{{ cluster.label }}</strong><span>{{ cluster.noisy_size | number(1) }} users</span>
+  <div class="bar" aria-hidden="true"><i style="width: {{
+    cluster.noisy_size | width(clusters[0].noisy_size) }}"></i></div>
+  <span class="soft">{{ cluster.terms | join(", ") | lower }}
+  {%- if cluster.parent is known %} (part of cluster {{ cluster.parent }}){% endif %}</span></li>
+{%- endfor %}</ol>
+<dl class="facts">
+{{ fact("Smallest cluster (noisy)", clustering.smallest_cluster | number(1)) }}
+{{ fact("Between centroids (mean)", clustering.inter_cluster_distance | number(3)) }}
+{%- if clustering.intra_cluster_distance is known %}
+{{ fact("User to centroid (noisy)", clustering.intra_cluster_distance | number(3)) }}{% endif %}
+{%- if clustering.adjusted_rand_index is known %}
+{{ fact("Adjusted Rand index (oracle)", clustering.adjusted_rand_index | number(3)) }}{% endif %}
+</dl></section>
+
+<section><h2>Privacy</h2>
+<p class="note">{{ privacy.statement }}</p>
+<dl class="facts">{{ fact("Unit", privacy.unit) }}{{ fact("Adjacency", privacy.adjacency) }}
+{{ fact("Window", privacy.window) }}{{ fact("Noise", privacy.noise) }}
+{{ fact("Lifetime epsilon", "%g" % privacy.lifetime_epsilon) }}</dl>
+<h3>What is not protected</h3>
+<ul>{% for item in privacy.not_protected %}<li>{{ item }}</li>{% endfor %}</ul>
+<h3>What the plan costs, by accountant</h3>
+<table><caption>Epsilon at &delta; = {{ "%g" % privacy.delta }}, against a limit of
+{{ "%g" % privacy.epsilon }}. Only the claim counts against the limit.</caption>
+<thead><tr><th scope="col">Accountant</th><th scope="col" class="n">&epsilon;</th>
+<th scope="col" class="wide gap">What it is</th></tr></thead><tbody>
+{%- for name, epsilon in privacy.epsilon_by_accountant.items() %}
+<tr><th scope="row">{{ name }}</th><td class="n">{{ epsilon | number(4) }}</td>
+<td class="gap">{% if name == privacy.accountant %}<strong>The claim.</strong> {% endif -%}
+{{ accountants[name] }}</td></tr>{% endfor %}</tbody></table>
+<h3>The plan</h3>
+<figure><div class="bar plan" role="img" aria-label="Shares of the budget in the order of asking:
+{%- for step in plan %} {{ step.phase }} {{ step.share | percent }}
+{{- "" if loop.last else "," }}{% endfor %}">{% for step in plan %}<i style="width: {{
+  step.share | width(1) }}; --stage: var(--{{ step.stage }})"></i>{% endfor %}</div>
+<figcaption>{% for stage, share in stages.items() %}<span><i class="swatch"
+  style="--stage: var(--{{ stage }})"></i>{{ stage }} {{ share | percent }}</span>
+{%- endfor %}</figcaption></figure>
+<table><caption>What each region is asked, in this order. Shares are of the run's &mu;&sup2;
+and add up to {{ plan | sum("share") | percent }}.</caption>
+<thead><tr><th scope="col">Phase</th><th scope="col" class="n">share</th>
+<th scope="col" class="n">sensitivity</th><th scope="col" class="n">&sigma;</th></tr></thead><tbody>
+{%- for step in plan %}
+<tr><th scope="row"><i class="swatch" style="--stage: var(--{{ step.stage }})"></i>{{ step.phase -}}
+<small>{{ step.asks }}</small></th><td class="n">{{ step.share | percent }}</td>
+<td class="n">{{ step.sensitivity | number(3) }}</td><td class="n">{{ step.sigma | number(3) }}</td>
+</tr>{% endfor %}</tbody></table>
+<h3>Refusals</h3>
+{% for (round, reason), sentences in refusals.items() -%}
+<div class="note warn"><p><strong>Round {{ round }}: {{ reason }}</strong>
+{%- if round > plan | length %} (after the plan's {{ plan | length }} questions){% endif %}</p>
+{%- for sentence, regions in sentences.items() %}
+<p>{{ sentence }}</p>
+<p class="soft">{{ regions | length }} of {{ run.n_clients }} regions:
+{{ regions | join(", ") }}</p>{% endfor %}</div>
+{%- else %}<p>No region refused anything.</p>{% endfor %}
+{% if report.receipts %}<h3>Budget receipts</h3>
+<table><caption>What each region's own ledger says {{ tag("oracle") }}: only the region itself can
+read it.</caption>
+<thead><tr><th scope="col">Region</th><th scope="col" class="wide">&epsilon; spent of limit</th>
+<th scope="col" class="n">left</th><th scope="col" class="n">releases</th>
+<th scope="col" class="n">refused</th></tr></thead><tbody>
+{%- for receipt in report.receipts %}
+<tr><th scope="row">{{ receipt.region }}</th>
+<td>{{ receipt.spent_epsilon | number(4) }} of {{ "%g" % receipt.limit_epsilon }}
+<div class="bar" aria-hidden="true"><i style="width: {{
+  receipt.spent_epsilon | width(receipt.limit_epsilon) }}"></i></div></td>
+<td class="n">{{ (receipt.limit_epsilon - receipt.spent_epsilon) | number(4) }}</td>
+<td class="n">{{ receipt.releases }}</td><td class="n">{{ receipt.refused }}</td></tr>
+{%- endfor %}</tbody></table>{% endif %}</section>
+
+{% if new or usual %}<section><h2>Recommendation quality</h2>
+<p>{{ tag("oracle") }} Judged by what users did afterwards. &plusmn; is one standard error. The
+baselines use exact counts, which no server sees.</p>
+{% if new %}<h3>Items that are new for the user</h3>
+<table><caption>{{ new.n_evaluated | number }} users evaluated, lists of {{ new.k }}</caption>
+{{ heads(new) }}<tbody>{% for name, meaning in measures.items() -%}
+{{ measure_row(new, name, meaning) }}{% endfor %}</tbody></table>{% endif %}
+{% if usual %}<h3>Items that the user bought before</h3>
+<table><caption>{{ usual.n_evaluated | number }} users evaluated, lists of {{ usual.k }}</caption>
+{{ heads(usual) }}<tbody>{{ measure_row(usual, "recall", measures.recall) }}</tbody></table>
+{% endif %}</section>{% endif %}
+
+<section><h2>Cost and encoder</h2>
+<dl class="facts">
+{{ fact("Up, per region and round", (cost.bytes_up_per_client_round / 1000) | number(1) ~ " KB") }}
+{{ fact("Down, per region and round",
+  (cost.bytes_down_per_client_round / 1000) | number(1) ~ " KB") }}
+{{ fact("Time per round", cost.seconds_per_round | number(2) ~ " s") }}
+{%- if cost.peak_rss_mb is known %}
+{{ fact("Peak memory, whole simulation", cost.peak_rss_mb | number ~ " MB") }}{% endif %}
+{{ fact("Encoder", report.encoder.name) }}
+{{ fact("Dimensions", report.encoder.dim) }}{{ fact("Device", report.encoder.device) }}
+{{ fact("Fingerprint (first 12)", report.encoder.fingerprint[:12]) }}</dl></section>
+</main>
+<footer>
+<h2>How to read this page</h2>
+<dl class="legend">
+<dt>{{ tag("public") }}</dt><dd>Known before anybody's data was touched: settings, catalogue.</dd>
+<dt>{{ tag("released") }}</dt><dd>Computed from people's data and noised; the privacy statement
+covers it.</dd>
+<dt>{{ tag("oracle") }}</dt><dd>Computed in a simulation from exact data or from the regions' own
+ledgers. No server ever sees it, and the privacy statement does not cover it.</dd></dl>
+<p class="soft">All figures in full precision: <a href="report.json">report.json</a>, beside this
+page.</p>
+</footer>
+</body>
+</html>
+"""
 
 
 def render(report: Report) -> str:
-    """Return the page."""
-    return Environment(autoescape=True).from_string(PAGE).render(report=report)
+    """Return the page: one HTML document, whatever the labels in the report contain."""
+    plan = [_step(release) for release in report.privacy.plan]
+    clusters = sorted(report.clustering.clusters, key=lambda c: c.noisy_size, reverse=True)
+    page = _environment().get_template("page.html")
+    return page.render(
+        report=report,
+        clusters=clusters,
+        plan=plan,
+        stages=_share_by_stage(plan),
+        refusals=_grouped(report.privacy.refusals),
+        accountants=ACCOUNTANTS,
+        measures=MEASURES,
+        trust=TRUST,
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=DictLoader({"page.html": PAGE, "style.css": STYLE}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": _number,
+        "percent": lambda share: f"{_number(100 * share, 1)}%",
+        "width": _width,
+        "moment": _moment,
+    }
+    environment.tests["known"] = _is_known
+    return environment
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _number(value: float, digits: int = 0) -> str:
+    """Return ``value`` rounded, with thousands apart; what rounds to zero has no sign."""
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
+
+
+def _width(value: float, whole: float) -> str:
+    """Return the part of ``whole`` as a CSS width between 0 and 100 %."""
+    part = value / whole if whole > 0 else 0.0
+    return f"{100 * min(max(part, 0.0), 1.0):.2f}%"
+
+
+def _moment(iso: str) -> str:
+    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _step(release: PlannedRelease) -> Step:
+    stage, asks = PHASES.get(release.phase.partition("-")[0], ("other", ""))
+    return Step(**release.model_dump(), stage=stage, asks=asks)
+
+
+def _share_by_stage(plan: Iterable[Step]) -> dict[str, float]:
+    shares: defaultdict[str, float] = defaultdict(float)
+    for step in plan:
+        shares[step.stage] += step.share
+    return shares
+
+
+def _grouped(refusals: Iterable[RefusalPart]) -> Refusals:
+    """Return the regions by round and reason, then by the sentence that they gave."""
+    groups: Refusals = defaultdict(lambda: defaultdict(list))
+    for refusal in refusals:
+        groups[refusal.round, refusal.reason][refusal.sentence].append(refusal.client)
+    return groups

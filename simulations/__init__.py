@@ -1,0 +1,1 @@
+"""Simulated regions, two engines to run them, and judges that see everything."""

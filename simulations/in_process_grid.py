@@ -13,6 +13,7 @@ from typing import Any
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
+from flwr.common.message import make_message
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run
@@ -22,7 +23,7 @@ FIRST_NODE_ID = 2
 """1 is the SuperLink's."""
 
 
-class InProcessGrid(Grid):  # type: ignore[misc]
+class InProcessGrid(Grid):
     """Calls a ClientApp directly, once for each message.
 
     Parameters
@@ -134,4 +135,4 @@ def _over_the_wire(message: Message) -> Message:
     """Serialise and parse a message's content."""
     proto = recorddict_to_proto(message.content)
     content = recorddict_from_proto(type(proto).FromString(proto.SerializeToString()))
-    return Message(content=content, metadata=message.metadata)
+    return make_message(message.metadata, content=content)

@@ -17,12 +17,10 @@ from pathlib import Path
 import pandas as pd
 import tomli_w
 
-from client.catalogue import Catalogue, read_catalogue
-from client.embedding_cache import EmbeddingCache
-from client.encoder import Encoder, encode_catalogue
+from client.catalogue_encoding import encode_public
+from client.encoder import Encoder
 from client.events import read_events
 from client.interest_profile import InterestProfiles, build_profiles
-from privacy.query import FloatArray
 from server.results import prepare_output
 from server.run_config import RunConfig
 from simulations.datasets import cache_path, catalogue_path, events_path
@@ -63,7 +61,7 @@ class World:
     catalogue: PublicCatalogue
     profiles: InterestProfiles
     events: pd.DataFrame
-    region_of: "pd.Series[str]"
+    region_of: pd.Series
 
     def settings_paths(self) -> list[Path]:
         """Return the regions' settings files, in the order of their numbers."""
@@ -119,22 +117,6 @@ def prepare(scenario: Scenario, folder: Path) -> World:
     )
 
 
-def encode_public(path: Path, encoder: Encoder, cache: Path) -> PublicCatalogue:
-    """Encode a public catalogue for the server."""
-    catalogue: Catalogue = read_catalogue(path)
-    vectors: FloatArray = encode_catalogue(catalogue, encoder, EmbeddingCache(cache))
-    return PublicCatalogue(
-        fingerprint=catalogue.fingerprint(),
-        encoder=encoder.fingerprint,
-        encoder_name=encoder.name,
-        device=encoder.device,
-        item_ids=list(catalogue.item_ids),
-        texts=list(catalogue.texts),
-        categories=list(catalogue.categories),
-        vectors=vectors,
-    )
-
-
 def _clear(folder: Path) -> None:
     """Remove an earlier simulation; never anything that no simulation has made."""
     prepare_output(folder)
@@ -157,9 +139,7 @@ def _tell_server(scenario: Scenario, folder: Path) -> RunConfig:
     return scenario.run_config().model_copy(update={"run": run, "public": public})
 
 
-def _settle(
-    scenario: Scenario, profiles: InterestProfiles, events: pd.DataFrame
-) -> "pd.Series[str]":
+def _settle(scenario: Scenario, profiles: InterestProfiles, events: pd.DataFrame) -> pd.Series:
     """Give everybody a region; who has no event yet lives in the first."""
     numbers = partition_by_interest(
         profiles.vectors,

@@ -1,0 +1,1 @@
+"""Federated K-means: questions, messages, phases, and the Flower Strategy."""

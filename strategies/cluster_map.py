@@ -80,8 +80,13 @@ class ClusterMap:
                     f"version {VERSION}. Nothing was read. Ask the server for the map again."
                 )
             content = {name: archive[name] for name in archive.files if name != "header"}
-        texts = {name: str(content.pop(name)) for name in ("run", "catalogue", "encoder")}
-        return cls(labels=list(header["labels"]), **texts, **content)
+        return cls(
+            run=str(content.pop("run")),
+            catalogue=str(content.pop("catalogue")),
+            encoder=str(content.pop("encoder")),
+            labels=list(header["labels"]),
+            **content,
+        )
 
 
 def nearest_centre(

@@ -55,9 +55,7 @@ def label_clusters(centroids: Array, catalogue: PublicCatalogue) -> list[str]:
 def typical_items(centroids: Array, catalogue: PublicCatalogue, count: int) -> list[list[str]]:
     """Return the ``count`` public items that lie furthest in each cluster's own direction."""
     closeness = directions(centroids) @ catalogue.vectors.T
-    return [
-        [catalogue.item_ids[item] for item in np.argsort(-row)[:count]] for row in closeness
-    ]
+    return [[catalogue.item_ids[item] for item in np.argsort(-row)[:count]] for row in closeness]
 
 
 def _categories(catalogue: PublicCatalogue) -> tuple[list[str], Array]:

@@ -172,9 +172,7 @@ class Radius(Phase):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Take the median; lay out the cells of the summary."""
         histogram = answer.sums["histogram"][:, 0]
-        known.radius = histogram_quantile(
-            histogram, known.users, 2 * NORM_BOUND, MEDIAN
-        )
+        known.radius = histogram_quantile(histogram, known.users, 2 * NORM_BOUND, MEDIAN)
         vectors = known.catalogue.vectors.astype(np.float64)
         known.basis = public_basis(vectors, min(known.k, *vectors.shape))
         known.cells = public_candidates(
@@ -235,7 +233,9 @@ class Summary(Phase):
         chosen = weighted_kmeans(known.cells, known.cell_weights, known.k, seed=known.seed)
         known.centroids = chosen @ known.basis.T + known.mean
 
-    def _refill(self, known: Clustering, cells: Array, weights: Array, held: Array) -> Array:
+    def _refill(
+        self, known: Clustering, cells: Array, weights: Array, held: NDArray[np.bool_]
+    ) -> Array:
         """Move cells that hold nobody next to heavy ones."""
         rng = np.random.default_rng(known.seed)
         heavy = weights * held
@@ -259,9 +259,7 @@ class Spread(Phase):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Take the median."""
         histogram = answer.sums["histogram"][:, 0]
-        known.spread = histogram_quantile(
-            histogram, known.users, 2 * NORM_BOUND, MEDIAN
-        )
+        known.spread = histogram_quantile(histogram, known.users, 2 * NORM_BOUND, MEDIAN)
 
 
 class LloydPool:

@@ -122,9 +122,7 @@ class ItemWeights:
                 width=self.n_items,
                 clipping_norm=self.cluster_weight,
             ),
-            Block(
-                name="overall", cells=1, width=self.n_items, clipping_norm=self.overall_weight
-            ),
+            Block(name="overall", cells=1, width=self.n_items, clipping_norm=self.overall_weight),
         )
 
     @property
@@ -135,7 +133,7 @@ class ItemWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MapQuality:
-    """The push-back: here is the map; how well does it fit your users?
+    """The push-back: the map comes along, and the question is how well it fits.
 
     A user adds the simplified silhouette (own centroid against the next one,
     between -1 and 1) and the squared distance to the own centroid over that of
@@ -211,8 +209,9 @@ class Request:
         digest = hashlib.sha256(f"{self.encoder}/{self.catalogue}".encode())
         for name, value in flatten(self.question).items():
             digest.update(f"/{name}=".encode())
-            array = isinstance(value, np.ndarray)
-            digest.update(value.tobytes() if array else repr(value).encode())
+            digest.update(
+                value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+            )
         return digest.hexdigest()
 
 

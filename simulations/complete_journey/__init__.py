@@ -1,0 +1,1 @@
+"""The bundled extract of Complete Journey, and how it was made."""

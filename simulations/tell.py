@@ -1,0 +1,94 @@
+"""What a terminal shows of a run: clusters, recommendations with reasons, receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from client.recommender import Recommendation, Recommender
+from server.report import ReceiptPart, Report
+
+console = Console(highlight=False)
+
+TERMS = 5
+REPORT_PAGE = "report.html"
+
+
+def summary(report: Report, folder: Path) -> None:
+    """Show a run's clusters, its figures and where the report lies."""
+    clusters(report)
+    figures(report)
+    console.print(f"Report: {folder / REPORT_PAGE}")
+
+
+def clusters(report: Report) -> None:
+    """Show the global interest clusters."""
+    table = Table(title="Global interest clusters", title_justify="left")
+    table.add_column("about")
+    table.add_column("users (noisy)", justify="right")
+    table.add_column("typical items", overflow="fold")
+    for cluster in sorted(report.clustering.clusters, key=lambda one: -one.noisy_size):
+        terms = ", ".join(term.lower() for term in cluster.terms[:TERMS])
+        table.add_row(cluster.label, f"{cluster.noisy_size:.0f}", terms)
+    console.print(table)
+
+
+def figures(report: Report) -> None:
+    """Show how good the run is, judged from outside."""
+    clustering, new, repeat = report.clustering, report.recommendation, report.repeat
+    privacy = report.privacy
+    console.print(
+        f"Privacy: epsilon {privacy.epsilon:g}, delta {privacy.delta:g}, one {privacy.unit}, "
+        f"trust model {report.run.trust_model}, {privacy.noise} noise"
+    )
+    if clustering.normalized_cost is not None:
+        console.print(
+            f"K-means cost over non-private: {clustering.normalized_cost:.3f} "
+            f"(one mean: {clustering.trivial_cost:.3f})"
+        )
+    if new is not None:
+        popular = new.baselines["popularity"].hit_rate
+        console.print(
+            f"New for you, hit rate@{new.k}: {new.hit_rate:.3f} "
+            f"+- {new.hit_rate_standard_error:.3f} (popularity, exact: {popular:.3f})"
+        )
+    if repeat is not None:
+        popular = repeat.baselines["popularity"].recall
+        console.print(
+            f"Your usuals, recall@{repeat.k}: {repeat.recall:.3f} "
+            f"+- {repeat.recall_standard_error:.3f} (popularity: {popular:.3f})"
+        )
+
+
+def receipts(entries: Sequence[ReceiptPart]) -> None:
+    """Show what each region's own ledger says."""
+    table = Table(title="Budget receipts, from the regions' own ledgers", title_justify="left")
+    for column in ("region", "releases", "epsilon spent", "limit", "left", "refused"):
+        table.add_column(column, justify="left" if column == "region" else "right")
+    for one in entries:
+        left = one.limit_epsilon - one.spent_epsilon
+        table.add_row(
+            one.region,
+            str(one.releases),
+            f"{one.spent_epsilon:.4f}",
+            f"{one.limit_epsilon:g}",
+            f"{left:.4f}",
+            str(one.refused),
+        )
+    console.print(table)
+
+
+def recommendations(recommender: Recommender, user: str, *, count: int, explain: bool) -> None:
+    """Show one user's two lists."""
+    _list("Your usuals", recommender.usuals(user, count), explain=explain)
+    _list("New for you", recommender.new_for(user, count), explain=explain)
+
+
+def _list(title: str, items: Sequence[Recommendation], *, explain: bool) -> None:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for item in items:
+        table.add_row(item.item_id.lower(), *([item.reason] if explain else []))
+    console.print(table if items else f"{title}: nothing yet")

@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import privacy.door
+from privacy.door import Door
+from privacy.errors import ContributionError, LedgerError
+from privacy.ledger import Ledger
+from privacy.mechanism import NoiseKind, NoiseSource
+from privacy.query import Contributions, SumQuery, TrustModel
+from privacy.release import Answer, ClippedSum, Refusal, Release
+from tests.privacy.examples import (
+    a_block,
+    a_door,
+    a_ledger,
+    a_policy,
+    a_query,
+    forbidden,
+    giving,
+    oracle_sum,
+    users,
+)
+
+CENTRAL = TrustModel.CENTRAL
+QUERY = a_query(a_block(), a_block("counts", width=1))
+PEOPLE: Mapping[str, Contributions] = {
+    "sums": users([[3, 4], [0.1, 0], [0, -9]], [0, 1, 1]),
+    "counts": users([1, 1, 1], [0, 1, 1], width=1),
+}
+NOBODY: Mapping[str, Contributions] = {"sums": users([]), "counts": users([], width=1)}
+
+
+def released(answer: Answer) -> Release:
+    assert isinstance(answer, Release)
+    return answer
+
+
+def refused(answer: Answer) -> Refusal:
+    assert isinstance(answer, Refusal)
+    return answer
+
+
+def test_answer_is_the_clipped_sum_with_noise(tmp_path: Path) -> None:
+    door = a_door(tmp_path, least_noise_multiplier=1e-6, epsilon=1e15)
+    release = released(door.answer(replace(QUERY, sigma=1e-5), giving(PEOPLE)))
+    for block in QUERY.blocks:
+        exact = oracle_sum(block, PEOPLE[block.name])
+        np.testing.assert_allclose(release.sums[block.name], exact, atol=1e-4)
+        assert (release.sums[block.name] != exact).all()
+
+
+def test_release_says_what_it_is(tmp_path: Path) -> None:
+    door = a_door(tmp_path)
+    release = released(door.answer(QUERY, giving(PEOPLE)))
+    (entry,) = door.ledger.entries()
+    assert (release.region, release.run, release.round_number) == ("north", "run-1", 1)
+    assert release.purpose == QUERY.purpose
+    assert (release.sensitivity, release.sigma) == (QUERY.sensitivity, QUERY.sigma)
+    assert (release.noise, release.entry) == (NoiseKind.SEEDED, entry.entry)
+    assert entry.state == "committed"
+
+
+def test_blocks_of_one_release_have_different_noise(tmp_path: Path) -> None:
+    twins = a_query(a_block("one"), a_block("other"))
+    release = released(
+        a_door(tmp_path).answer(twins, giving({"one": users([]), "other": users([])}))
+    )
+    assert not np.isin(release.sums["one"], release.sums["other"]).any()
+
+
+def test_rounds_have_different_noise(tmp_path: Path) -> None:
+    door = a_door(tmp_path)
+    one, other = (
+        released(door.answer(replace(QUERY, round_number=n), giving(NOBODY))) for n in (1, 2)
+    )
+    assert not np.isin(one.sums["sums"], other.sums["sums"]).any()
+
+
+def test_round_that_was_cancelled_does_not_lend_its_noise_to_the_next(tmp_path: Path) -> None:
+    usual = released(a_door(tmp_path / "usual").answer(QUERY, giving(NOBODY)))
+    door = a_door(tmp_path / "failing")
+    with pytest.raises(AssertionError):
+        door.answer(QUERY, forbidden())
+    again = released(door.answer(QUERY, giving(NOBODY)))
+    assert not np.isin(again.sums["sums"], usual.sums["sums"]).any()
+
+
+def test_empty_silo_answers_with_noise(tmp_path: Path) -> None:
+    release = released(a_door(tmp_path).answer(QUERY, giving(NOBODY)))
+    assert all(array.all() for array in release.sums.values())
+
+
+# Order: reserve, compute, commit, send.
+
+
+def test_users_are_touched_only_after_the_cost_is_reserved(tmp_path: Path) -> None:
+    door = a_door(tmp_path)
+    seen: list[str] = []
+
+    def contribute() -> Mapping[str, Contributions]:
+        seen.extend(entry.state for entry in a_ledger(tmp_path).entries())
+        return PEOPLE
+
+    door.answer(QUERY, contribute)
+    assert seen == ["reserved"]
+
+
+def test_noise_is_drawn_and_kept_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def noted(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            steps.append(name)
+            return step(*args, **kwargs)
+
+        return call
+
+    for owner, name in ((Ledger, "reserve"), (Ledger, "commit")):
+        monkeypatch.setattr(owner, name, noted(name, getattr(owner, name)))
+    for name in ("clipped_sum", "add_noise"):
+        monkeypatch.setattr(privacy.door, name, noted(name, getattr(privacy.door, name)))
+    door = a_door(tmp_path)
+    door.answer(a_query(), giving({"sums": PEOPLE["sums"]}))
+    assert steps == ["reserve", "clipped_sum", "add_noise", "commit"]
+
+
+# Users who cannot be used.
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["sums", "counts"])
+def test_user_who_is_not_finite_contributes_as_if_absent(
+    tmp_path: Path, value: float, where: str
+) -> None:
+    broken = {"sums": users([[1, 1]]), "counts": users([1], width=1)}
+    broken[where].rows[0, 0] = value
+    together = {
+        name: Contributions(
+            np.concatenate([broken[name].cells, part.cells]),
+            np.concatenate([broken[name].rows, part.rows]),
+        )
+        for name, part in PEOPLE.items()
+    }
+    usual = released(a_door(tmp_path / "without").answer(QUERY, giving(PEOPLE)))
+    other = released(a_door(tmp_path / "with").answer(QUERY, giving(together)))
+    assert other.to_bytes() == usual.to_bytes()
+
+
+def test_silo_with_no_finite_user_answers_like_an_empty_one(tmp_path: Path) -> None:
+    broken = {"sums": users([[np.nan, 0]]), "counts": users([1], width=1)}
+    usual = released(a_door(tmp_path / "empty").answer(QUERY, giving(NOBODY)))
+    other = released(a_door(tmp_path / "broken").answer(QUERY, giving(broken)))
+    assert other.to_bytes() == usual.to_bytes()
+
+
+# Failures.
+
+
+class ModelError(Exception):
+    pass
+
+
+def test_failing_contribution_costs_nothing_and_raises(tmp_path: Path) -> None:
+    def contribute() -> Mapping[str, Contributions]:
+        raise ModelError
+
+    door = a_door(tmp_path)
+    with pytest.raises(ModelError):
+        door.answer(QUERY, contribute)
+    assert door.ledger.spent_epsilon() == 0
+    released(door.answer(QUERY, giving(PEOPLE)))
+
+
+@pytest.mark.parametrize(
+    "contributions",
+    [
+        {"sums": PEOPLE["sums"]},
+        PEOPLE | {"counts": users([1], width=1)},
+        PEOPLE | {"sums": users([[1, 2]] * 3, [0, 1, 3])},
+        PEOPLE | {"sums": users([1, 2, 3], width=1)},
+    ],
+    ids=["block missing", "fewer users", "cell beyond", "too narrow"],
+)
+def test_contributions_that_do_not_fit_cost_nothing_and_raise(
+    tmp_path: Path, contributions: Mapping[str, Contributions]
+) -> None:
+    door = a_door(tmp_path)
+    with pytest.raises(ContributionError):
+        door.answer(QUERY, giving(contributions))
+    assert door.ledger.entries() == []
+
+
+def test_failure_after_the_noise_was_drawn_stays_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_bytes(_: Release) -> bytes:
+        raise ModelError
+
+    door = a_door(tmp_path)
+    monkeypatch.setattr(Release, "to_bytes", to_bytes)
+    with pytest.raises(ModelError):
+        door.answer(QUERY, giving(PEOPLE))
+    assert door.ledger.spent_epsilon() > 0
+
+
+@pytest.mark.parametrize("trust_model", list(TrustModel))
+def test_full_disk_at_commit_sends_nothing_and_stays_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust_model: TrustModel
+) -> None:
+    def commit(_: Ledger, entry: int, reply: bytes | None) -> None:
+        raise LedgerError(f"database or disk is full (entry {entry}, {bool(reply)})")
+
+    query = replace(QUERY, trust_model=trust_model)
+    door = a_door(tmp_path, trust_models=set(TrustModel))
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "commit", commit)
+        refusal = refused(door.answer(query, giving(PEOPLE)))
+    assert refusal.reason == "ledger-unusable"
+    assert "disk" not in refusal.sentence
+    assert str(tmp_path) not in refusal.sentence
+    assert [entry.state for entry in door.ledger.entries()] == ["reserved"]
+    assert refused(door.answer(query, forbidden())).reason == "already-charged"
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        (replace(QUERY, trust_model=CENTRAL), "trust-model-not-allowed"),
+        (replace(QUERY, kind="photos"), "question-not-allowed"),
+        (replace(QUERY, sigma=0.1), "too-little-noise"),
+        (a_query(a_block(clipping_norm=3.0), sigma=9.0), "clipping-norm-too-large"),
+    ],
+)
+def test_policy_refusal_costs_nothing_and_touches_nobody(
+    tmp_path: Path, query: SumQuery, reason: str
+) -> None:
+    door = a_door(tmp_path)
+    refusal = refused(door.answer(query, forbidden()))
+    assert refusal.reason == reason
+    assert (refusal.region, refusal.run, refusal.round_number) == ("north", "run-1", 1)
+    assert door.ledger.entries() == []
+    assert [entry.reason for entry in door.ledger.refusals()] == [reason]
+
+
+def test_seeded_noise_is_refused_where_the_policy_does_not_allow_it(tmp_path: Path) -> None:
+    door = a_door(tmp_path, noise_kinds={NoiseKind.FLOAT})
+    assert refused(door.answer(QUERY, forbidden())).reason == "noise-kind-not-allowed"
+
+
+def test_over_budget_costs_nothing_and_touches_nobody(tmp_path: Path) -> None:
+    door = a_door(tmp_path, epsilon=0.5)
+    assert refused(door.answer(QUERY, forbidden())).reason == "budget-exhausted"
+    assert door.ledger.entries() == []
+    assert [entry.reason for entry in door.ledger.refusals()] == ["budget-exhausted"]
+
+
+def test_without_a_ledger_nobody_is_touched(tmp_path: Path) -> None:
+    door = a_door(tmp_path)
+    door.ledger.path.write_bytes(b"not a database" * 1000)
+    refusal = refused(door.answer(QUERY, forbidden()))
+    assert refusal.reason == "ledger-unusable"
+    assert str(tmp_path) not in refusal.sentence
+
+
+def test_request_that_the_ledger_cannot_write_down_is_refused(tmp_path: Path) -> None:
+    huge = replace(QUERY, round_number=2**63)  # beyond an SQLite integer
+    refused(a_door(tmp_path).answer(huge, forbidden()))
+
+
+# Asking again.
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["seeded", "float"])
+def test_repeated_request_gets_identical_bytes_and_no_new_charge(
+    tmp_path: Path, seed: int | None
+) -> None:
+    door = a_door(tmp_path, seed=seed)
+    first = released(door.answer(QUERY, giving(PEOPLE)))
+    spent = door.ledger.spent_epsilon()
+    again = released(a_door(tmp_path, seed=seed).answer(QUERY, forbidden()))
+    assert again.to_bytes() == first.to_bytes()
+    assert door.ledger.spent_epsilon() == spent
+
+
+def test_another_question_in_the_same_round_touches_nobody(tmp_path: Path) -> None:
+    door = a_door(tmp_path)
+    door.answer(QUERY, giving(PEOPLE))
+    refusal = refused(door.answer(replace(QUERY, nonce="other"), forbidden()))
+    assert refusal.reason == "another-question-in-this-round"
+
+
+def test_two_doors_without_a_seed_draw_different_noise(tmp_path: Path) -> None:
+    one, other = (
+        released(a_door(tmp_path / name, seed=None).answer(QUERY, giving(PEOPLE)))
+        for name in ("one", "other")
+    )
+    assert not np.isin(one.sums["sums"], other.sums["sums"]).any()
+
+
+# Trust model central.
+
+
+def test_central_gives_the_clipped_sum_without_noise(tmp_path: Path) -> None:
+    door = a_door(tmp_path, trust_models={CENTRAL})
+    answer = door.answer(replace(QUERY, trust_model=CENTRAL), giving(PEOPLE))
+    assert isinstance(answer, ClippedSum)
+    for block in QUERY.blocks:
+        exact = oracle_sum(block, PEOPLE[block.name])
+        np.testing.assert_allclose(answer.sums[block.name], exact, rtol=1e-5, atol=1e-5)
+    assert (answer.sensitivity, answer.sigma) == (QUERY.sensitivity, QUERY.sigma)
+
+
+def test_central_is_charged_and_marked_as_such(tmp_path: Path) -> None:
+    door = a_door(tmp_path, trust_models={CENTRAL})
+    door.answer(replace(QUERY, trust_model=CENTRAL), giving(PEOPLE))
+    (entry,) = door.ledger.entries()
+    assert (entry.state, entry.trust_model) == ("committed", "central")
+    assert door.ledger.spent_epsilon() > 0
+
+
+def test_central_is_refused_unless_the_policy_opts_in() -> None:
+    rules = a_policy().model_dump(include={"region", "window", "epsilon", "question_kinds"})
+    assert CENTRAL not in type(a_policy())(**rules).trust_models
+
+
+def test_repeated_central_request_is_refused(tmp_path: Path) -> None:
+    door = a_door(tmp_path, trust_models={CENTRAL})
+    query = replace(QUERY, trust_model=CENTRAL)
+    door.answer(query, giving(PEOPLE))
+    assert refused(door.answer(query, forbidden())).reason == "already-charged"
+
+
+def test_exact_sums_are_not_kept_on_disk(tmp_path: Path) -> None:
+    door = a_door(tmp_path, trust_models={CENTRAL})
+    answer = door.answer(replace(QUERY, trust_model=CENTRAL), giving(PEOPLE))
+    assert isinstance(answer, ClippedSum)
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert answer.sums["sums"].tobytes() not in content
+
+
+def test_door_answers_by_its_ledgers_policy(tmp_path: Path) -> None:
+    ledger = a_ledger(tmp_path)
+    assert Door(ledger, NoiseSource()).policy is ledger.policy

@@ -1,0 +1,119 @@
+"""Under ``central`` the server adds one noise to the sum of the clients' clipped sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from privacy.accountant import epsilon_of
+from privacy.door import ServerDoor
+from privacy.errors import ContributionError, RefusalError
+from privacy.mechanism import NoiseKind, NoiseSource
+from privacy.query import FloatArray, TrustModel
+from privacy.release import ClippedSum, Release
+from tests.privacy.examples import SEED, a_block, a_ledger, a_query
+
+QUERY = a_query(a_block(cells=300, width=50), trust_model=TrustModel.CENTRAL)
+
+
+def clipped(region: str, value: float = 1.0, **changes: Any) -> ClippedSum:
+    sums: dict[str, FloatArray] = {"sums": np.full((300, 50), value, dtype=np.float32)}
+    part = ClippedSum(
+        region=region,
+        run=QUERY.run,
+        round_number=QUERY.round_number,
+        purpose=QUERY.purpose,
+        sums=sums,
+        sensitivity=QUERY.sensitivity,
+        sigma=QUERY.sigma,
+        entry=1,
+    )
+    return replace(part, **changes)
+
+
+def a_server(folder: Path, *, seed: int | None = SEED, **changes: Any) -> ServerDoor:
+    ledger = a_ledger(folder, region="server", trust_models={TrustModel.CENTRAL}, **changes)
+    return ServerDoor(ledger, NoiseSource(seed))
+
+
+THREE = (clipped("north", 1.0), clipped("south", 10.0), clipped("west", 100.0))
+
+
+@pytest.mark.parametrize("seed", [SEED, None], ids=["seeded", "float"])
+def test_server_adds_one_noise_to_the_sum_of_all(tmp_path: Path, seed: int | None) -> None:
+    release = a_server(tmp_path, seed=seed).release(QUERY, THREE)
+    noise = release.sums["sums"].astype(np.float64) - 111.0
+    assert noise.std() == pytest.approx(QUERY.sigma, rel=0.05)
+    assert noise.mean() == pytest.approx(0, abs=0.1)
+
+
+def test_servers_release_is_charged_once_in_its_ledger(tmp_path: Path) -> None:
+    server = a_server(tmp_path)
+    release = server.release(QUERY, THREE)
+    (entry,) = server.ledger.entries()
+    assert (entry.entry, entry.state) == (release.entry, "committed")
+    assert server.ledger.spent_epsilon() == pytest.approx(epsilon_of(1 / 2.0, 1e-6))
+    assert (release.region, release.noise) == ("server", NoiseKind.SEEDED)
+
+
+def test_server_over_budget_releases_nothing(tmp_path: Path) -> None:
+    server = a_server(tmp_path, epsilon=0.1)
+    with pytest.raises(RefusalError, match="epsilon"):
+        server.release(QUERY, THREE)
+    assert server.ledger.entries() == []
+
+
+def test_server_does_not_change_what_clients_sent(tmp_path: Path) -> None:
+    part = clipped("north")
+    a_server(tmp_path).release(QUERY, [part])
+    assert (part.sums["sums"] == 1.0).all()
+
+
+def refuses(folder: Path, parts: Sequence[ClippedSum], words: str) -> None:
+    server = a_server(folder)
+    with pytest.raises(ContributionError, match=words):
+        server.release(QUERY, parts)
+    assert server.ledger.entries() == []
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        {"sums": np.zeros((3, 2), np.float32)},
+        {"counts": np.zeros((300, 50), np.float32)},
+        {},
+    ],
+    ids=["shape", "name", "none"],
+)
+def test_arrays_that_do_not_fit_are_refused_before_any_charge(
+    tmp_path: Path, sums: dict[str, FloatArray]
+) -> None:
+    refuses(tmp_path, [*THREE, clipped("east", sums=sums)], "east")
+
+
+def test_one_region_counted_twice_is_refused(tmp_path: Path) -> None:
+    # Its users would move the sum by twice the sensitivity.
+    refuses(tmp_path, [*THREE, clipped("north")], "north")
+
+
+@pytest.mark.parametrize(
+    "change", [{"sensitivity": 5.0}, {"sigma": 0.5}, {"run": "run-2"}, {"round_number": 2}]
+)
+def test_sums_clipped_for_another_query_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    refuses(tmp_path, [*THREE, clipped("east", **change)], "east")
+
+
+def test_server_without_any_sums_is_refused_before_any_charge(tmp_path: Path) -> None:
+    refuses(tmp_path, [], "")
+
+
+def test_repeated_release_of_the_servers_has_identical_bytes(tmp_path: Path) -> None:
+    first = a_server(tmp_path).release(QUERY, THREE)
+    again = a_server(tmp_path).release(QUERY, THREE)
+    assert isinstance(again, Release)
+    assert again.to_bytes() == first.to_bytes()
