@@ -27,10 +27,6 @@ PHASES = {
     "quality": ("describe", "how well the finished map fits"),
 }
 """Phase without its number: the stage it belongs to, and what it asks."""
-TRUST = {
-    "local": "each region adds its own noise",
-    "central": "the server adds the noise",
-}
 ACCOUNTANTS = {
     "gaussian-dp": "Exact for Gaussian noise.",
     "pld": "Computed another way: should agree with the claim.",
@@ -68,14 +64,14 @@ STYLE = """
   --warn: #f3c277; --warn-bg: #33270f; --calibrate: #86a6d8; --summarise: #4cc3b5;
   --refine: #e0ab4d; --describe: #c193cd; --other: #98a2b0; } }
 * { box-sizing: border-box; margin: 0; }
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+body { background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif;
+  font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
 header, main, footer { max-width: 60rem; margin: 0 auto; padding: 0 1rem; }
 header { padding-top: 2.5rem; }
 h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; }
 h2 { font-size: 1.3rem; letter-spacing: -.01em; margin-bottom: .75rem; }
 h3 { font-size: 1rem; margin: 2rem 0 .5rem; }
-h2, h3 { break-after: avoid; }
+h2, h3, h2 + p, figure { break-after: avoid; }
 p, ul { max-width: 44rem; }
 p + p, p + ul { margin-top: .5rem; }
 a { color: var(--accent); }
@@ -91,17 +87,17 @@ section { background: var(--sheet); border: 1px solid var(--line); border-radius
 .tag.released { border-style: dashed; border-color: var(--accent); color: var(--accent); }
 .tag.oracle { background: var(--warn-bg); border-color: transparent; color: var(--warn); }
 .note { border-left: 4px solid var(--accent); padding: .25rem 0 .25rem 1rem; }
-.note.warn { background: none; }
-.facts, .cards { display: grid; gap: .75rem 1.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-.facts { margin-top: .75rem; }
-dd { margin: 0; }
-.cards { gap: .75rem; }
+.note.warn { background: none; border-color: var(--warn); }
+.facts, .cards { display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fill, minmax(max(8.5rem, 22%), 1fr)); }
+.facts { margin-top: 1rem; }
+.facts div, th { min-width: 0; overflow-wrap: anywhere; }
 .cards div { border: 1px solid var(--line); border-radius: .6rem; padding: .8rem; display: flex;
   flex-direction: column; background: var(--sheet); }
 .cards dt { font-size: .875rem; font-weight: 600; }
 .cards .big { font-size: 1.75rem; font-weight: 650; line-height: 1.3; letter-spacing: -.02em; }
-.big small { font-size: .9rem; font-weight: 400; color: var(--soft); letter-spacing: 0; }
+.big small { font-size: .9rem; font-weight: 400; color: var(--soft); letter-spacing: 0;
+  white-space: nowrap; }
 .cards .soft { font-size: .8rem; line-height: 1.4; flex: 1; margin-bottom: .5rem; }
 .clusters { list-style: none; padding: 0; max-width: none; margin-top: 1rem; }
 .clusters li { display: grid; grid-template-columns: 1fr auto; gap: .25rem 1rem; padding: .8rem 0;
@@ -120,16 +116,15 @@ th, td { padding: .45rem .75rem .45rem 0; text-align: left; vertical-align: top;
   border-top: 1px solid var(--line); }
 thead th { border: 0; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
 tbody th { font-weight: 600; }
-th small { display: block; font-weight: 400; color: var(--soft); }
+th small, td small { display: block; font-weight: 400; color: var(--soft); }
 .n { text-align: right; padding-right: 0; padding-left: .5rem; overflow-wrap: normal; }
-.gap { padding-left: 1.25rem; }
 .legend { display: grid; grid-template-columns: auto 1fr; gap: .5rem 1rem; margin: 0 0 1rem; }
 .wide { min-width: 7rem; width: 40%; }
 footer { padding: 2rem 1rem 3rem; }
 @media (max-width: 30rem) { section { padding: 1rem; } header { padding-top: 1.5rem; }
   h1 { font-size: 1.6rem; } table { font-size: .82rem; } th, td { padding-right: .4rem; } }
-@media print { @page { size: A4; margin: 15mm; } body { background: none; font-size: 10.5pt; }
-  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } nav { display: none; }
+@media print { @page { size: A4; margin: 15mm; } html { font-size: 80%; }
+  body { background: none; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   header, main, footer { max-width: none; padding: 0; } section { border: 0; padding: 0; }
   table, tr, li, figure, .cards div, .note, .facts { break-inside: avoid; } }
 """
@@ -138,16 +133,17 @@ PAGE = """\
 {%- macro tag(kind) -%}
 <span class="tag {{ kind }}">{{ "released, noisy" if kind == "released" else kind }}</span>
 {%- endmacro -%}
-{%- macro card(name, kind) -%}
-<div><dt>{{ name }}</dt>{{ caller() }}<dd>{{ tag(kind) }}</dd></div>
+{%- macro card(name, kind, figure, hint, noise="") -%}
+<div><dt>{{ name }}</dt><dd class="big">{{ figure }}
+  {%- if noise %} <small>&plusmn;&nbsp;{{ noise }}</small>{% endif %}</dd>
+  <dd class="soft">{{ hint }}</dd><dd>{{ tag(kind) }}</dd></div>
 {%- endmacro -%}
 {%- macro fact(name, text) -%}
 <div><dt>{{ name }}</dt><dd>{{ text }}</dd></div>
 {%- endmacro -%}
 {%- macro versus(part, measure) -%}
-{% for name, baseline in part.baselines.items() -%}
-{{ name }}: {{ baseline[measure] | percent }}; {% endfor -%}
-standard error {{ part[measure ~ "_standard_error"] | percent }}
+at {{ part.k }}{% for name, baseline in part.baselines.items() %}; {{ name }}:
+{{ baseline[measure] | percent }}{% endfor %}
 {%- endmacro -%}
 {%- macro heads(part) -%}
 <thead><tr><th scope="col">Measure at {{ part.k }}</th><th scope="col" class="n">this run</th>
@@ -184,7 +180,8 @@ users into {{ clustering.k }} interest clusters, planned for a privacy loss of a
 {{ clustering.normalized_cost | number(2) }} times what the best clusters without privacy cost,
 where one mean for everybody costs {{ clustering.trivial_cost | number(2) }} times
 {%- endif %}.</p>
-<p><span class="badge">{{ run.trust_model }} trust: {{ trust[run.trust_model] }}</span>
+<p><span class="badge">{{ run.trust_model }} trust: {{
+  "each region" if run.trust_model == "local" else "the server" }} adds the noise</span>
 {%- if run.simulated %}<span class="badge warn">SIMULATED</span></p>
 <p class="note warn">Simulated: the noise was seeded, and who knows the seed can take it off.
 This run shows what a real one would find; it protects nobody.{% endif %}</p>
@@ -195,30 +192,29 @@ This run shows what a real one would find; it protects nobody.{% endif %}</p>
 <main>
 <section><h2>Key figures</h2>
 <dl class="cards">
-{% call card("Privacy loss", "public") %}
-<dd class="big">&epsilon; &le; {{ "%g" % privacy.epsilon }}</dd>
-<dd class="soft">per {{ privacy.unit }}, at &delta; = {{ "%g" % privacy.delta }}</dd>{% endcall %}
-{% call card("Regions", "public") %}<dd class="big">{{ run.n_clients | number }}</dd>
-<dd class="soft">{{ privacy.releases | number }} releases in all</dd>{% endcall %}
-{% call card("Users", "public") %}<dd class="big">{{ run.n_users | number }}</dd>
-<dd class="soft">declared, never counted from data</dd>{% endcall %}
-{% call card("Clusters (K)", "public") %}<dd class="big">{{ clustering.k }}</dd>
-<dd class="soft">chosen before the run</dd>{% endcall %}
-{% if clustering.normalized_cost is known %}{% call card("Normalized cost", "oracle") %}
-<dd class="big">{{ clustering.normalized_cost | number(3) }}</dd>
-<dd class="soft">1 is the best without privacy{% if clustering.trivial_cost is known %};
-one mean: {{ clustering.trivial_cost | number(3) }}{% endif %}</dd>{% endcall %}{% endif %}
-{% if clustering.silhouette is known %}{% call card("Silhouette", "released") %}
-<dd class="big">{{ clustering.silhouette | number(3) }}{% if clustering.silhouette_noise is known %}
-<small>&plusmn;&nbsp;{{ clustering.silhouette_noise | number(3) }}</small>{% endif %}</dd>
-<dd class="soft">{{ clustering.silhouette_kind }}; 1 is best, 0 means overlap</dd>{% endcall %}
+{{ card("Privacy loss", "public", "ε ≤ %g" % privacy.epsilon, "per " ~ privacy.unit ~
+  ", at δ = %g" % privacy.delta) }}
+{{ card("Regions", "public", run.n_clients | number, "%d releases in all" % privacy.releases) }}
+{{ card("Users", "public", run.n_users | number, "declared, never counted from data") }}
+{{ card("Clusters (K)", "public", clustering.k, "chosen before the run") }}
+{% if clustering.normalized_cost is known %}
+{{ card("Normalized cost", "oracle", clustering.normalized_cost | number(3),
+  "1 is the best without privacy" ~ ("; one mean: " ~ clustering.trivial_cost | number(3)
+  if clustering.trivial_cost is known else "")) }}
 {% endif %}
-{% if new %}{% call card("New-item hit rate", "oracle") %}
-<dd class="big">{{ new.hit_rate | percent }}</dd>
-<dd class="soft">at {{ new.k }}; {{ versus(new, "hit_rate") }}</dd>{% endcall %}{% endif %}
-{% if usual %}{% call card("Usuals recall", "oracle") %}
-<dd class="big">{{ usual.recall | percent }}</dd>
-<dd class="soft">at {{ usual.k }}; {{ versus(usual, "recall") }}</dd>{% endcall %}{% endif %}
+{% if clustering.silhouette is known %}
+{{ card("Silhouette", "released", clustering.silhouette | number(3), clustering.silhouette_kind ~
+  "; 1 is best, 0 means overlap", clustering.silhouette_noise | number(3)
+  if clustering.silhouette_noise is known) }}
+{% endif %}
+{% if new %}
+{{ card("New-item hit rate", "oracle", new.hit_rate | percent, versus(new, "hit_rate"),
+  new.hit_rate_standard_error | percent) }}
+{% endif %}
+{% if usual %}
+{{ card("Usuals recall", "oracle", usual.recall | percent, versus(usual, "recall"),
+  usual.recall_standard_error | percent) }}
+{% endif %}
 </dl></section>
 
 <section><h2>Interest clusters</h2>
@@ -252,11 +248,11 @@ Below each label, the {{ tag("public") }} items furthest in the cluster's own di
 <table><caption>Epsilon at &delta; = {{ "%g" % privacy.delta }}, against a limit of
 {{ "%g" % privacy.epsilon }}. Only the claim counts against the limit.</caption>
 <thead><tr><th scope="col">Accountant</th><th scope="col" class="n">&epsilon;</th>
-<th scope="col" class="wide gap">What it is</th></tr></thead><tbody>
+</tr></thead><tbody>
 {%- for name, epsilon in privacy.epsilon_by_accountant.items() %}
-<tr><th scope="row">{{ name }}</th><td class="n">{{ epsilon | number(4) }}</td>
-<td class="gap">{% if name == privacy.accountant %}<strong>The claim.</strong> {% endif -%}
-{{ accountants[name] }}</td></tr>{% endfor %}</tbody></table>
+<tr><th scope="row">{{ name }}{% if name == privacy.accountant %} &ndash; the claim{% endif %}
+<small>{{ accountants[name] }}</small></th><td class="n">{{ epsilon | number(4) }}</td></tr>
+{%- endfor %}</tbody></table>
 <h3>The plan</h3>
 <figure><div class="bar plan" role="img" aria-label="Shares of the budget in the order of asking:
 {%- for step in plan %} {{ step.phase }} {{ step.share | percent }}
@@ -284,8 +280,8 @@ and add up to {{ plan | sum("share") | percent }}.</caption>
 {{ regions | join(", ") }}</p>{% endfor %}</div>
 {%- else %}<p>No region refused anything.</p>{% endfor %}
 {% if report.receipts %}<h3>Budget receipts</h3>
-<table><caption>What each region's own ledger says {{ tag("oracle") }}: only the region itself can
-read it.</caption>
+<table><caption>What each region's own ledger says; only the region itself can read it.
+{{ tag("oracle") }}</caption>
 <thead><tr><th scope="col">Region</th><th scope="col" class="wide">&epsilon; spent of limit</th>
 <th scope="col" class="n">left</th><th scope="col" class="n">releases</th>
 <th scope="col" class="n">refused</th></tr></thead><tbody>
@@ -351,7 +347,6 @@ def render(report: Report) -> str:
         refusals=_grouped(report.privacy.refusals),
         accountants=ACCOUNTANTS,
         measures=MEASURES,
-        trust=TRUST,
     )
 
 

@@ -34,8 +34,9 @@ def least_mu(folder: Path, *, row: npt.NDArray[np.float32], sigma: float) -> flo
     there = _answer(folder / "with", everywhere, sigma) @ direction
     absent = _answer(folder / "without", nobody, sigma) @ direction
     threshold = (np.median(there) + np.median(absent)) / 2
-    true_positives = beta.ppf(ERROR, k := (there > threshold).sum(), TRIALS - k + 1)
-    false_positives = beta.ppf(1 - ERROR, (k := (absent > threshold).sum()) + 1, TRIALS - k)
+    hits, alarms = int((there > threshold).sum()), int((absent > threshold).sum())
+    true_positives = beta.ppf(ERROR, hits, TRIALS - hits + 1)
+    false_positives = beta.ppf(1 - ERROR, alarms + 1, TRIALS - alarms)
     return float(norm.ppf(true_positives) - norm.ppf(false_positives))
 
 

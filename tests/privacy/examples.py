@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,10 @@ def a_door(folder: Path, *, seed: int | None = SEED, **changes: Any) -> Door:
 
 
 def users(
-    rows: npt.ArrayLike, cells: Sequence[int] | None = None, *, width: int = 2
+    rows: Sequence[float | Sequence[float]] | npt.NDArray[Any],
+    cells: Sequence[int] | None = None,
+    *,
+    width: int = 2,
 ) -> Contributions:
     """Put one user per row; everybody into cell 0 unless told otherwise."""
     array = np.asarray(rows, dtype=np.float32).reshape(-1, width)
@@ -102,6 +105,3 @@ def distance(one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArra
     """L2 distance of two answers over all their blocks."""
     parts = [one[name].astype(np.float64) - other[name].astype(np.float64) for name in one]
     return float(np.sqrt(sum(np.square(part).sum() for part in parts)))
-
-
-ClipAndSum = Callable[[Block, Contributions], Any]

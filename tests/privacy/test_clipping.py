@@ -39,7 +39,7 @@ def test_no_user_adds_more_than_the_clipping_norm(length: float) -> None:
 
 def test_rows_within_the_clipping_norm_stay_as_they_are() -> None:
     found = clipped_sum(a_block(), users([[0.3, -0.4], [0.1, 0.2]], [0, 2]))
-    np.testing.assert_allclose(found, [[0.3, -0.4], [0, 0], [0.1, 0.2]], rtol=1e-5)
+    np.testing.assert_allclose(found, np.array([[0.3, -0.4], [0, 0], [0.1, 0.2]]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("norm", [1e-10, 1e-38, 2.0**-140, 10 * 2.0**-149])

@@ -19,7 +19,6 @@ from tests.privacy.examples import (
     a_block,
     a_door,
     a_ledger,
-    a_policy,
     a_query,
     forbidden,
     giving,
@@ -29,11 +28,11 @@ from tests.privacy.examples import (
 
 CENTRAL = TrustModel.CENTRAL
 QUERY = a_query(a_block(), a_block("counts", width=1))
-PEOPLE: Mapping[str, Contributions] = {
+PEOPLE: dict[str, Contributions] = {
     "sums": users([[3, 4], [0.1, 0], [0, -9]], [0, 1, 1]),
     "counts": users([1, 1, 1], [0, 1, 1], width=1),
 }
-NOBODY: Mapping[str, Contributions] = {"sums": users([]), "counts": users([], width=1)}
+NOBODY: dict[str, Contributions] = {"sums": users([]), "counts": users([], width=1)}
 
 
 def released(answer: Answer) -> Release:
@@ -198,6 +197,29 @@ def test_contributions_that_do_not_fit_cost_nothing_and_raise(
     assert door.ledger.entries() == []
 
 
+@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("cells", "rows"),
+    [
+        (np.int64, np.float16),
+        (np.int64, np.longdouble),
+        (np.int64, np.complex64),
+        (np.int64, np.int64),
+        (np.float32, np.float32),
+        (np.bool_, np.float32),
+    ],
+)
+def test_wrong_number_types_fail_alike_whether_or_not_there_are_users(
+    tmp_path: Path, cells: type[np.generic], rows: type[np.generic], n: int
+) -> None:
+    # A server chooses the types of its centres, and with them those of the rows.
+    def contribute() -> Mapping[str, Contributions]:
+        return {"sums": Contributions(np.zeros(n, cells), np.ones((n, 2), rows))}  # type: ignore[arg-type]
+
+    with pytest.raises(ContributionError):
+        a_door(tmp_path).answer(a_query(), contribute)
+
+
 def test_failure_after_the_noise_was_drawn_stays_charged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,9 +351,9 @@ def test_central_is_charged_and_marked_as_such(tmp_path: Path) -> None:
     assert door.ledger.spent_epsilon() > 0
 
 
-def test_central_is_refused_unless_the_policy_opts_in() -> None:
-    rules = a_policy().model_dump(include={"region", "window", "epsilon", "question_kinds"})
-    assert CENTRAL not in type(a_policy())(**rules).trust_models
+def test_central_is_refused_unless_the_policy_opts_in(tmp_path: Path) -> None:
+    refusal = refused(a_door(tmp_path).answer(replace(QUERY, trust_model=CENTRAL), forbidden()))
+    assert refusal.reason == "trust-model-not-allowed"
 
 
 def test_repeated_central_request_is_refused(tmp_path: Path) -> None:

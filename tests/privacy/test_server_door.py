@@ -109,7 +109,7 @@ def test_sums_clipped_for_another_query_are_refused(tmp_path: Path, change: dict
 
 
 def test_server_without_any_sums_is_refused_before_any_charge(tmp_path: Path) -> None:
-    refuses(tmp_path, [], "")
+    refuses(tmp_path, [], "Nothing was released")
 
 
 def test_repeated_release_of_the_servers_has_identical_bytes(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def rows(draw: st.DrawFn, n: int, block: Block) -> npt.NDArray[np.float32]:
     array = np.array(directions, dtype=np.float64).reshape(n, block.width)
     norms = np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1.0)
     scale = np.array(lengths).reshape(n, 1) * block.clipping_norm
-    return (array / norms * scale).astype(np.float32)
+    clean: npt.NDArray[np.float64] = array / norms * scale
+    return clean.astype(np.float32)
 
 
 @st.composite
