@@ -16,6 +16,10 @@ PROMISE = (
     "anything that the regions released in this run by at most a factor e^{epsilon:g}, but for a "
     "probability of {delta:g}; {trust}."
 )
+SIMULATED = (
+    " This run was a simulation with seeded noise: the statement is about the same run with "
+    "noise that nobody can repeat."
+)
 TRUSTED = {
     "local": "nobody but the user's own region has to be trusted for that",
     "central": "the server has to be trusted to add the noise, it sees exact clipped sums",
@@ -76,14 +80,18 @@ class ClusteringPart(Part):
 
     k: int
     clusters: list[ClusterPart]
-    silhouette: float | None = Field(description="released, noisy")
+    silhouette: float | None = Field(default=None, description="released, noisy")
     silhouette_kind: Literal["simplified", "exact"] = "simplified"
-    silhouette_noise: float | None = Field(description="standard deviation of its noise")
+    silhouette_noise: float | None = Field(
+        default=None, description="standard deviation of its noise"
+    )
     inter_cluster_distance: float = Field(description="mean distance between centroids")
     intra_cluster_distance: float | None = Field(
-        description="root mean squared distance of users from their centroid; released, noisy"
+        default=None,
+        description="root mean squared distance of users from their centroid; released, noisy",
     )
     smallest_cluster: float = Field(description="noisy")
+    size_noise: float = Field(description="standard deviation of the noise on each noisy size")
     normalized_cost: float | None = Field(
         default=None, description="K-means cost over that of best-of-10 non-private Lloyd; oracle"
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
@@ -47,85 +46,81 @@ MEASURES = {
 Refusals = dict[tuple[int, str], dict[str, list[str]]]
 
 
-class Step(PlannedRelease):
-    """A planned release, and what it is for."""
-
-    stage: str
-    asks: str
-
-
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2330; --soft: #56606f; --paper: #f6f5f1;
   --sheet: #fff; --line: #dcdad2; --track: #e9e7e0; --accent: #0f766e; --warn: #8a4b08;
-  --warn-bg: #fdf1dc; --calibrate: #5b7db1; --summarise: #0f766e; --refine: #c98a1b;
+  --tint: #fdf1dc; --calibrate: #5b7db1; --summarise: #0f766e; --refine: #c98a1b;
   --describe: #93599f; --other: #77808d; }
 @media screen and (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --soft: #a3acba;
   --paper: #12161d; --sheet: #1a2029; --line: #313946; --track: #2a323e; --accent: #4cc3b5;
-  --warn: #f3c277; --warn-bg: #33270f; --calibrate: #86a6d8; --summarise: #4cc3b5;
+  --warn: #f3c277; --tint: #33270f; --calibrate: #86a6d8; --summarise: #4cc3b5;
   --refine: #e0ab4d; --describe: #c193cd; --other: #98a2b0; } }
 * { box-sizing: border-box; margin: 0; }
 body { background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif;
   font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
-header, main, footer { max-width: 60rem; margin: 0 auto; padding: 0 1rem; }
-header { padding-top: 2.5rem; }
-h1 { font-size: 2rem; line-height: 1.2; letter-spacing: -.02em; }
-h2 { font-size: 1.3rem; letter-spacing: -.01em; margin-bottom: .75rem; }
+header, main, footer { max-width: 54rem; margin: 0 auto; padding: 2rem 1rem 0; }
+main { padding-top: 0; }
+footer { padding-bottom: 3rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; }
+h2 { font-size: 1.3rem; margin-bottom: .75rem; }
 h3 { font-size: 1rem; margin: 2rem 0 .5rem; }
 h2, h3, h2 + p, figure { break-after: avoid; }
 p, ul { max-width: 44rem; }
-p + p, p + ul { margin-top: .5rem; }
+p + p { margin-top: .5rem; }
 a { color: var(--accent); }
 section { background: var(--sheet); border: 1px solid var(--line); border-radius: .75rem;
-  padding: 1.5rem; margin-top: 1.25rem; }
+  padding: 1.5rem; margin-top: 1.25rem; overflow-x: auto; }
 .result { font-size: 1.15rem; margin: .75rem 0 1rem; }
-.soft, .facts dt, figcaption { color: var(--soft); font-size: .875rem; }
+.soft, .facts dt, figcaption, caption { color: var(--soft); font-size: .875rem; }
 .badge, .tag { display: inline-block; white-space: nowrap; border: 1px solid var(--line);
   border-radius: 1rem; padding: .1rem .7rem; font-size: .8rem; font-weight: 600; }
 .badge { background: var(--sheet); margin: 0 .4rem .4rem 0; }
-.warn { color: var(--warn); background: var(--warn-bg); border-color: currentColor; }
+.badge.warn { color: var(--warn); background: var(--tint); border-color: currentColor; }
 .tag { padding: 0 .5rem; font-size: .72rem; font-weight: 500; color: var(--soft); }
-.tag.released { border-style: dashed; border-color: var(--accent); color: var(--accent); }
-.tag.oracle { background: var(--warn-bg); border-color: transparent; color: var(--warn); }
+.tag.released { border: 1px dashed; color: var(--accent); }
+.tag.oracle { background: var(--tint); border-color: transparent; color: var(--warn); }
 .note { border-left: 4px solid var(--accent); padding: .25rem 0 .25rem 1rem; }
-.note.warn { background: none; border-color: var(--warn); }
-.facts, .cards { display: grid; gap: .75rem;
-  grid-template-columns: repeat(auto-fill, minmax(max(8.5rem, 22%), 1fr)); }
+.note.warn { border-color: var(--warn); }
+.note.warn strong { color: var(--warn); }
+.facts, .cards { --least: 29%; display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fill, minmax(max(8.5rem, var(--least)), 1fr)); }
+.cards { --least: 22%; }
 .facts { margin-top: 1rem; }
-.facts div, th { min-width: 0; overflow-wrap: anywhere; }
+dd, th { overflow-wrap: anywhere; }
 .cards div { border: 1px solid var(--line); border-radius: .6rem; padding: .8rem; display: flex;
-  flex-direction: column; background: var(--sheet); }
+  flex-direction: column; }
 .cards dt { font-size: .875rem; font-weight: 600; }
-.cards .big { font-size: 1.75rem; font-weight: 650; line-height: 1.3; letter-spacing: -.02em; }
-.big small { font-size: .9rem; font-weight: 400; color: var(--soft); letter-spacing: 0;
-  white-space: nowrap; }
+.cards .big { font-size: 1.7rem; font-weight: 650; line-height: 1.3; }
+.big small { font-size: .9rem; font-weight: 400; color: var(--soft); white-space: nowrap; }
 .cards .soft { font-size: .8rem; line-height: 1.4; flex: 1; margin-bottom: .5rem; }
-.clusters { list-style: none; padding: 0; max-width: none; margin-top: 1rem; }
+.clusters { list-style: none; padding: 0; margin-top: 1rem; }
 .clusters li { display: grid; grid-template-columns: 1fr auto; gap: .25rem 1rem; padding: .8rem 0;
   border-top: 1px solid var(--line); }
 .clusters .bar, .clusters .soft { grid-column: 1 / -1; }
-.bar { display: flex; gap: 2px; height: .6rem; border-radius: .3rem; background: var(--track);
+.bar { display: flex; height: .6rem; border-radius: .3rem; background: var(--track);
   overflow: hidden; }
-.bar i { background: var(--stage, var(--accent)); }
-.plan { height: 1.75rem; margin: .75rem 0 .5rem; }
+.bar i, .swatch { background: var(--stage, var(--accent)); }
+.plan { height: 1.75rem; margin-bottom: .5rem; }
+.plan i { border-right: 2px solid var(--sheet); }
 .swatch { display: inline-block; width: .75rem; height: .75rem; border-radius: .2rem;
-  background: var(--stage); margin-right: .4rem; }
+  margin-right: .4rem; }
 figcaption span { display: inline-block; margin-right: 1.25rem; }
 table { border-collapse: collapse; width: 100%; margin-top: .5rem; font-size: .9rem; }
-caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .4rem; }
-th, td { padding: .45rem .75rem .45rem 0; text-align: left; vertical-align: top;
+caption { text-align: left; padding-bottom: .4rem; }
+th, td { padding: .45rem .6rem .45rem 0; text-align: left; vertical-align: top;
   border-top: 1px solid var(--line); }
 thead th { border: 0; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
-tbody th { font-weight: 600; }
+tbody th { min-width: 4.2rem; }
 th small, td small { display: block; font-weight: 400; color: var(--soft); }
-.n { text-align: right; padding-right: 0; padding-left: .5rem; overflow-wrap: normal; }
-.legend { display: grid; grid-template-columns: auto 1fr; gap: .5rem 1rem; margin: 0 0 1rem; }
-.wide { min-width: 7rem; width: 40%; }
-footer { padding: 2rem 1rem 3rem; }
-@media (max-width: 30rem) { section { padding: 1rem; } header { padding-top: 1.5rem; }
-  h1 { font-size: 1.6rem; } table { font-size: .82rem; } th, td { padding-right: .4rem; } }
+th.n, td.n { text-align: right; padding: .45rem 0 .45rem .4rem; overflow-wrap: normal; }
+.wide { width: 40%; }
+.legend { display: grid; grid-template-columns: auto 1fr; gap: .5rem 1rem; margin-bottom: 1rem; }
+@media (max-width: 30rem) { section { padding: 1rem; } table { font-size: .82rem; }
+  thead th { font-size: .72rem; } .wide { width: auto; } }
 @media print { @page { size: A4; margin: 15mm; } html { font-size: 80%; }
-  body { background: none; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  header, main, footer { max-width: none; padding: 0; } section { border: 0; padding: 0; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } body { background: none; }
+  header, main, footer { max-width: none; padding: 0; } footer { margin-top: 2rem; }
+  section { border: 0; padding: 0; margin-top: 2rem; overflow: visible; }
   table, tr, li, figure, .cards div, .note, .facts { break-inside: avoid; } }
 """
 
@@ -145,18 +140,21 @@ PAGE = """\
 at {{ part.k }}{% for name, baseline in part.baselines.items() %}; {{ name }}:
 {{ baseline[measure] | percent }}{% endfor %}
 {%- endmacro -%}
-{%- macro heads(part) -%}
-<thead><tr><th scope="col">Measure at {{ part.k }}</th><th scope="col" class="n">this run</th>
-{%- for name in part.baselines %}<th scope="col" class="n">{{ name }}</th>{% endfor -%}
-</tr></thead>
-{%- endmacro -%}
-{%- macro measure_row(part, name, meaning) %}
-<tr><th scope="row">{{ name | replace("_", " ") }}<small>{{ meaning }}</small></th>
-  <td class="n">{{ part[name] | number(3) }}
-  {%- if part[name ~ "_standard_error"] is defined %}
-  <small>&plusmn;&nbsp;{{ part[name ~ "_standard_error"] | number(3) }}</small>{% endif %}</td>
-  {%- for baseline in part.baselines.values() %}
-  <td class="n">{{ baseline[name] | number(3) }}</td>{% endfor %}</tr>
+{%- macro ranking(title, part, names) -%}
+<h3>{{ title }}</h3>
+<table><caption>Lists of {{ part.k }}, {{ part.n_evaluated | number }} users evaluated.</caption>
+<thead><tr><th scope="col">Measure</th><th scope="col" class="n">this run</th>
+{% for name in part.baselines %}<th scope="col" class="n">{{ name }}</th>{% endfor %}
+</tr></thead><tbody>
+{% for name in names %}
+<tr><th scope="row">{{ name | replace("_", " ") }}<small>{{ measures[name] }}</small></th>
+<td class="n">{{ part[name] | number(3) }}
+{% set error = part[name ~ "_standard_error"] %}
+{% if error is defined %}<small>&plusmn;&nbsp;{{ error | number(3) }}</small>{% endif %}</td>
+{% for baseline in part.baselines.values() %}
+<td class="n">{{ baseline[name] | number(3) }}</td>
+{% endfor %}</tr>
+{% endfor %}</tbody></table>
 {%- endmacro -%}
 {%- set run, clustering, privacy = report.run, report.clustering, report.privacy -%}
 {%- set new, usual, cost = report.recommendation, report.repeat, report.cost -%}
@@ -176,16 +174,17 @@ at {{ part.k }}{% for name, baseline in part.baselines.items() %}; {{ name }}:
 <p class="result">{{ run.n_clients | number }} regions grouped {{ run.n_users | number }} declared
 users into {{ clustering.k }} interest clusters, planned for a privacy loss of at most
 &epsilon;&nbsp;=&nbsp;{{ "%g" % privacy.epsilon }} per user
-{%- if clustering.normalized_cost is known and clustering.trivial_cost is known %}; they cost
-{{ clustering.normalized_cost | number(2) }} times what the best clusters without privacy cost,
-where one mean for everybody costs {{ clustering.trivial_cost | number(2) }} times
-{%- endif %}.</p>
+{%- if clustering.normalized_cost is known and clustering.trivial_cost is known %}; their K-means
+cost is {{ clustering.normalized_cost | number(2) }} times that of the best found without privacy
+(one mean for everybody: {{ clustering.trivial_cost | number(2) }} times){% endif %}.</p>
 <p><span class="badge">{{ run.trust_model }} trust: {{
   "each region" if run.trust_model == "local" else "the server" }} adds the noise</span>
-{%- if run.simulated %}<span class="badge warn">SIMULATED</span></p>
-<p class="note warn">Simulated: the noise was seeded, and who knows the seed can take it off.
-This run shows what a real one would find; it protects nobody.{% endif %}</p>
-<dl class="facts">{{ fact("Started", run.started | moment) }}
+{% if run.simulated %}<span class="badge warn">SIMULATED</span>{% endif %}</p>
+{% if run.simulated %}
+<p class="note warn"><strong>Simulated:</strong> the noise was seeded, and who knows the seed can
+take it off. This run shows what a real one would find; it protects nobody.</p>
+{% endif %}
+<dl class="facts">{{ fact("Started", run.started[:16] | replace("T", " ") ~ " UTC") }}
 {{ fact("Took", run.seconds | number(1) ~ " seconds, " ~ run.n_rounds ~ " rounds") }}
 {{ fact("Version", run.version) }}{{ fact("Seed", run.seed) }}{{ fact("Run", run.id) }}</dl>
 </header>
@@ -251,13 +250,13 @@ Below each label, the {{ tag("public") }} items furthest in the cluster's own di
 </tr></thead><tbody>
 {%- for name, epsilon in privacy.epsilon_by_accountant.items() %}
 <tr><th scope="row">{{ name }}{% if name == privacy.accountant %} &ndash; the claim{% endif %}
-<small>{{ accountants[name] }}</small></th><td class="n">{{ epsilon | number(4) }}</td></tr>
+<small>{{ accountants.get(name, "") }}</small></th><td class="n">{{ epsilon | number(4) }}</td></tr>
 {%- endfor %}</tbody></table>
 <h3>The plan</h3>
 <figure><div class="bar plan" role="img" aria-label="Shares of the budget in the order of asking:
 {%- for step in plan %} {{ step.phase }} {{ step.share | percent }}
 {{- "" if loop.last else "," }}{% endfor %}">{% for step in plan %}<i style="width: {{
-  step.share | width(1) }}; --stage: var(--{{ step.stage }})"></i>{% endfor %}</div>
+  step.share | width(1) }}; --stage: var(--{{ (step.phase | stage)[0] }})"></i>{% endfor %}</div>
 <figcaption>{% for stage, share in stages.items() %}<span><i class="swatch"
   style="--stage: var(--{{ stage }})"></i>{{ stage }} {{ share | percent }}</span>
 {%- endfor %}</figcaption></figure>
@@ -265,11 +264,12 @@ Below each label, the {{ tag("public") }} items furthest in the cluster's own di
 and add up to {{ plan | sum("share") | percent }}.</caption>
 <thead><tr><th scope="col">Phase</th><th scope="col" class="n">share</th>
 <th scope="col" class="n">sensitivity</th><th scope="col" class="n">&sigma;</th></tr></thead><tbody>
-{%- for step in plan %}
-<tr><th scope="row"><i class="swatch" style="--stage: var(--{{ step.stage }})"></i>{{ step.phase -}}
-<small>{{ step.asks }}</small></th><td class="n">{{ step.share | percent }}</td>
-<td class="n">{{ step.sensitivity | number(3) }}</td><td class="n">{{ step.sigma | number(3) }}</td>
-</tr>{% endfor %}</tbody></table>
+{% for step in plan %}{% set stage, asks = step.phase | stage %}
+<tr><th scope="row"><i class="swatch" style="--stage: var(--{{ stage }})"></i>{{ step.phase }}
+<small>{{ asks }}</small></th><td class="n">{{ step.share | percent }}</td>
+<td class="n">{{ step.sensitivity | number(3) }}</td>
+<td class="n">{{ step.sigma | number(3) }}</td></tr>
+{% endfor %}</tbody></table>
 <h3>Refusals</h3>
 {% for (round, reason), sentences in refusals.items() -%}
 <div class="note warn"><p><strong>Round {{ round }}: {{ reason }}</strong>
@@ -297,14 +297,9 @@ and add up to {{ plan | sum("share") | percent }}.</caption>
 {% if new or usual %}<section><h2>Recommendation quality</h2>
 <p>{{ tag("oracle") }} Judged by what users did afterwards. &plusmn; is one standard error. The
 baselines use exact counts, which no server sees.</p>
-{% if new %}<h3>Items that are new for the user</h3>
-<table><caption>{{ new.n_evaluated | number }} users evaluated, lists of {{ new.k }}</caption>
-{{ heads(new) }}<tbody>{% for name, meaning in measures.items() -%}
-{{ measure_row(new, name, meaning) }}{% endfor %}</tbody></table>{% endif %}
-{% if usual %}<h3>Items that the user bought before</h3>
-<table><caption>{{ usual.n_evaluated | number }} users evaluated, lists of {{ usual.k }}</caption>
-{{ heads(usual) }}<tbody>{{ measure_row(usual, "recall", measures.recall) }}</tbody></table>
-{% endif %}</section>{% endif %}
+{% if new %}{{ ranking("Items that are new for the user", new, measures) }}{% endif %}
+{% if usual %}{{ ranking("Items that the user bought before", usual, ["recall"]) }}{% endif %}
+</section>{% endif %}
 
 <section><h2>Cost and encoder</h2>
 <dl class="facts">
@@ -336,7 +331,7 @@ page.</p>
 
 def render(report: Report) -> str:
     """Return the page: one HTML document, whatever the labels in the report contain."""
-    plan = [_step(release) for release in report.privacy.plan]
+    plan = report.privacy.plan
     clusters = sorted(report.clustering.clusters, key=lambda c: c.noisy_size, reverse=True)
     page = _environment().get_template("page.html")
     return page.render(
@@ -362,7 +357,7 @@ def _environment() -> Environment:
         "number": _number,
         "percent": lambda share: f"{_number(100 * share, 1)}%",
         "width": _width,
-        "moment": _moment,
+        "stage": _stage,
     }
     environment.tests["known"] = _is_known
     return environment
@@ -383,19 +378,14 @@ def _width(value: float, whole: float) -> str:
     return f"{100 * min(max(part, 0.0), 1.0):.2f}%"
 
 
-def _moment(iso: str) -> str:
-    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _stage(phase: str) -> tuple[str, str]:
+    return PHASES.get(phase.partition("-")[0], ("other", ""))
 
 
-def _step(release: PlannedRelease) -> Step:
-    stage, asks = PHASES.get(release.phase.partition("-")[0], ("other", ""))
-    return Step(**release.model_dump(), stage=stage, asks=asks)
-
-
-def _share_by_stage(plan: Iterable[Step]) -> dict[str, float]:
+def _share_by_stage(plan: Iterable[PlannedRelease]) -> dict[str, float]:
     shares: defaultdict[str, float] = defaultdict(float)
-    for step in plan:
-        shares[step.stage] += step.share
+    for release in plan:
+        shares[_stage(release.phase)[0]] += release.share
     return shares
 
 

@@ -24,10 +24,12 @@ from privacy.accountant import (
     pld_epsilon,
     rdp_epsilon,
 )
+from privacy.mechanism import NoiseKind
 from privacy.query import TrustModel
 from server.report import (
     NOT_PROTECTED,
     PROMISE,
+    SIMULATED,
     TRUSTED,
     ClusteringPart,
     ClusterPart,
@@ -131,7 +133,7 @@ def build_report(
             n_clients=config.run.n_clients,
             n_users=config.privacy.declared_users,
             n_rounds=len(strategy.history),
-            simulated=strategy.noise_kind == "seeded",
+            simulated=strategy.noise_kind is NoiseKind.SEEDED,
         ),
         encoder=EncoderPart(
             name=known.catalogue.encoder_name,
@@ -163,6 +165,7 @@ def _clustering(strategy: FederatedKMeans, quality: RoundRecord) -> ClusteringPa
         inter_cluster_distance=float(gaps[np.triu_indices(known.k, 1)].mean()),
         intra_cluster_distance=float(np.sqrt(max(known.squared_distance, 0.0))),
         smallest_cluster=round(float(known.sizes.min()), 1),
+        size_noise=round(known.size_noise, 2),
     )
 
 
@@ -173,12 +176,7 @@ def _privacy(
     delta = config.privacy.delta
     claimed = epsilon_of(compose(events), delta)
     return PrivacyPart(
-        statement=PROMISE.format(
-            window=config.privacy.window,
-            epsilon=config.privacy.epsilon,
-            delta=delta,
-            trust=TRUSTED[config.privacy.trust_model.value],
-        ),
+        statement=_statement(config, simulated=strategy.noise_kind is NoiseKind.SEEDED),
         not_protected=list(NOT_PROTECTED),
         epsilon=config.privacy.epsilon,
         delta=delta,
@@ -214,6 +212,16 @@ def _privacy(
             for refusal in record.refusals
         ],
     )
+
+
+def _statement(config: RunConfig, *, simulated: bool) -> str:
+    promise = PROMISE.format(
+        window=config.privacy.window,
+        epsilon=config.privacy.epsilon,
+        delta=config.privacy.delta,
+        trust=TRUSTED[config.privacy.trust_model.value],
+    )
+    return promise + SIMULATED if simulated else promise
 
 
 def _cost(history: list[RoundRecord], n_clients: int) -> CostPart:

@@ -173,7 +173,7 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
             total = sum(_resident(process) for process in _family(self.pid))
-            self.peak_mb = max(self.peak_mb, total / 2**20)
+            self.peak_mb = max(self.peak_mb, total / 1e6)
 
 
 def _resident(process: psutil.Process) -> int:

@@ -31,5 +31,5 @@ def run_world(world: World) -> InProcessGrid:
 
 
 def peak_rss_mb() -> float:
-    """Return this process's peak resident memory in megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return this process's peak resident memory in megabytes (10^6 bytes)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -242,18 +242,18 @@ class FederatedKMeans(Strategy):
     def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
         """Sort the replies; return the usable ones in the order of their regions' names."""
         record = self.history[-1]
-        usable: list[Release | ClippedSum] = []
+        answers: dict[str, Answer] = {}
         for reply in replies:
             record.bytes_up += _size(reply)
             answer = self._read(reply)
-            if isinstance(answer, Refusal):
-                record.refusals.append(answer)
-            elif answer is None:
+            if answer is None or answer.region in answers:
                 record.malformed += 1
             else:
-                usable.append(answer)
+                answers[answer.region] = answer
+        in_order = [answers[region] for region in sorted(answers)]
+        record.refusals = [answer for answer in in_order if isinstance(answer, Refusal)]
+        usable = [answer for answer in in_order if not isinstance(answer, Refusal)]
         record.answered = len(usable)
-        record.refusals.sort(key=lambda refusal: refusal.region)
         record.seconds = time.monotonic() - self._asked_at
         log.info(
             "\t└──> %s: %d answered, %d refused, %d unusable, %.2f s",
@@ -265,7 +265,7 @@ class FederatedKMeans(Strategy):
         )
         for refusal in record.refusals:
             log.info("\t     %s refused (%s): %s", refusal.region, refusal.reason, refusal.sentence)
-        return sorted(usable, key=lambda answer: answer.region)
+        return usable
 
     def _read(self, reply: Message) -> Answer | None:
         """Return the reply's answer, or None where it is none to what was asked."""

@@ -64,6 +64,9 @@ class Clustering:
         The private weighted summary.
     centroids : shape (k, d)
     sizes : shape (k,)
+        Noisy numbers of users per cluster.
+    size_noise : float
+        Standard deviation of the noise on each.
     spread : float
         Median distance of users from their centroid.
     item_weights, popularity : shapes (k, n_items), (n_items,)
@@ -85,6 +88,7 @@ class Clustering:
     cell_weights: Array = field(default_factory=lambda: np.zeros(0))
     centroids: Array = field(default_factory=lambda: np.zeros((0, 0)))
     sizes: Array = field(default_factory=lambda: np.zeros(0))
+    size_noise: float = float("nan")
     spread: float = NORM_BOUND
     item_weights: Array = field(default_factory=lambda: np.zeros((0, 0)))
     popularity: Array = field(default_factory=lambda: np.zeros(0))
@@ -327,6 +331,7 @@ class Lloyd(Phase):
         counts = np.maximum(sizes, 2 * answer.sigma / count)
         known.centroids = self.pool.add(known, answer.sums["sums"], counts, answer.sigma)
         known.sizes = sizes
+        known.size_noise = answer.sigma / count
 
 
 @final

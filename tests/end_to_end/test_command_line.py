@@ -1,0 +1,116 @@
+"""The command as an operator types it: what it does, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from simulations.scenario import SAMPLE
+from tests.end_to_end.conftest import Finished
+
+ROOT = Path(__file__).parents[2]
+
+
+def fedinterest(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "fedinterest.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def assert_fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_every_verb_helps_with_an_example() -> None:
+    verbs = ("simulate", "demo", "prepare", "encode", "recommend")
+    general = fedinterest("--help").stdout
+    for verb in verbs:
+        assert verb in general
+        helped = fedinterest(verb, "--help")
+        assert helped.returncode == 0
+        assert f"fedinterest {verb}" in helped.stdout
+
+
+def test_version_is_told() -> None:
+    assert fedinterest("--version").stdout.startswith("fedinterest 0.")
+
+
+def test_recommendations_come_with_reasons(finished: Finished) -> None:
+    region = str(finished.world.region_of["household-0900"])
+    settings = finished.world.folder / "regions" / region / "agent.toml"
+    result = fedinterest("recommend", "household-0900", "--settings", settings, "--explain")
+    assert result.returncode == 0, result.stderr
+    assert "Your usuals" in result.stdout
+    assert "New for you" in result.stdout
+    assert "about every" in result.stdout
+    assert "goes with" in result.stdout
+
+
+def test_unknown_configuration_key_is_named(out: Path) -> None:
+    result = fedinterest("simulate", SAMPLE, "--set", "clustering.clusters=9", "--out", out)
+    assert_fails(result, "clustering.clusters", "unknown key", "Nothing was started")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1.0", "nan", "inf"])
+def test_epsilon_that_is_not_positive_is_named(out: Path, epsilon: str) -> None:
+    result = fedinterest("simulate", SAMPLE, "--set", f"privacy.epsilon={epsilon}", "--out", out)
+    assert_fails(result, "privacy.epsilon", "Nothing was started")
+    assert not out.exists()
+
+
+def test_missing_column_is_named_and_nothing_is_half_written(tmp_path: Path, out: Path) -> None:
+    events = tmp_path / "events.csv"
+    table = pd.DataFrame({"user_id": ["a"], "item_id": ["b"], "action": ["purchase"]})
+    table.to_csv(events, index=False)
+    result = fedinterest("simulate", SAMPLE, "--set", f"simulation.events='{events}'", "--out", out)
+    assert_fails(result, "no column 'timestamp'", "user_id, item_id, action", "Nothing was read")
+    assert not (out / "report.json").exists()
+    assert not (out / "ledgers").exists()
+
+
+def test_missing_model_is_named(out: Path) -> None:
+    result = fedinterest(
+        "simulate", SAMPLE, "--set", "simulation.encoder=nowhere/no-such-model", "--out", out
+    )
+    assert_fails(result, "nowhere/no-such-model", "Nothing was encoded")
+    assert not (out / "report.json").exists()
+
+
+def test_unwritable_output_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "a-file"
+    blocked.write_text("in the way")
+    result = fedinterest("simulate", SAMPLE, "--out", blocked / "out")
+    assert_fails(result, str(blocked), "cannot be written", "Nothing was asked")
+    assert blocked.read_text() == "in the way"
+
+
+def test_folder_with_ledgers_of_others_is_left_alone(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledgers" / "real.sqlite"
+    ledger.parent.mkdir()
+    ledger.write_bytes(b"precious")
+    result = fedinterest("simulate", SAMPLE, "--out", tmp_path)
+    assert_fails(result, "ledgers", "Nothing was removed")
+    assert ledger.read_bytes() == b"precious"
+
+
+def test_recommending_before_any_run_says_so(tmp_path: Path) -> None:
+    prepared = tmp_path / "prepared"
+    result = fedinterest("prepare", SAMPLE, "--out", prepared)
+    assert result.returncode == 0, result.stderr
+    assert "flwr run ." in result.stdout
+    settings = prepared / "regions" / "region-1" / "agent.toml"
+    assert_fails(
+        fedinterest("recommend", "household-0001", "--settings", settings),
+        "no run has pushed a cluster map",
+    )
+
+
+def test_missing_scenario_is_named() -> None:
+    assert_fails(fedinterest("simulate", "no-such.toml"), "no-such.toml", "cannot be read")

@@ -1,0 +1,209 @@
+"""The sample, whole: real purchases in, clusters and recommendations out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from privacy.ledger import Ledger
+from privacy.policy import read_policy
+from privacy.release import ClippedSum, Refusal, Release
+from simulations.oracle import receipts
+from simulations.run import run_world
+from simulations.world import World, prepare
+from strategies.cluster_map import ClusterMap
+from strategies.federated_kmeans import StrategyError
+from strategies.messages import records_to_answer
+from tests.end_to_end.conftest import Finished, sample
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
+
+
+def ledger_of(world: World, region: str) -> Ledger:
+    policy = read_policy(world.folder / "regions" / region / "policy.toml")
+    return Ledger(world.folder / "ledgers" / f"{region}.sqlite", policy)
+
+
+def test_every_reply_is_a_release_or_a_refusal(finished: Finished) -> None:
+    kinds = []
+    for reply in finished.grid.replies:
+        assert not reply.has_error()
+        assert set(reply.content) <= {"answer", "sums"}
+        assert not reply.content.metric_records
+        kinds.append(type(records_to_answer(reply.content)))
+    assert kinds.count(Release) == 9 * 8
+    assert kinds.count(Refusal) == 8
+    assert len(kinds) == 10 * 8
+
+
+def test_every_release_is_in_the_ledger_of_its_region_byte_for_byte(finished: Finished) -> None:
+    answers = [records_to_answer(reply.content) for reply in finished.grid.replies]
+    for answer in answers:
+        if not isinstance(answer, Release):
+            continue
+        ledger = ledger_of(finished.world, answer.region)
+        with ledger._transaction() as database:
+            (kept,) = database.execute(
+                "SELECT reply FROM entries WHERE entry = ?", (answer.entry,)
+            ).fetchone()
+        assert kept == answer.to_bytes()
+
+
+def test_report_is_valid_and_says_what_was_asked(finished: Finished) -> None:
+    content = json.loads((finished.world.folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(content, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert content["run"]["n_users"] == 2469
+    assert content["run"]["n_clients"] == 8
+    assert content["run"]["trust_model"] == "local"
+    assert content["privacy"]["epsilon"] == 4.0
+    assert content["privacy"]["delta"] == 1e-6
+    assert content["privacy"]["noise"] == "seeded"
+    assert content["clustering"]["k"] == 8
+    assert len(content["clustering"]["clusters"]) == 8
+
+
+def test_clusters_are_close_to_those_without_privacy(finished: Finished) -> None:
+    clustering = finished.report.clustering
+    assert clustering.normalized_cost is not None
+    assert clustering.trivial_cost is not None
+    assert clustering.normalized_cost <= 1.16
+    assert clustering.trivial_cost > 1.3
+
+
+def test_usuals_beat_popularity_by_half(finished: Finished) -> None:
+    repeat = finished.report.repeat
+    assert repeat is not None
+    assert repeat.recall >= 1.5 * repeat.baselines["popularity"].recall
+
+
+def test_new_items_are_not_worse_than_exact_popularity(finished: Finished) -> None:
+    new = finished.report.recommendation
+    assert new is not None
+    popular = new.baselines["popularity"].hit_rate
+    assert new.hit_rate >= popular - 2 * new.hit_rate_standard_error
+
+
+def test_released_silhouette_is_near_the_exact_one(finished: Finished) -> None:
+    from strategies.cluster_map import squared_distances
+
+    cluster_map = ClusterMap.load(finished.world.folder / "cluster-map.npz")
+    distances = squared_distances(finished.world.profiles.vectors, cluster_map.centroids)
+    two = np.sqrt(np.sort(distances, axis=1)[:, :2])
+    exact = float((1 - two[:, 0] / two[:, 1]).mean())
+    released, noise = (
+        finished.report.clustering.silhouette,
+        finished.report.clustering.silhouette_noise,
+    )
+    assert released is not None
+    assert noise is not None
+    assert abs(released - exact) < 4 * noise
+
+
+def test_accountants_agree_and_the_plan_is_the_budget(finished: Finished) -> None:
+    privacy = finished.report.privacy
+    claimed = privacy.epsilon_by_accountant["gaussian-dp"]
+    assert 3.999 < claimed <= privacy.epsilon
+    assert privacy.epsilon_by_accountant["pld"] <= 1.001 * claimed
+    assert claimed <= privacy.epsilon_by_accountant["rdp"]
+    assert sum(release.share for release in privacy.plan) == pytest.approx(1.0)
+
+
+def test_asked_once_too_often_every_region_refuses_and_pays_nothing(finished: Finished) -> None:
+    refused = finished.report.privacy.refusals
+    assert sorted(one.client for one in refused) == [f"region-{n}" for n in range(1, 9)]
+    assert {one.reason for one in refused} == {"budget-exhausted"}
+    for receipt in finished.report.receipts:
+        assert receipt.releases == 9
+        assert receipt.refused == 1
+        assert 3.999 < receipt.spent_epsilon <= receipt.limit_epsilon
+
+
+def test_ledgers_hold_no_user_and_no_item(finished: Finished) -> None:
+    for path in (finished.world.folder / "ledgers").iterdir():
+        content = path.read_bytes()
+        assert b"household-" not in content
+        assert b"FLUID MILK" not in content
+
+
+def test_warm_simulation_takes_less_than_a_minute(finished: Finished) -> None:
+    assert finished.seconds < 60
+
+
+def test_regions_differ_in_size_and_interests(finished: Finished) -> None:
+    sizes = finished.world.region_of.value_counts()
+    assert sizes.sum() == 2469
+    assert len(sizes) == 8
+    assert sizes.max() > 2 * sizes.min()
+    clusters = ClusterMap.load(finished.world.folder / "cluster-map.npz").nearest(
+        finished.world.profiles.vectors
+    )
+    region = finished.world.region_of.reindex(finished.world.profiles.user_ids)
+    shares = [
+        np.bincount(clusters[(region == name).to_numpy()], minlength=8) for name in sizes.index
+    ]
+    normalised = np.array([row / row.sum() for row in shares])
+    assert normalised.max(axis=0).max() > 2 * normalised.mean(axis=0).max() or (
+        normalised.std(axis=0).max() > 0.1
+    )
+
+
+def test_pushed_back_map_is_the_same_at_every_region(finished: Finished) -> None:
+    folder = finished.world.folder
+    server = (folder / "cluster-map.npz").read_bytes()
+    for number in range(1, 9):
+        ours = ClusterMap.load(folder / "regions" / f"region-{number}" / "cluster-map.npz")
+        theirs = ClusterMap.load(folder / "cluster-map.npz")
+        np.testing.assert_array_equal(ours.centroids, theirs.centroids)
+        np.testing.assert_array_equal(ours.item_weights, theirs.item_weights)
+    assert server
+
+
+def test_report_page_needs_no_network(finished: Finished) -> None:
+    page = (finished.world.folder / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    for cluster in finished.report.clustering.clusters:
+        assert cluster.label.split(",")[0].split("&")[0] in page
+
+
+def test_second_run_on_the_same_window_is_refused_and_costs_nothing(
+    finished: Finished,
+) -> None:
+    before = [(one.releases, one.spent_epsilon) for one in receipts(finished.world)]
+    with pytest.raises(StrategyError, match="budget-exhausted"):
+        run_world(finished.world)
+    assert [(one.releases, one.spent_epsilon) for one in receipts(finished.world)] == before
+
+
+def test_central_run_sends_clipped_sums_and_is_closer(finished: Finished, out: Path) -> None:
+    from simulations.oracle import complete_report
+
+    world = prepare(sample("privacy.trust-model=central", "privacy.server-noise-seed=3"), out)
+    grid = run_world(world)
+    answers = [records_to_answer(reply.content) for reply in grid.replies]
+    assert {type(answer) for answer in answers} == {ClippedSum}
+    report = complete_report(world, 1.0)
+    assert report.run.trust_model == "central"
+    assert "server has to be trusted" in report.privacy.statement
+    assert report.clustering.normalized_cost is not None
+    assert finished.report.clustering.normalized_cost is not None
+    assert report.clustering.normalized_cost < finished.report.clustering.normalized_cost
+    for entry in ledger_of(world, "region-1").entries():
+        assert entry.trust_model == "central"
+
+
+def test_central_request_is_refused_where_the_policy_does_not_opt_in(out: Path) -> None:
+    world = prepare(sample(), out)
+    config = world.config.model_copy(
+        update={
+            "privacy": world.config.privacy.model_copy(update={"trust_model": "central"}),
+        }
+    )
+    object.__setattr__(world, "config", config)
+    with pytest.raises(StrategyError, match="trust-model-not-allowed"):
+        run_world(world)
+    assert all(one.releases == 0 for one in receipts(world))

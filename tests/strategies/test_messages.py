@@ -1,0 +1,194 @@
+"""The wire format: whole round trips through serialised messages, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import ConfigRecord, RecordDict
+from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
+
+from privacy.mechanism import NoiseKind
+from privacy.query import TrustModel
+from privacy.release import Answer, ClippedSum, Refusal, Release
+from strategies.cluster_map import ClusterMap
+from strategies.messages import (
+    MessageError,
+    answer_to_records,
+    records_to_answer,
+    records_to_request,
+    request_to_records,
+)
+from strategies.questions import (
+    QUESTION_TYPES,
+    CellSums,
+    DistanceHistogram,
+    ItemWeights,
+    MapQuality,
+    Question,
+    Request,
+    flatten,
+)
+
+ORIGIN = np.arange(4, dtype=np.float32)
+CLUSTER_MAP = ClusterMap(
+    run="run",
+    catalogue="c",
+    encoder="e",
+    centroids=np.eye(2, 4, dtype=np.float32),
+    noisy_sizes=np.array([3.5, -1.0], np.float32),
+    labels=["Bread, Rolls", "Obst & Gemüse"],
+    item_weights=np.ones((2, 3), np.float32),
+    popularity=np.ones(3, np.float32),
+)
+QUESTIONS: list[Question] = [
+    CellSums(
+        origin=ORIGIN,
+        basis=np.zeros((4, 0), np.float32),
+        centres=np.ones((2, 4), np.float32),
+        radius=0.5,
+        count_weight=0.3,
+    ),
+    DistanceHistogram(centres=np.ones((1, 4), np.float32), largest=2.0, bins=32),
+    ItemWeights(
+        centroids=np.ones((2, 4), np.float32),
+        n_items=3,
+        recent_days=60.0,
+        saturation=10.0,
+        cluster_weight=0.6,
+    ),
+    MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
+]
+SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
+ANSWERS: list[Answer] = [
+    Release(
+        region="north",
+        run="run",
+        round_number=2,
+        purpose="mean",
+        sums=SUMS,
+        sensitivity=1.1,
+        sigma=7.0,
+        noise=NoiseKind.FLOAT,
+        entry=4,
+    ),
+    ClippedSum(
+        region="north",
+        run="run",
+        round_number=2,
+        purpose="mean",
+        sums=SUMS,
+        sensitivity=1.1,
+        sigma=7.0,
+        entry=4,
+    ),
+    Refusal(region="north", run="run", round_number=2, purpose="mean", reason="no", sentence="No."),
+]
+
+
+def over_the_wire(records: RecordDict) -> RecordDict:
+    proto = recorddict_to_proto(records)
+    return recorddict_from_proto(type(proto).FromString(proto.SerializeToString()))
+
+
+def request(question: Question) -> Request:
+    return Request(
+        run="run",
+        round_number=3,
+        purpose="phase",
+        trust_model=TrustModel.LOCAL,
+        sigma=2.5,
+        encoder="e",
+        catalogue="c",
+        question=question,
+    )
+
+
+def plain(value: Any) -> Any:
+    """Arrays as lists, so that ``==`` compares whole values."""
+    if isinstance(value, np.ndarray):
+        return (str(value.dtype), value.shape, value.tolist())
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return value
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.kind)
+def test_request_survives_the_wire(question: Question) -> None:
+    sent = request(question)
+    received = records_to_request(over_the_wire(request_to_records(sent)))
+    assert plain(flatten(received.question)) == plain(flatten(question))
+    assert received.query() == sent.query()
+
+
+def test_every_kind_of_question_is_tried_here() -> None:
+    assert {question.kind for question in QUESTIONS} == set(QUESTION_TYPES)
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_answer_survives_the_wire(answer: Answer) -> None:
+    received = records_to_answer(over_the_wire(answer_to_records(answer)))
+    assert type(received) is type(answer)
+    for name in type(answer).__dataclass_fields__:
+        assert plain(getattr(received, name)) == plain(getattr(answer, name))
+
+
+@pytest.mark.parametrize("value", ["text", 3, {"sums": SUMS["sums"]}, None, SUMS["sums"]])
+def test_nothing_but_the_three_answers_can_be_packed(value: Any) -> None:
+    with pytest.raises((TypeError, AttributeError)):
+        answer_to_records(value)
+
+
+def test_a_subclass_of_release_cannot_be_packed() -> None:
+    class WithExactNorms(Release):
+        pass
+
+    smuggled = WithExactNorms(
+        region="north",
+        run="run",
+        round_number=1,
+        purpose="mean",
+        sums=SUMS,
+        sensitivity=1.0,
+        sigma=1.0,
+        noise=NoiseKind.FLOAT,
+        entry=1,
+    )
+    with pytest.raises(TypeError, match="Release, ClippedSum or Refusal"):
+        answer_to_records(smuggled)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kind", "everybody's vectors"),
+        ("trust-model", "blind"),
+        ("question.radius", "wide"),
+        ("question.extra", 1),
+        ("sigma", "none"),
+    ],
+)
+def test_impossible_request_is_an_error(key: str, value: Any) -> None:
+    records = request_to_records(request(QUESTIONS[0]))
+    records.config_records["request"][key] = value
+    with pytest.raises((MessageError, ValueError, TypeError)):
+        records_to_request(records).query()
+
+
+def test_message_without_a_request_is_an_error() -> None:
+    with pytest.raises(MessageError, match="cannot be read"):
+        records_to_request(RecordDict({"other": ConfigRecord({"a": 1})}))
+    with pytest.raises(MessageError, match="cannot be read"):
+        records_to_answer(RecordDict())
+
+
+def test_questions_that_differ_in_one_number_have_other_fingerprints() -> None:
+    wide = CellSums(
+        origin=ORIGIN,
+        basis=np.zeros((4, 0), np.float32),
+        centres=np.ones((2, 4), np.float32) * np.float32(1.0000001),
+        radius=0.5,
+        count_weight=0.3,
+    )
+    assert request(wide).query().fingerprint() != request(QUESTIONS[0]).query().fingerprint()

@@ -1,0 +1,113 @@
+"""A whole run of phases over people in memory, with and without noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.cluster import KMeans
+
+from client.contributions import contributions_to
+from client.interest_profile import InterestProfiles
+from privacy.clipping import clipped_sum
+from strategies.aggregation import NoisySum
+from strategies.cluster_map import squared_distances
+from strategies.labels import label_clusters
+from strategies.phases import Clustering, plan
+
+
+def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
+    rng = np.random.default_rng(5)
+    met = csr_matrix((rng.random((len(people), n_items)) < 0.3).astype(float))
+    return InterestProfiles(
+        user_ids=tuple(str(row) for row in range(len(people))),
+        item_ids=tuple(str(item) for item in range(n_items)),
+        vectors=people.astype(np.float32),
+        counts=met,
+        last_days=met * 30.0,
+        habits=met,
+    )
+
+
+def run_phases(known: Clustering, people: np.ndarray, multiplier: float) -> None:
+    """Ask every phase's question of ``people``; noise is ``multiplier`` x sensitivity."""
+    rng = np.random.default_rng(7)
+    profiles = profiles_of(people, len(known.catalogue.item_ids))
+    for phase in plan():
+        question = phase.ask(known)
+        parts = contributions_to(question, profiles)
+        bounds = [block.clipping_norm for block in question.blocks()]
+        sigma = multiplier * float(np.linalg.norm(bounds)) / np.sqrt(phase.share)
+        sums = {
+            block.name: clipped_sum(block, parts[block.name]).numpy().astype(np.float64)
+            for block in question.blocks()
+        }
+        noisy = {
+            name: total + sigma * rng.standard_normal(total.shape) for name, total in sums.items()
+        }
+        phase.absorb(known, NoisySum(noisy, sigma))
+
+
+def cost(people: np.ndarray, centroids: np.ndarray) -> float:
+    return float(squared_distances(people, centroids.astype(np.float32)).min(axis=1).sum())
+
+
+def test_shares_of_a_run_add_up_to_one() -> None:
+    assert sum(phase.share for phase in plan()) == pytest.approx(1.0)
+    assert len({phase.name for phase in plan()}) == len(plan())
+
+
+def test_with_little_noise_the_clusters_are_those_of_kmeans(
+    known: Clustering, people: np.ndarray
+) -> None:
+    run_phases(known, people, multiplier=1e-6)
+    best = KMeans(3, n_init=10, random_state=0).fit(people).cluster_centers_
+    assert cost(people, known.centroids) <= 1.01 * cost(people, best)
+    assert sorted(known.sizes)[-1] == pytest.approx(0.6 * len(people), rel=0.05)
+    assert 0.3 < known.silhouette <= 1
+
+
+def test_with_noise_of_a_real_budget_clusters_beat_the_mean(
+    known: Clustering, people: np.ndarray
+) -> None:
+    run_phases(known, people, multiplier=1 / 0.84)
+    best = cost(people, KMeans(3, n_init=10, random_state=0).fit(people).cluster_centers_)
+    trivial = cost(people, people.mean(axis=0, keepdims=True))
+    assert cost(people, known.centroids) < best + 0.2 * (trivial - best)
+
+
+def test_noise_far_above_the_signal_still_gives_finite_centroids(
+    known: Clustering, people: np.ndarray
+) -> None:
+    run_phases(known, people[:20], multiplier=50.0)
+    assert known.centroids.shape == (3, people.shape[1])
+    for value in (known.centroids, known.sizes, known.item_weights, known.popularity):
+        assert np.isfinite(value).all()
+    assert (known.item_weights > 0).all()
+
+
+def test_labels_name_the_categories_that_set_clusters_apart(known: Clustering) -> None:
+    centroids = np.eye(3, 12) * 0.9
+    labels = label_clusters(centroids, known.catalogue)
+    assert [label.split(",")[0] for label in labels] == ["Bread", "Fruit", "Soap"]
+    assert len(set(labels)) == 3
+
+
+def test_cluster_weights_stay_within_their_range_of_the_overall_ones(
+    known: Clustering, people: np.ndarray
+) -> None:
+    run_phases(known, people, multiplier=1.0)
+    lift = known.item_weights / known.popularity
+    assert lift.min() >= 0.5 - 1e-9
+    assert lift.max() <= 2.0 + 1e-9
+
+
+def test_same_seed_and_answers_give_the_same_map(catalogue: Any, people: np.ndarray) -> None:
+    maps = []
+    for _ in range(2):
+        known = Clustering(run="r", k=3, seed=4, effective_mu=1.0, catalogue=catalogue)
+        run_phases(known, people, multiplier=1.0)
+        maps.append(known.centroids)
+    np.testing.assert_array_equal(maps[0], maps[1])
