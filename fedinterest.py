@@ -52,12 +52,15 @@ def simulate(
 
     Example: fedinterest simulate simulations/scenarios/sample.toml --set clustering.k=12
     """
-    from simulations.run import simulate as run
     from simulations.scenario import read_scenario
-    from simulations.tell import summary
 
-    report = run(read_scenario(scenario, set_ or []), out)
-    summary(report, out)
+    checked = read_scenario(scenario, set_ or [])  # a wrong key is told before anything is loaded
+
+    from simulations.run import simulate as run
+    from simulations.tell import only_progress, summary
+
+    only_progress()
+    summary(run(checked, out), out)
 
 
 @app.command()
@@ -80,12 +83,15 @@ def prepare(
 
     Example: fedinterest prepare simulations/scenarios/sample.toml --out runs/mine
     """
-    from client.app import SIMULATION
     from simulations.scenario import read_scenario
+
+    checked = read_scenario(scenario)
+
+    from client.app import SIMULATION
     from simulations.world import MARKER
     from simulations.world import prepare as lay_out
 
-    world = lay_out(read_scenario(scenario), out)
+    world = lay_out(checked, out)
     regions = world.config.run.n_clients
     typer.echo(f"{regions} regions stand in {world.folder}. Run them with:\n")
     typer.echo(f"  export {SIMULATION}={world.folder}")

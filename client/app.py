@@ -17,7 +17,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client.contributions import contributions_to
-from client.errors import SettingsError
+from client.errors import ClientError, SettingsError
 from client.region import Region, open_region
 from privacy.release import Answer, Refusal
 from strategies.messages import answer_to_records, records_to_request
@@ -33,9 +33,21 @@ app = ClientApp()
 
 @app.train()
 def answer_question(message: Message, context: Context) -> Message:
-    """Answer one question of the server's."""
-    region = _region_at(settings_path(context))
-    request = records_to_request(message.content)
+    """Answer one question of the server's.
+
+    Raises
+    ------
+    ClientError
+        If this client is not set up, or the message is no request. Flower tells
+        the server an error's words, so it has none but the error's type.
+    """
+    try:
+        path = settings_path(context)
+        region = _region_at(path, path.stat().st_mtime_ns)
+        request = records_to_request(message.content)
+    except Exception as error:
+        log.exception("The message could not be understood")
+        raise ClientError(type(error).__name__) from None
     return Message(answer_to_records(answer(region, request)), reply_to=message)
 
 
@@ -109,5 +121,6 @@ def settings_path(context: Context) -> Path:
 
 
 @lru_cache(maxsize=64)
-def _region_at(path: Path) -> Region:
+def _region_at(path: Path, changed: int) -> Region:
+    """Keep a region in memory between messages, as long as its settings do not change."""
     return open_region(path)

@@ -87,7 +87,7 @@ def build_profiles(
     return InterestProfiles(
         user_ids=tuple(str(user) for user in user_ids),
         item_ids=item_ids,
-        vectors=np.asarray(mixed / norms, dtype=np.float32).reshape(len(user_ids), -1),
+        vectors=np.asarray(mixed / norms, dtype=np.float32),
         counts=counts,
         last_days=_last_days(age, users, items, shape),
         habits=_habits(age, users, items, shape),

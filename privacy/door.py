@@ -29,6 +29,9 @@ from privacy.query import (
 )
 from privacy.release import Answer, ClippedSum, Refusal, Release
 
+SERVER = "server"
+"""Stands in the ledger for noise that the server promises to add: the claim rests on it."""
+
 Contribute = Callable[[], Mapping[str, Contributions]]
 
 
@@ -72,7 +75,8 @@ class Door:
         """
         try:
             self.policy.check(query, self.noise.kind)
-            reservation = self.ledger.reserve(query, self.noise.kind)
+            central = query.trust_model is TrustModel.CENTRAL
+            reservation = self.ledger.reserve(query, SERVER if central else self.noise.kind)
         except (RefusalError, LedgerError) as error:
             return self._refuse(query, error)
         if reservation.reply is not None:

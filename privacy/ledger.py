@@ -21,7 +21,6 @@ from pathlib import Path
 
 from privacy.accountant import ADJACENCY, UNIT, GaussianEvent, compose, epsilon_of
 from privacy.errors import LedgerError, RefusalError
-from privacy.mechanism import NoiseKind
 from privacy.policy import Policy
 from privacy.query import SumQuery
 
@@ -138,8 +137,14 @@ class Ledger:
                 self._create(database)
             self._check_identity(database)
 
-    def reserve(self, query: SumQuery, noise: NoiseKind) -> Reservation:
+    def reserve(self, query: SumQuery, noise: str) -> Reservation:
         """Charge for ``query``, durably, before anything is computed for it.
+
+        Parameters
+        ----------
+        query : SumQuery
+        noise : str
+            The kind of noise, or ``server`` where the server promises to add it.
 
         Raises
         ------

@@ -12,25 +12,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import torch
 from opacus.optimizers import DPOptimizerFastGradientClipping
 
-from privacy.query import Block
+from privacy.query import Block, NoiseKind
 
 _STATE_WORDS = 624
 _STATE_OFFSET = 24  # bytes before the words in torch's serialised CPU generator
-
-
-class NoiseKind(StrEnum):
-    """Where the noise comes from."""
-
-    FLOAT = "float"
-    """Opacus' Gaussian in floating point, seeded by the operating system."""
-    SEEDED = "seeded"
-    """The same from a known seed: repeatable, hence for simulations only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.errors import PolicyError, RefusalError
-from privacy.mechanism import NoiseKind
-from privacy.query import SumQuery, TrustModel
+from privacy.query import NoiseKind, SumQuery, TrustModel
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

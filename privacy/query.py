@@ -37,6 +37,15 @@ class TrustModel(StrEnum):
     """The server: it receives clipped sums and adds the noise."""
 
 
+class NoiseKind(StrEnum):
+    """Where the noise comes from."""
+
+    FLOAT = "float"
+    """Opacus' Gaussian in floating point, seeded by the operating system."""
+    SEEDED = "seeded"
+    """The same from a known seed: repeatable, hence for simulations only."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """One array of a query's answer.

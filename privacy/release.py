@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privacy.mechanism import NoiseKind
-from privacy.query import FloatArray
+from privacy.query import FloatArray, NoiseKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,13 +16,14 @@ from flwr.serverapp import Grid, ServerApp
 from privacy.accountant import mu_of
 from privacy.door import ServerDoor
 from privacy.ledger import Ledger
-from privacy.mechanism import NoiseKind, NoiseSource
+from privacy.mechanism import NoiseSource
 from privacy.policy import Policy
-from privacy.query import TrustModel
+from privacy.query import NoiseKind, TrustModel
 from server.results import prepare_output, write_results
 from server.run_config import ConfigError, RunConfig, parse_flat
+from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
-from strategies.phases import Clustering, plan
+from strategies.phases import plan
 from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import QUESTION_TYPES
 

@@ -24,8 +24,7 @@ from privacy.accountant import (
     pld_epsilon,
     rdp_epsilon,
 )
-from privacy.mechanism import NoiseKind
-from privacy.query import TrustModel
+from privacy.query import NoiseKind, TrustModel
 from server.report import (
     NOT_PROTECTED,
     PROMISE,

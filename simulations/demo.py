@@ -23,7 +23,6 @@ HOUSEHOLD = "household-0900"
 LIST_LENGTH = 5
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_OURS = re.compile(r"(├──>|└──>|\[ROUND |Starting Flower|Strategy execution)")
 
 console = Console(highlight=False)
 
@@ -72,7 +71,7 @@ def _tell_world(world: World) -> None:
 def _show_line(line: str) -> None:
     """Pass on what concerns the run; Flower's own start-up lines are in its log."""
     plain = _ANSI.sub("", line).removeprefix("INFO :").strip()
-    if _OURS.search(plain) or "rror" in plain:
+    if tell.is_progress(plain):
         console.print(f"  {plain}", markup=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,18 @@ console = Console(highlight=False)
 
 TERMS = 5
 REPORT_PAGE = "report.html"
+
+_PROGRESS = re.compile(r"(├──> |└──> |\[ROUND |Strategy execution|rror)")
+
+
+def is_progress(line: str) -> bool:
+    """Tell whether a line of Flower's log is about the run, not about Flower itself."""
+    return _PROGRESS.search(line) is not None
+
+
+def only_progress() -> None:
+    """Let Flower's log show a run's progress and nothing else."""
+    logging.getLogger("flwr").addFilter(lambda record: is_progress(record.getMessage()))
 
 
 def summary(report: Report, folder: Path) -> None:

@@ -21,12 +21,12 @@ from flwr.serverapp.strategy import Strategy
 
 from privacy.calibration import noise_multipliers
 from privacy.door import ServerDoor
-from privacy.mechanism import NoiseKind
-from privacy.query import SumQuery, TrustModel
+from privacy.query import NoiseKind, SumQuery, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
 from strategies.aggregation import NoisySum, add_up
+from strategies.clustering import Clustering
 from strategies.messages import MessageError, records_to_answer, request_to_records
-from strategies.phases import Clustering, Mean, Phase
+from strategies.phases import Mean, Phase
 from strategies.questions import Request
 
 log = logging.getLogger("flwr")

@@ -15,8 +15,7 @@ from typing import Any, cast
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from privacy.mechanism import NoiseKind
-from privacy.query import FloatArray, TrustModel
+from privacy.query import FloatArray, NoiseKind, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
 from strategies.questions import Request, flatten, unflatten
 

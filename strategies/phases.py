@@ -13,13 +13,11 @@ post-processing: it costs nothing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.query import FloatArray
 from strategies.aggregation import (
     NoisySum,
     histogram_quantile,
@@ -27,92 +25,17 @@ from strategies.aggregation import (
     shrink_rows,
     shrink_spectrum,
 )
-from strategies.cluster_map import ClusterMap
+from strategies.clustering import NORM_BOUND, Clustering, single_precision
 from strategies.initialization import public_basis, public_candidates, weighted_kmeans
 from strategies.labels import label_clusters
-from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
 
 Array = NDArray[np.float64]
 
-NORM_BOUND = 1.0
-"""Interest vectors have unit norm: public, by construction."""
 BINS = 32
 MEDIAN = 0.5
 CANDIDATE_REACH = 0.8
 """Candidates lie within this part of the typical distance from the mean."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Clustering:
-    """What the server knows so far: public values, and released ones.
-
-    Attributes
-    ----------
-    run, k, seed : str, int, int
-    effective_mu : float
-        The run's Gaussian-DP parameter over the noise that all releases of one
-        phase add up to; tells how many cells the budget can carry.
-    catalogue : PublicCatalogue
-    users : float
-        Noisy number of users that take part.
-    mean : shape (d,)
-    radius : float
-        Median distance of users from the mean.
-    basis : shape (d, m)
-    cells, cell_weights : shapes (cells, m), (cells,)
-        The private weighted summary.
-    centroids : shape (k, d)
-    sizes : shape (k,)
-        Noisy numbers of users per cluster.
-    size_noise : float
-        Standard deviation of the noise on each.
-    spread : float
-        Median distance of users from their centroid.
-    item_weights, popularity : shapes (k, n_items), (n_items,)
-    labels : list of str, length k
-    silhouette, squared_distance : float
-        Released quality, means over the users.
-    """
-
-    run: str
-    k: int
-    seed: int
-    effective_mu: float
-    catalogue: PublicCatalogue
-    users: float = 1.0
-    mean: Array = field(default_factory=lambda: np.zeros(0))
-    radius: float = NORM_BOUND
-    basis: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    cells: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    cell_weights: Array = field(default_factory=lambda: np.zeros(0))
-    centroids: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    sizes: Array = field(default_factory=lambda: np.zeros(0))
-    size_noise: float = float("nan")
-    spread: float = NORM_BOUND
-    item_weights: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    popularity: Array = field(default_factory=lambda: np.zeros(0))
-    labels: list[str] = field(default_factory=list)
-    silhouette: float = float("nan")
-    squared_distance: float = float("nan")
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the vectors."""
-        return int(self.catalogue.vectors.shape[1])
-
-    def cluster_map(self) -> ClusterMap:
-        """Return what may be pushed back."""
-        return ClusterMap(
-            run=self.run,
-            catalogue=self.catalogue.fingerprint,
-            encoder=self.catalogue.encoder,
-            centroids=_single(self.centroids),
-            noisy_sizes=_single(self.sizes),
-            labels=self.labels,
-            item_weights=_single(self.item_weights),
-            popularity=_single(self.popularity),
-        )
 
 
 class Phase(ABC):
@@ -170,7 +93,7 @@ class Radius(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the mean."""
         return DistanceHistogram(
-            centres=_single(known.mean[None]), largest=2 * NORM_BOUND, bins=BINS
+            centres=single_precision(known.mean[None]), largest=2 * NORM_BOUND, bins=BINS
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -213,9 +136,9 @@ class Summary(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for residual sums and counts of the present cells."""
         return CellSums(
-            origin=_single(known.mean),
-            basis=_single(known.basis),
-            centres=_single(known.cells),
+            origin=single_precision(known.mean),
+            basis=single_precision(known.basis),
+            centres=single_precision(known.cells),
             radius=known.radius,
             count_weight=self.COUNT_WEIGHT,
         )
@@ -257,7 +180,7 @@ class Spread(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the nearest centroid."""
         return DistanceHistogram(
-            centres=_single(known.centroids), largest=2 * NORM_BOUND, bins=BINS
+            centres=single_precision(known.centroids), largest=2 * NORM_BOUND, bins=BINS
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -319,7 +242,7 @@ class Lloyd(Phase):
         return CellSums(
             origin=np.zeros(known.dim, np.float32),
             basis=np.zeros((known.dim, 0), np.float32),
-            centres=_single(known.centroids),
+            centres=single_precision(known.centroids),
             radius=known.spread,
             count_weight=self.COUNT_WEIGHT,
         )
@@ -348,7 +271,7 @@ class Items(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for cluster-by-item sums and the overall ones."""
         return ItemWeights(
-            centroids=_single(known.centroids),
+            centroids=single_precision(known.centroids),
             n_items=len(known.catalogue.item_ids),
             recent_days=self.RECENT_DAYS,
             saturation=self.SATURATION,
@@ -411,7 +334,3 @@ def plan() -> list[Phase]:
         Items("items", 0.27),
         Quality("quality", 0.04),
     ]
-
-
-def _single(array: Array) -> FloatArray:
-    return np.ascontiguousarray(array, dtype=np.float32)

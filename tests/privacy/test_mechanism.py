@@ -67,6 +67,15 @@ def test_entries_of_one_block_get_independent_noise(kind: NoiseKind) -> None:
     assert len(np.unique(noise)) > 0.99 * noise.size
 
 
+def test_float_noise_adds_up_four_samples_of_which_none_can_be_told_alone() -> None:
+    generator = generator_from(b"same")
+    torch.normal(0.0, 1.0, (1, 1), generator=generator)
+    samples = [torch.normal(0.0, 2.0, (3, 2), generator=generator) for _ in range(4)]
+    expected = torch.stack(samples).sum(dim=0) / 2
+    found = noise_of(a_block(), 2.0, generator_from(b"same"), NoiseKind.FLOAT)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_noise_does_not_depend_on_the_clipping_norm() -> None:
     small, large = a_block(clipping_norm=0.01), a_block(clipping_norm=100.0)
     np.testing.assert_allclose(

@@ -55,6 +55,7 @@ def minimal() -> Report:
                 ClusterPart(id=1, label="Tea & <script>", terms=["<B>"], noisy_size=40.0),
                 ClusterPart(id=2, label="Nobody", terms=[], noisy_size=-2.5),
             ],
+            size_noise=9.0,
             silhouette=None,
             silhouette_noise=None,
             inter_cluster_distance=0.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strategies.phases import Clustering
+from strategies.clustering import Clustering
 from strategies.public_catalogue import PublicCatalogue
 
 DIM = 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from privacy.mechanism import NoiseKind
+from privacy.query import NoiseKind
 from privacy.release import Release
 from strategies.aggregation import (
     add_up,

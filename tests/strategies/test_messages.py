@@ -9,8 +9,7 @@ import pytest
 from flwr.app import ConfigRecord, RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 
-from privacy.mechanism import NoiseKind
-from privacy.query import TrustModel
+from privacy.query import NoiseKind, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
 from strategies.cluster_map import ClusterMap
 from strategies.messages import (

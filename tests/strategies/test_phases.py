@@ -14,8 +14,9 @@ from client.interest_profile import InterestProfiles
 from privacy.clipping import clipped_sum
 from strategies.aggregation import NoisySum
 from strategies.cluster_map import squared_distances
+from strategies.clustering import Clustering
 from strategies.labels import label_clusters
-from strategies.phases import Clustering, plan
+from strategies.phases import plan
 
 
 def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:

@@ -1,0 +1,258 @@
+"""What each user adds to each kind of question, against oracles in plain Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from client.contributions import contributions_to
+from client.interest_profile import InterestProfiles, build_profiles
+from privacy.query import Contributions, FloatArray, SumQuery, TrustModel, check_contributions
+from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
+from tests.client.examples import a_map, profiles_of, usable
+from tests.client.test_interest_profile import AS_OF
+
+DIM = 3
+N_ITEMS = 5
+LEFT_TO_THE_DOOR = "sums"
+"""Residuals may be longer than their clipping norm: what is too long, the door clips."""
+
+Vector = Sequence[float]
+
+
+def unit(seed: int, n: int, width: int = DIM) -> FloatArray:
+    rows = np.random.default_rng(seed).standard_normal((n, width))
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def people(seed: int = 0, n: int = 20) -> InterestProfiles:
+    rng = np.random.default_rng(seed)
+    last_days = [
+        {int(item): float(rng.uniform(0, 120)) for item in range(N_ITEMS) if rng.random() < 0.6}
+        for _ in range(n)
+    ]
+    return profiles_of(unit(seed, n), last_days, N_ITEMS)
+
+
+def cell_sums(width: int = 0, centres: FloatArray | None = None) -> CellSums:
+    """Ask in all dimensions, or in a plane of ``width``."""
+    basis = np.linalg.qr(np.random.default_rng(3).standard_normal((DIM, DIM)))[0][:, :width]
+    return CellSums(
+        origin=np.array([0.1, -0.2, 0.05], np.float32),
+        basis=basis.astype(np.float32),
+        centres=unit(1, 4, width or DIM) if centres is None else centres,
+        radius=0.7,
+        count_weight=0.3,
+    )
+
+
+def item_weights() -> ItemWeights:
+    return ItemWeights(
+        centroids=unit(1, 4), n_items=N_ITEMS, recent_days=60, saturation=2.5, cluster_weight=0.6
+    )
+
+
+def histogram(largest: float = 2.0) -> DistanceHistogram:
+    return DistanceHistogram(centres=unit(1, 4), largest=largest, bins=8)
+
+
+def quality(k: int = 4) -> MapQuality:
+    return MapQuality(cluster_map=a_map(unit(1, k)), largest_distance=1.5)
+
+
+QUESTIONS: dict[str, Question] = {
+    "cell-sums": cell_sums(),
+    "cell-sums in a plane": cell_sums(2),
+    "distance-histogram": histogram(),
+    "item-weights": item_weights(),
+    "map-quality": quality(),
+}
+
+
+def distances(point: Vector, centres: FloatArray) -> list[float]:
+    return [math.dist(point, centre) for centre in cast(list[Vector], centres.tolist())]
+
+
+def nearest(point: Vector, centres: FloatArray) -> int:
+    far = distances(point, centres)
+    return far.index(min(far))
+
+
+def vectors_of(profiles: InterestProfiles) -> list[list[float]]:
+    return cast(list[list[float]], profiles.vectors.tolist())
+
+
+def assert_adds(part: Contributions, cells: Sequence[int], rows: npt.ArrayLike) -> None:
+    assert part.cells.tolist() == list(cells)
+    assert part.cells.dtype == np.int64
+    assert part.rows.dtype == np.float32
+    np.testing.assert_allclose(part.rows, rows, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [0, 2])
+def test_cell_sums_add_the_residual_and_a_count_to_the_nearest_cell(width: int) -> None:
+    question = cell_sums(width)
+    points = []
+    for vector in vectors_of(people()):
+        moved = [x - o for x, o in zip(vector, question.origin.tolist(), strict=True)]
+        columns = question.basis.T.tolist()
+        points.append([math.sumprod(moved, column) for column in columns] if width else moved)
+    cells = [nearest(point, question.centres) for point in points]
+    residuals = [np.subtract(p, question.centres[c]) for p, c in zip(points, cells, strict=True)]
+    answer = contributions_to(question, people())
+    assert_adds(answer["sums"], cells, residuals)
+    assert_adds(answer["counts"], cells, [[0.3 * 0.7]] * len(cells))
+
+
+@pytest.mark.parametrize("largest", [2.0, 0.5])
+def test_distance_histogram_adds_one_to_the_bin_of_the_distance(largest: float) -> None:
+    question = histogram(largest)
+    bins = [
+        min(int(min(distances(vector, question.centres)) / largest * 8), 7)
+        for vector in vectors_of(people())
+    ]
+    assert len(set(bins)) > 1
+    assert_adds(contributions_to(question, people())["histogram"], bins, [[1.0]] * len(bins))
+
+
+def test_item_weights_add_the_taste_to_the_own_cluster_and_to_everybody() -> None:
+    question, profiles = item_weights(), people()
+    cells = [nearest(vector, question.centroids) for vector in vectors_of(profiles)]
+    tastes = []
+    for user in range(len(cells)):
+        taste = [0.0] * N_ITEMS
+        row = profiles.last_days[user]
+        for item, days in zip(row.indices.tolist(), row.data.tolist(), strict=True):
+            taste[item] = 2.0 if days <= 60 else 1.0
+        length = max(math.hypot(*taste), 2.5)
+        tastes.append([entry / length for entry in taste])
+    answer = contributions_to(question, profiles)
+    assert_adds(answer["by_cluster"], cells, np.multiply(tastes, 0.6))
+    assert_adds(answer["overall"], [0] * len(cells), np.multiply(tastes, 0.8))
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_map_quality_adds_the_simplified_silhouette_and_the_squared_distance(k: int) -> None:
+    question = quality(k)
+    silhouettes, squares = [], []
+    for vector in vectors_of(people()):
+        own, other = sorted(distances(vector, question.cluster_map.centroids))[:2]
+        silhouettes.append([(other - own) / max(own, other)])
+        squares.append([min(own / 1.5, 1.0) ** 2])
+    answer = contributions_to(question, people())
+    assert_adds(answer["silhouette"], [0] * 20, silhouettes)
+    assert_adds(answer["squared_distance"], [0] * 20, squares)
+    assert np.abs(answer["silhouette"].rows).max() <= 1
+
+
+def test_a_user_on_a_centroid_or_between_two_has_a_defined_silhouette() -> None:
+    centroids = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0]], np.float32)
+    question = MapQuality(cluster_map=a_map(centroids), largest_distance=2.0)
+    users = profiles_of([[1, 0, 0], [0.6, 0.6, 0], [0, 1, 0]])
+    rows = contributions_to(question, users)["silhouette"].rows[:, 0]
+    np.testing.assert_allclose(rows, [1.0, 0.0, 0.0], atol=1e-6)
+
+
+def test_an_item_met_just_recently_enough_counts_twice() -> None:
+    users = profiles_of(unit(0, 1), [{0: 60.0, 1: 60.1}], N_ITEMS)
+    taste = contributions_to(item_weights(), users)["overall"].rows[0]
+    assert taste[0] == pytest.approx(2 * taste[1])
+
+
+def test_who_did_little_says_little() -> None:
+    users = profiles_of(unit(0, 2), [{0: 90.0}, dict.fromkeys(range(5), 90.0)], N_ITEMS)
+    short, longer = np.linalg.norm(contributions_to(item_weights(), users)["overall"].rows, axis=1)
+    assert short == pytest.approx(0.8 / 2.5)
+    assert longer == pytest.approx(0.8 * math.sqrt(5) / 2.5)
+
+
+def test_the_nearest_centre_is_found_in_double_precision() -> None:
+    around = unit(5, 1, 32)
+    rng = np.random.default_rng(6)
+    centres = around + 1e-4 * rng.standard_normal((20, 32)).astype(np.float32)
+    users = profiles_of(around + 1e-4 * rng.standard_normal((50, 32)).astype(np.float32))
+    question = DistanceHistogram(centres=centres, largest=1.0, bins=2)
+    weights = ItemWeights(
+        centroids=centres, n_items=5, recent_days=1, saturation=1, cluster_weight=0.5
+    )
+    expected = [nearest(vector, centres) for vector in vectors_of(users)]
+    single = (
+        (users.vectors**2).sum(1)[:, None] - 2 * users.vectors @ centres.T + (centres**2).sum(1)
+    )
+    assert single.argmin(axis=1).tolist() != expected  # single precision would not do
+    assert contributions_to(weights, users)["by_cluster"].cells.tolist() == expected
+    assert contributions_to(question, users)["histogram"].cells.tolist() == [0] * 50
+
+
+VECTORS = arrays(
+    np.float32,
+    st.tuples(st.integers(0, 6), st.just(DIM)),
+    elements=st.floats(-1, 1, width=32),
+)
+LAST_DAYS = st.lists(
+    st.dictionaries(st.integers(0, N_ITEMS - 1), st.floats(0, 1000)), min_size=6, max_size=6
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@given(vectors=VECTORS, last_days=LAST_DAYS)
+@settings(max_examples=40, deadline=None)
+def test_every_row_is_within_its_blocks_clipping_norm(
+    question: Question, vectors: FloatArray, last_days: list[dict[int, float]]
+) -> None:
+    users = profiles_of(vectors, last_days[: len(vectors)], N_ITEMS)
+    answer = contributions_to(question, users)
+    for block in question.blocks():
+        part = answer[block.name]
+        lengths = np.linalg.norm(part.rows.astype(np.float64), axis=1)
+        assert part.rows.shape == (len(vectors), block.width)
+        assert ((part.cells >= 0) & (part.cells < block.cells)).all()
+        assert np.isfinite(lengths).all()
+        if block.name != LEFT_TO_THE_DOOR:
+            assert (lengths <= block.clipping_norm * (1 + 1e-6)).all()
+
+
+def query_of(question: Question) -> SumQuery:
+    return SumQuery(
+        purpose="test",
+        kind=question.kind,
+        blocks=question.blocks(),
+        sigma=5.0,
+        trust_model=TrustModel.LOCAL,
+        run="run-1",
+        round_number=1,
+        nonce="",
+    )
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_region_without_users_adds_nothing_and_fits_the_query(question: Question) -> None:
+    nobody = profiles_of(np.zeros((0, DIM)), (), N_ITEMS)
+    answer = contributions_to(question, nobody)
+    assert all(len(part.cells) == len(part.rows) == 0 for part in answer.values())
+    check_contributions(query_of(question), answer)
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_region_without_events_adds_nothing_and_fits_the_query(question: Question) -> None:
+    nobody = build_profiles(
+        usable([]),
+        tuple(f"item-{number}" for number in range(N_ITEMS)),
+        unit(0, N_ITEMS),
+        as_of=AS_OF,
+        half_life_days=90,
+    )
+    check_contributions(query_of(question), contributions_to(question, nobody))
+
+
+def test_what_is_no_question_is_an_error() -> None:
+    with pytest.raises(TypeError, match="Nobody knows how to answer a str"):
+        contributions_to(cast(Question, "who are you?"), people())

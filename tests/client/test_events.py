@@ -1,0 +1,216 @@
+"""Events come from three formats; what cannot be used is kept apart with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from pandas.testing import assert_frame_equal
+
+from client.errors import EventsError
+from client.events import read_events
+from tests.client.examples import SHOP, an_event
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+Row = dict[str, object]
+
+
+def write(folder: Path, rows: Sequence[Row], suffix: str) -> Path:
+    path = folder / f"events{suffix}"
+    table = pd.DataFrame(rows)
+    if suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        pa.parquet.write_table(pa.Table.from_pylist(list(rows)), path)
+    return path
+
+
+def read(folder: Path, rows: Sequence[Row], suffix: str = ".csv") -> pd.DataFrame:
+    return read_events(write(folder, rows, suffix), SHOP, folder / "rejected.csv")
+
+
+def rejected(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "rejected.csv")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_gives_the_same_table(tmp_path: Path, suffix: str) -> None:
+    events = [
+        an_event(user_id="bert", timestamp="2017-03-02T00:30:00+01:00", value=0.5),
+        an_event(item_id="tea", action="view"),
+    ]
+    expected = pd.DataFrame(
+        {
+            "user_id": ["anna", "bert"],
+            "item_id": ["tea", "milk"],
+            "action": ["view", "purchase"],
+            "timestamp": pd.to_datetime(["2017-03-01T12:00:00Z", "2017-03-01T23:30:00Z"]),
+            "value": [2.0, 0.5],
+        }
+    )
+    assert_frame_equal(read(tmp_path, events, suffix), expected)
+
+
+def test_parquet_may_carry_real_timestamps(tmp_path: Path) -> None:
+    noon = pd.Timestamp("2017-03-01T12:00:00+01:00")
+    read_back = read(tmp_path, [an_event(timestamp=noon)], ".parquet")
+    assert read_back.timestamp.tolist() == [noon]
+    assert str(read_back.timestamp.dt.tz) == "UTC"
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_row_without_ids_changes_no_other_rows_ids(tmp_path: Path, suffix: str) -> None:
+    rows = [an_event(user_id=17, item_id=7), an_event(user_id=None, item_id=None)]
+    events = read_events(write(tmp_path, rows, suffix), {"7"}, tmp_path / "rejected.csv")
+    assert events[["user_id", "item_id"]].to_numpy().tolist() == [["17", "7"]]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_missing_column_is_an_error_that_says_what_is_there(tmp_path: Path, suffix: str) -> None:
+    row = an_event()
+    del row["action"]
+    with pytest.raises(EventsError, match="no column 'action'") as caught:
+        read(tmp_path, [row], suffix)
+    assert "found: user_id, item_id, timestamp, value" in str(caught.value)
+    assert "need user_id, item_id, action, timestamp" in str(caught.value)
+    assert not (tmp_path / "rejected.csv").exists()
+
+
+def test_timestamps_that_cannot_have_a_time_zone_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(EventsError, match="without a time zone. Nothing was read"):
+        read(tmp_path, [an_event(timestamp=pd.Timestamp("2017-03-01"))], ".parquet")
+    assert not (tmp_path / "rejected.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"timestamp": "2017-03-01T12:00:00"}, "timestamp is not a time with a time zone"),
+        ({"timestamp": "2017-03-01"}, "timestamp is not a time with a time zone"),
+        ({"timestamp": "yesterday"}, "timestamp is not a time with a time zone"),
+        ({"timestamp": "2017-13-01T12:00:00Z"}, "timestamp is not a time with a time zone"),
+        ({"timestamp": None}, "timestamp is not a time with a time zone"),
+        ({"value": -1.0}, "value is not a positive number"),
+        ({"value": 0.0}, "value is not a positive number"),
+        ({"value": float("inf")}, "value is not a positive number"),
+        ({"value": "many"}, "value is not a positive number"),
+        ({"action": "stare"}, "unknown action"),
+        ({"action": None}, "unknown action"),
+        ({"item_id": "caviar"}, "item is not in the catalogue"),
+        ({"item_id": None}, "no item"),
+        ({"user_id": None}, "no user"),
+        ({"user_id": None, "item_id": None, "value": -1.0}, "no user"),
+    ],
+)
+def test_unusable_row_is_kept_with_its_reason_and_the_rest_goes_on(
+    tmp_path: Path, change: Row, reason: str
+) -> None:
+    events = read(tmp_path, [an_event(), an_event(**change), an_event(item_id="tea")])
+    assert events.item_id.tolist() == ["milk", "tea"]
+    assert rejected(tmp_path).reason.tolist() == [reason]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+def test_an_empty_id_is_no_id(tmp_path: Path, suffix: str, column: str) -> None:
+    events = read(tmp_path, [an_event(), an_event(**{column: ""})], suffix)
+    assert len(events) == 1
+    assert rejected(tmp_path).reason.tolist() == [f"no {column.removesuffix('_id')}"]
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id", "action", "timestamp", "value"])
+def test_no_row_of_one_person_stops_the_others(tmp_path: Path, column: str) -> None:
+    rows = [an_event(), an_event(**{column: ["nested", {"deep": 1}]})]
+    assert len(read(tmp_path, rows, ".jsonl")) >= 1
+
+
+def test_an_id_of_many_digits_is_as_good_as_any(tmp_path: Path) -> None:
+    path = write(tmp_path, [an_event(), an_event(user_id="X")], ".jsonl")
+    path.write_text(path.read_text().replace('"X"', "123456789012345678901234567890"))
+    assert len(read_events(path, SHOP, tmp_path / "rejected.csv")) >= 1
+
+
+def test_rejected_rows_keep_what_they_said(tmp_path: Path) -> None:
+    read(tmp_path, [an_event(item_id="caviar"), an_event()])
+    (row,) = rejected(tmp_path).to_dict("records")
+    assert row == an_event(item_id="caviar") | {"reason": "item is not in the catalogue"}
+
+
+def test_rejects_file_disappears_when_nothing_is_rejected(tmp_path: Path) -> None:
+    read(tmp_path, [an_event(action="stare")])
+    assert (tmp_path / "rejected.csv").exists()
+    read(tmp_path, [an_event()])
+    assert [file.name for file in tmp_path.iterdir()] == ["events.csv"]
+
+
+def test_folder_of_the_rejects_file_is_made(tmp_path: Path) -> None:
+    path = write(tmp_path, [an_event(action="stare")], ".csv")
+    read_events(path, SHOP, tmp_path / "new" / "rejected.csv")
+    assert (tmp_path / "new" / "rejected.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "ending", ["Z", "+00:00", "+0100", pytest.param("+00", id="+00, as PostgreSQL writes it")]
+)
+def test_every_iso_8601_time_zone_is_understood(tmp_path: Path, ending: str) -> None:
+    assert len(read(tmp_path, [an_event(timestamp=f"2017-03-01 12:00:00{ending}")])) == 1
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_missing_value_counts_one(tmp_path: Path, suffix: str) -> None:
+    events = read(tmp_path, [an_event(value=None), an_event(value=3.0)], suffix)
+    assert events.value.tolist() == [1.0, 3.0]
+
+
+def test_missing_value_column_counts_one(tmp_path: Path) -> None:
+    row = an_event()
+    del row["value"]
+    assert read(tmp_path, [row, row]).value.tolist() == [1.0, 1.0]
+
+
+def test_a_value_that_is_not_a_number_counts_as_missing(tmp_path: Path) -> None:
+    assert read(tmp_path, [an_event(value=np.nan)], ".parquet").value.tolist() == [1.0]
+
+
+def test_huge_and_tiny_values_are_usable(tmp_path: Path) -> None:
+    values = [1e300, 1e-300]
+    assert read(tmp_path, [an_event(value=value) for value in values]).value.tolist() == values
+
+
+def test_duplicates_are_events_of_their_own(tmp_path: Path) -> None:
+    assert len(read(tmp_path, [an_event()] * 3)) == 3
+
+
+def test_events_come_oldest_first_and_ties_in_the_files_order(tmp_path: Path) -> None:
+    times = ["2017-03-02T00:00:00Z", "2017-03-01T12:00:00Z", "2017-03-01T13:00:00+01:00"]
+    events = read(tmp_path, [an_event(user_id=str(n), timestamp=t) for n, t in enumerate(times)])
+    assert events.user_id.tolist() == ["1", "2", "0"]
+
+
+def test_a_file_with_a_header_only_has_no_events(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(",".join(an_event()) + "\n")
+    events = read_events(path, SHOP, tmp_path / "rejected.csv")
+    assert len(events) == 0
+    assert list(events) == list(an_event())
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("content", [None, b"", b"\xff\x00 no table \x9d" * 9], ids=str)
+def test_unreadable_file_is_an_error_that_names_it(
+    tmp_path: Path, suffix: str, content: bytes | None
+) -> None:
+    path = tmp_path / f"events{suffix}"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EventsError, match="Nothing was read") as caught:
+        read_events(path, SHOP, tmp_path / "rejected.csv")
+    assert str(path) in str(caught.value)
+    assert not (tmp_path / "rejected.csv").exists()

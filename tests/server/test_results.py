@@ -1,0 +1,271 @@
+"""What a run leaves behind: whole files with a published schema, or an error before it begins."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import jsonschema
+import numpy as np
+import pytest
+
+from privacy.accountant import GaussianEvent, compose, epsilon_of
+from privacy.calibration import noise_multipliers
+from privacy.mechanism import NoiseKind
+from privacy.query import TrustModel
+from privacy.release import Refusal
+from server import results
+from server.report import Report
+from server.results import (
+    OutputError,
+    build_report,
+    prepare_output,
+    read_report,
+    report_schema,
+    write_report,
+    write_results,
+)
+from server.run_config import RunConfig, parse_flat
+from strategies.cluster_map import ClusterMap
+from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.phases import Clustering, plan
+from strategies.public_catalogue import PublicCatalogue
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FILES = ["centroids.npz", "cluster-map.npz", "report.html", "report.json"]
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    return parse_flat({"clustering.k": 2, "run.n-clients": 2, "run.name": "spring"})
+
+
+@pytest.fixture
+def strategy(config: RunConfig) -> FederatedKMeans:
+    """Return a strategy after its run: two clusters of six items, one refusal at the end."""
+    vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 3, axis=0)
+    items = [f"item-{number}" for number in range(6)]
+    known = Clustering(
+        run="spring-1",
+        k=2,
+        seed=1,
+        effective_mu=1.0,
+        catalogue=PublicCatalogue(
+            fingerprint="catalogue-1",
+            encoder="encoder-1",
+            encoder_name="fake",
+            device="cpu",
+            item_ids=items,
+            texts=items,
+            categories=["BREAD"] * 3 + ["TEA"] * 3,
+            vectors=vectors,
+        ),
+        users=100.0,
+        centroids=np.eye(2, 4),
+        sizes=np.array([60.4, 39.6]),
+        item_weights=np.ones((2, 6)),
+        popularity=np.ones(6),
+        labels=["Bread", "Tea"],
+        silhouette=0.25,
+        squared_distance=0.09,
+    )
+    done = FederatedKMeans(
+        known=known,
+        phases=plan(),
+        epsilon=config.privacy.epsilon,
+        delta=config.privacy.delta,
+        trust_model=config.privacy.trust_model,
+        n_clients=2,
+    )
+    done.history = [
+        RoundRecord(
+            number=number,
+            purpose=phase.name,
+            sensitivity=2.0,
+            sigma=2.0 * done.multipliers[phase.name],
+            share=phase.share,
+            answered=2,
+            bytes_up=300,
+            bytes_down=500,
+            seconds=0.5,
+        )
+        for number, phase in enumerate(done.phases, start=1)
+    ]
+    extra = RoundRecord(number=10, purpose="extra", sensitivity=1.0, sigma=1.0, share=0.05)
+    extra.refusals = [
+        Refusal(
+            region="north",
+            run="spring-1",
+            round_number=10,
+            purpose="extra",
+            reason="budget-exhausted",
+            sentence="Over the limit.",
+        )
+    ]
+    done.history.append(extra)
+    done.noises = {NoiseKind.FLOAT, NoiseKind.SEEDED}
+    return done
+
+
+@pytest.fixture
+def report(config: RunConfig, strategy: FederatedKMeans) -> Report:
+    return build_report(config, strategy, STARTED, 12.3456)
+
+
+def fail(*_: object, **__: object) -> NoReturn:
+    raise OSError(28, "No space left on device")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_unwritable_output_is_an_error_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(OutputError, match="Nothing was asked of any region") as caught:
+            prepare_output(folder)
+        assert str(folder) in str(caught.value)
+
+
+def test_preparing_output_leaves_an_empty_folder(tmp_path: Path) -> None:
+    prepare_output(tmp_path / "new" / "runs")
+    prepare_output(tmp_path / "new" / "runs")
+    assert names(tmp_path / "new" / "runs") == []
+
+
+def test_a_run_leaves_report_page_centroids_and_map(
+    tmp_path: Path, config: RunConfig, strategy: FederatedKMeans
+) -> None:
+    report = write_results(tmp_path, config, strategy, STARTED, 12.3456)
+    assert names(tmp_path) == FILES
+    assert read_report(tmp_path) == report
+    with np.load(tmp_path / "centroids.npz") as archive:
+        assert sorted(archive.files) == ["centroids", "counts"]
+        np.testing.assert_array_equal(archive["centroids"], np.eye(2, 4))
+        np.testing.assert_allclose(archive["counts"], [60.4, 39.6], rtol=1e-6)
+    assert ClusterMap.load(tmp_path / "cluster-map.npz").labels == ["Bread", "Tea"]
+
+
+def test_the_report_says_what_was_found(report: Report) -> None:
+    assert report.run.started == "2026-01-02T03:04:05+00:00"
+    assert report.run.simulated
+    assert [cluster.noisy_size for cluster in report.clustering.clusters] == [60.4, 39.6]
+    assert report.clustering.clusters[1].terms[:3] == ["item-3", "item-4", "item-5"]
+    assert report.clustering.inter_cluster_distance == pytest.approx(2**0.5)
+    assert report.clustering.intra_cluster_distance == pytest.approx(0.3)
+    assert report.cost.bytes_up_per_client_round == pytest.approx(9 * 300 / 20)
+
+
+def test_the_report_says_what_was_spent_and_refused(report: Report, config: RunConfig) -> None:
+    privacy = report.privacy
+    events = [GaussianEvent(release.sensitivity, release.sigma) for release in privacy.plan]
+    spent = epsilon_of(compose(events), config.privacy.delta)
+    assert [release.phase for release in privacy.plan] == [phase.name for phase in plan()]
+    assert sum(release.share for release in privacy.plan) == pytest.approx(1.0)
+    assert privacy.epsilon_by_accountant["gaussian-dp"] == pytest.approx(spent)
+    assert spent == pytest.approx(privacy.epsilon, rel=1e-3)
+    assert privacy.releases == 18
+    assert [refusal.client for refusal in privacy.refusals] == ["north"]
+
+
+@pytest.mark.parametrize(
+    ("trust_model", "noises"), [(TrustModel.LOCAL, 2), (TrustModel.CENTRAL, 1)]
+)
+def test_the_silhouettes_noise_is_that_of_all_regions_together(
+    config: RunConfig, strategy: FederatedKMeans, trust_model: TrustModel, noises: int
+) -> None:
+    strategy.trust_model = trust_model
+    report = build_report(config, strategy, STARTED, 1.0)
+    quality = strategy.phases[-1]
+    multiplier = noise_multipliers(4.0, 1e-6, {p.name: p.share for p in plan()})[quality.name]
+    expected = 2.0 * multiplier * noises**0.5 / strategy.known.users
+    assert report.clustering.silhouette_noise == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_failure_leaves_the_old_file_whole_and_no_half_written_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    config: RunConfig,
+    strategy: FederatedKMeans,
+    name: str,
+) -> None:
+    write_results(tmp_path, config, strategy, STARTED, 1.0)
+    before = (tmp_path / name).read_bytes()
+    replace = Path.replace
+
+    def stumble(self: Path, target: Path) -> Path:
+        if Path(target).name == name:
+            fail()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", stumble)
+    with pytest.raises(OutputError, match=f"{name} cannot be written .No space left"):
+        write_results(tmp_path, config, strategy, STARTED, 2.0)
+    assert (tmp_path / name).read_bytes() == before
+    assert names(tmp_path) == FILES
+
+
+def test_a_half_written_report_is_never_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    def half(self: Path, text: str, encoding: str | None = None) -> int:
+        with self.open("w", encoding=encoding) as file:
+            file.write(text[: len(text) // 2])
+        fail()
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(tmp_path, report)
+    assert names(tmp_path) == []
+
+
+def test_a_page_that_cannot_be_drawn_leaves_the_old_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    write_report(tmp_path, report)
+    monkeypatch.setattr(results, "render", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(tmp_path, report.model_copy(update={"schema_version": 2}))
+    assert read_report(tmp_path) == report
+    assert names(tmp_path) == ["report.html", "report.json"]
+
+
+def test_the_report_obeys_its_published_schema(tmp_path: Path, report: Report) -> None:
+    write_report(tmp_path, report)
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, json.loads(report_schema()))
+
+
+def test_the_published_schema_is_the_programs() -> None:
+    """After a change: ``make schema``."""
+    assert SCHEMA.read_text(encoding="utf-8") == report_schema()
+
+
+@pytest.mark.parametrize("silhouette", [None, float("nan")])
+def test_a_report_without_a_silhouette_can_be_read_again(
+    tmp_path: Path, report: Report, silhouette: float | None
+) -> None:
+    report.clustering.silhouette = silhouette
+    write_report(tmp_path, report)
+    assert read_report(tmp_path).clustering.silhouette is None
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, json.loads(report_schema()))
+
+
+def test_a_folder_without_a_report_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="There is no report in") as caught:
+        read_report(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"schema_version": 99}'])
+def test_a_file_that_is_no_report_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(OutputError) as caught:
+        read_report(tmp_path)
+    assert str(tmp_path) in str(caught.value)
