@@ -71,7 +71,7 @@ def run_with_flower(world: World, show: Show) -> float:
     )
     report = world.folder / REPORT
     report.unlink(missing_ok=True)
-    with superlink(home, environment) as (address, process), PeakMemory(process.pid) as memory:
+    with superlink(home, environment) as address, PeakMemory(home) as memory:
         _submit(world, home, address, environment, show)
     if not report.exists():
         raise SimulationError(
@@ -82,9 +82,7 @@ def run_with_flower(world: World, show: Show) -> float:
 
 
 @contextmanager
-def superlink(
-    home: Path, environment: dict[str, str]
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def superlink(home: Path, environment: dict[str, str]) -> Iterator[str]:
     """Start a SuperLink in simulation mode; stop it and all that it started at the end."""
     home.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{_free_port()}"
@@ -106,9 +104,9 @@ def superlink(
         )
         try:
             _wait_until_healthy(address, process, home)
-            yield address, process
+            yield address
         finally:
-            _stop(process)
+            _stop(process, home)
 
 
 def _submit(
@@ -149,15 +147,15 @@ def _submit(
 
 
 class PeakMemory:
-    """Samples the resident memory of a process and all its descendants.
+    """Samples the resident memory of all processes with one Flower home.
 
     Parameters
     ----------
-    pid : int
+    home : Path
     """
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.peak_mb = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -172,7 +170,7 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
-            total = sum(_resident(process) for process in _family(self.pid))
+            total = sum(_resident(process) for process in _family(self.home))
             self.peak_mb = max(self.peak_mb, total / 1e6)
 
 
@@ -183,23 +181,27 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """Return a process and its descendants, those in sessions of their own included."""
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.Error:
-        return []
+def _family(home: Path) -> list[psutil.Process]:
+    """Return every process that has ``home`` as its Flower home.
+
+    By environment, not by descent: Ray's helpers outlive the process that
+    started them.
+    """
+    return [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get("FLWR_HOME") == str(home)
+        and process.pid != os.getpid()
+    ]
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a SuperLink and everything that it started (Ray included), by pid."""
-    family = _family(process.pid)
-    for member in reversed(family):
-        _signal(member.pid, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-    for member in alive:
-        _signal(member.pid, signal.SIGKILL)
+def _stop(process: subprocess.Popen[bytes], home: Path) -> None:
+    """End a SuperLink and everything that was started for it (Ray included), by pid."""
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+        family = _family(home)
+        for member in family:
+            _signal(member.pid, number)
+        psutil.wait_procs(family, timeout=STOP_SECONDS)
     process.wait(STOP_SECONDS)
 
 

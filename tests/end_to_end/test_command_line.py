@@ -4,30 +4,67 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import fedinterest as command_line
 from simulations.scenario import SAMPLE
 from tests.end_to_end.conftest import Finished
 
 ROOT = Path(__file__).parents[2]
 
 
-def fedinterest(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "fedinterest.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left on the terminal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def assert_fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def fedinterest(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command in this process, as the installed script does."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["fedinterest", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            command_line.main()
+        printed = capsys.readouterr()
+        return Outcome(int(stopped.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+def assert_fails(result: Outcome, *words: str) -> None:
     assert result.returncode == 2, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     for word in words:
         assert word in result.stderr
 
 
-def test_every_verb_helps_with_an_example() -> None:
+def test_installed_command_works_in_a_process_of_its_own() -> None:
+    command = Path(sys.executable).parent / "fedinterest"
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("fedinterest 0.")
+    wrong = [str(command), "simulate", str(SAMPLE), "--set", "clustering.clusters=9"]
+    failed = subprocess.run(wrong, capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert "Traceback" not in failed.stderr
+    assert "unknown key 'clustering.clusters'" in failed.stderr
+
+
+def test_every_verb_helps_with_an_example(fedinterest: Command) -> None:
     verbs = ("simulate", "demo", "prepare", "encode", "recommend")
     general = fedinterest("--help").stdout
     for verb in verbs:
@@ -37,11 +74,7 @@ def test_every_verb_helps_with_an_example() -> None:
         assert f"fedinterest {verb}" in helped.stdout
 
 
-def test_version_is_told() -> None:
-    assert fedinterest("--version").stdout.startswith("fedinterest 0.")
-
-
-def test_recommendations_come_with_reasons(finished: Finished) -> None:
+def test_recommendations_come_with_reasons(fedinterest: Command, finished: Finished) -> None:
     region = str(finished.world.region_of["household-0900"])
     settings = finished.world.folder / "regions" / region / "agent.toml"
     result = fedinterest("recommend", "household-0900", "--settings", settings, "--explain")
@@ -52,20 +85,24 @@ def test_recommendations_come_with_reasons(finished: Finished) -> None:
     assert "goes with" in result.stdout
 
 
-def test_unknown_configuration_key_is_named(out: Path) -> None:
+def test_unknown_configuration_key_is_named(fedinterest: Command, out: Path) -> None:
     result = fedinterest("simulate", SAMPLE, "--set", "clustering.clusters=9", "--out", out)
     assert_fails(result, "clustering.clusters", "unknown key", "Nothing was started")
     assert not out.exists()
 
 
 @pytest.mark.parametrize("epsilon", ["0", "-1.0", "nan", "inf"])
-def test_epsilon_that_is_not_positive_is_named(out: Path, epsilon: str) -> None:
+def test_epsilon_that_is_not_positive_is_named(
+    fedinterest: Command, out: Path, epsilon: str
+) -> None:
     result = fedinterest("simulate", SAMPLE, "--set", f"privacy.epsilon={epsilon}", "--out", out)
     assert_fails(result, "privacy.epsilon", "Nothing was started")
     assert not out.exists()
 
 
-def test_missing_column_is_named_and_nothing_is_half_written(tmp_path: Path, out: Path) -> None:
+def test_missing_column_is_named_and_nothing_is_half_written(
+    fedinterest: Command, tmp_path: Path, out: Path
+) -> None:
     events = tmp_path / "events.csv"
     table = pd.DataFrame({"user_id": ["a"], "item_id": ["b"], "action": ["purchase"]})
     table.to_csv(events, index=False)
@@ -75,7 +112,7 @@ def test_missing_column_is_named_and_nothing_is_half_written(tmp_path: Path, out
     assert not (out / "ledgers").exists()
 
 
-def test_missing_model_is_named(out: Path) -> None:
+def test_missing_model_is_named(fedinterest: Command, out: Path) -> None:
     result = fedinterest(
         "simulate", SAMPLE, "--set", "simulation.encoder=nowhere/no-such-model", "--out", out
     )
@@ -83,7 +120,7 @@ def test_missing_model_is_named(out: Path) -> None:
     assert not (out / "report.json").exists()
 
 
-def test_unwritable_output_is_named(tmp_path: Path) -> None:
+def test_unwritable_output_is_named(fedinterest: Command, tmp_path: Path) -> None:
     blocked = tmp_path / "a-file"
     blocked.write_text("in the way")
     result = fedinterest("simulate", SAMPLE, "--out", blocked / "out")
@@ -91,7 +128,7 @@ def test_unwritable_output_is_named(tmp_path: Path) -> None:
     assert blocked.read_text() == "in the way"
 
 
-def test_folder_with_ledgers_of_others_is_left_alone(tmp_path: Path) -> None:
+def test_folder_with_ledgers_of_others_is_left_alone(fedinterest: Command, tmp_path: Path) -> None:
     ledger = tmp_path / "ledgers" / "real.sqlite"
     ledger.parent.mkdir()
     ledger.write_bytes(b"precious")
@@ -100,7 +137,7 @@ def test_folder_with_ledgers_of_others_is_left_alone(tmp_path: Path) -> None:
     assert ledger.read_bytes() == b"precious"
 
 
-def test_recommending_before_any_run_says_so(tmp_path: Path) -> None:
+def test_recommending_before_any_run_says_so(fedinterest: Command, tmp_path: Path) -> None:
     prepared = tmp_path / "prepared"
     result = fedinterest("prepare", SAMPLE, "--out", prepared)
     assert result.returncode == 0, result.stderr
@@ -112,5 +149,5 @@ def test_recommending_before_any_run_says_so(tmp_path: Path) -> None:
     )
 
 
-def test_missing_scenario_is_named() -> None:
+def test_missing_scenario_is_named(fedinterest: Command) -> None:
     assert_fails(fedinterest("simulate", "no-such.toml"), "no-such.toml", "cannot be read")
