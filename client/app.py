@@ -65,11 +65,11 @@ def answer(region: Region, request: Request) -> Answer:
     try:
         if refusal := _misunderstanding(region, request):
             return refusal
-        if isinstance(request.question, MapQuality):
-            request.question.cluster_map.save(region.settings.cluster_map)
-        return region.door.answer(
+        reply = region.door.answer(
             request.query(), lambda: contributions_to(request.question, region.profiles)
         )
+        _keep_map(region, request, reply)
+        return reply
     except Exception as error:
         log.exception("The request could not be answered")
         return Refusal(
@@ -82,15 +82,29 @@ def answer(region: Region, request: Request) -> Answer:
         )
 
 
+def _keep_map(region: Region, request: Request, reply: Answer) -> None:
+    """Keep a pushed-back map that the region's rules let in, whether or not its quality is paid."""
+    if not isinstance(request.question, MapQuality):
+        return
+    if isinstance(reply, Refusal) and reply.reason != "budget-exhausted":
+        return
+    try:
+        request.question.cluster_map.save(region.settings.cluster_map)
+    except OSError:
+        log.exception("The cluster map could not be kept")
+
+
 def _misunderstanding(region: Region, request: Request) -> Refusal | None:
     """Refuse a question whose vectors or item numbers mean something else here."""
-    if request.encoder != region.encoder.fingerprint:
+    question = request.question
+    pushed = question.cluster_map if isinstance(question, MapQuality) else request
+    if {request.encoder, pushed.encoder} != {region.encoder.fingerprint}:
         return region.door.refuse(
             request.query(),
             "another-encoder",
             "This region encodes texts with another model than the request's.",
         )
-    if request.catalogue != region.catalogue.fingerprint():
+    if {request.catalogue, pushed.catalogue} != {region.catalogue.fingerprint()}:
         return region.door.refuse(
             request.query(),
             "another-catalogue",

@@ -47,7 +47,7 @@ def read_catalogue(path: Path) -> Catalogue:
         item occurs twice.
     """
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = _read(path)
     except (OSError, ValueError) as error:
         raise CatalogueError(f"Catalogue {path} cannot be read ({error}).") from error
     missing = [column for column in COLUMNS if column not in table]
@@ -56,7 +56,9 @@ def read_catalogue(path: Path) -> Catalogue:
             f"Catalogue {path} has no column {missing[0]!r} (found: {', '.join(map(str, table))}). "
             f"Nothing was encoded. It needs {', '.join(COLUMNS)}."
         )
-    empty = table[table.item_id.isna() | table.text.isna()]
+    if table.empty:
+        raise CatalogueError(f"Catalogue {path} has no items. Nothing was encoded.")
+    empty = table[_blank(table.item_id) | _blank(table.text)]
     if len(empty):
         raise CatalogueError(
             f"Catalogue {path}: {len(empty)} items have no id or no text, the first in row "
@@ -73,3 +75,13 @@ def read_catalogue(path: Path) -> Catalogue:
         texts=tuple(table.text.astype(str)),
         categories=tuple(table.category.fillna("").astype(str)),
     )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)  # "007" and "NA" are ids, too
+
+
+def _blank(column: pd.Series) -> pd.Series:
+    return column.fillna("").astype(str).str.strip() == ""

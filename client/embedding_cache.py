@@ -35,7 +35,6 @@ class EmbeddingCache:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "embeddings.sqlite"
         with closing(self._connect()) as database:
-            database.execute("PRAGMA journal_mode = WAL")
             database.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
             )

@@ -104,9 +104,9 @@ class Encoder:
             model = AutoModel.from_pretrained(self.source).eval().to(self.device)
         except (OSError, ValueError) as error:
             raise EncoderError(
-                f"The language model {self.name!r} is neither a folder here nor to be had from "
-                f"the hub. Nothing was encoded. Check the name, or set encoder to a local folder "
-                f"or to {DEFAULT_ENCODER!r}. ({str(error).splitlines()[0]})"
+                f"The language model {self.name!r} is neither a folder with a model here nor to be "
+                f"had from the hub. Nothing was encoded. Check the name, or set encoder to a "
+                f"local folder or to {DEFAULT_ENCODER!r}. ({str(error).splitlines()[0]})"
             ) from error
         return tokenizer, model
 

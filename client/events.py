@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from client.errors import EventsError
+from client.event_files import UNPARSED, read_rows
 
 NEEDED = ("user_id", "item_id", "action", "timestamp")
 ACTIONS = frozenset(
@@ -44,7 +45,7 @@ def read_events(path: Path, known_items: Collection[str], rejected: Path) -> pd.
         If the file cannot be read, a needed column is missing, or its
         timestamps have no time zone.
     """
-    table = _read(path)
+    table = read_rows(path)
     missing = [column for column in NEEDED if column not in table]
     if missing:
         raise EventsError(
@@ -56,26 +57,28 @@ def read_events(path: Path, known_items: Collection[str], rejected: Path) -> pd.
             f"Events {path} have timestamps without a time zone. Nothing was read. "
             "Write them with one, for example 2017-01-31T18:00:00+01:00."
         )
-    if "value" not in table:
-        table["value"] = 1.0
+    table = table.assign(**{name: None for name in ("value", UNPARSED) if name not in table})
+    table["user_id"], table["item_id"] = _ids(table.user_id), _ids(table.item_id)
     timestamps = _timestamps(table.timestamp)
-    values = pd.to_numeric(table.value.fillna(1.0), errors="coerce").astype("float64")
+    values = _values(table.value)
     reasons = _reasons(table, timestamps, values, known_items)
     _keep_rejected(table, reasons, rejected)
     usable = table[list(NEEDED)].assign(timestamp=timestamps, value=values)[reasons == ""]
-    usable[["user_id", "item_id"]] = usable[["user_id", "item_id"]].astype(str)
+    texts = ["user_id", "item_id", "action"]
+    usable[texts] = usable[texts].astype(str)
     return usable.sort_values("timestamp", kind="stable", ignore_index=True)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        if path.suffix == ".jsonl":
-            return pd.read_json(path, lines=True, convert_dates=False, dtype=False)
-        return pd.read_csv(path, dtype={"user_id": str, "item_id": str})
-    except (OSError, ValueError) as error:
-        raise EventsError(f"Events {path} cannot be read ({error}). Nothing was read.") from error
+def _ids(column: pd.Series) -> pd.Series:
+    """Return ids as texts; an empty one is missing."""
+    texts = column.astype("string").str.strip()
+    return texts.mask(texts == "")
+
+
+def _values(column: pd.Series) -> pd.Series:
+    """Return numbers; one event where nothing is said, missing where it is no number."""
+    said = column.replace("", None).fillna(1.0)
+    return pd.Series(pd.to_numeric(said, errors="coerce")).astype("float64")
 
 
 def _timestamps(column: pd.Series) -> pd.Series:
@@ -83,7 +86,7 @@ def _timestamps(column: pd.Series) -> pd.Series:
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return pd.Series(column.dt.tz_convert("UTC"))
     texts = column.astype("string")
-    zoned = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True, na=False)
+    zoned = texts.str.contains(r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$", regex=True, na=False)
     parsed: pd.Series = pd.to_datetime(
         texts.where(zoned), utc=True, errors="coerce", format="ISO8601"
     )
@@ -101,6 +104,7 @@ def _reasons(
         "unknown action": ~table.action.isin(ACTIONS),
         "item is not in the catalogue": ~table.item_id.astype(str).isin(known_items),
         "no item": table.item_id.isna(),
+        "line cannot be parsed": table[UNPARSED].notna(),
         "no user": table.user_id.isna(),
     }
     for reason, rows in problems.items():
@@ -114,7 +118,7 @@ def _keep_rejected(table: pd.DataFrame, reasons: pd.Series, path: Path) -> None:
     if not rows.any():
         path.unlink(missing_ok=True)
         return
-    rejected = table[rows].assign(reason=reasons[rows])
+    rejected = table[rows].assign(reason=reasons[rows]).dropna(axis="columns", how="all")
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(path.suffix + ".unfinished")
     rejected.to_csv(unfinished, index=False)

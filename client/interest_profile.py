@@ -83,15 +83,22 @@ def build_profiles(
     shape = (len(user_ids), len(item_ids))
     counts = csr_matrix((weights, (users, items)), shape=shape)
     mixed = counts @ item_vectors.astype(np.float64)
-    norms = np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
     return InterestProfiles(
         user_ids=tuple(str(user) for user in user_ids),
         item_ids=item_ids,
-        vectors=np.asarray(mixed / norms, dtype=np.float32),
+        vectors=_unit(mixed),
         counts=counts,
         last_days=_last_days(age, users, items, shape),
         habits=_habits(age, users, items, shape),
     )
+
+
+def _unit(rows: Floats) -> FloatArray:
+    """Scale rows to unit norm, however small or large they are; zero rows stay zero."""
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    scaled = rows / np.where(largest > 0, largest, 1.0)
+    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.asarray(scaled / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
 
 def _last_days(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:

@@ -114,8 +114,9 @@ class Recommender:
         -------
         float64, shape (n, n_items)
         """
-        met = self.profiles.counts[rows]
-        had = met.astype(bool).toarray()
+        met = self.profiles.last_days[rows].copy()
+        met.data[:] = 1.0  # what is stored was met, be its age zero or its weight decayed to zero
+        had = met.toarray().astype(bool)
         typical = self.cluster_map.popularity / self.cluster_map.popularity.sum() @ self.closeness
         own = had.astype(np.float32) @ self.closeness
         basket = had.sum(axis=1, keepdims=True)
@@ -189,7 +190,7 @@ class Recommender:
         ]
         days = np.unique(mine.timestamp.dt.floor("D").to_numpy())
         if len(days) < 2:
-            return "bought once"
+            return "once before"
         gap = float(np.median(np.diff(days) / np.timedelta64(1, "D")))
         every = "nearly every day" if gap < 1.5 else f"about every {gap:.0f} days"
         return f"on {len(days)} days, {every}"

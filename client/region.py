@@ -95,7 +95,17 @@ class Region:
                 f"{self.settings.region} yet. Nothing was recommended."
             )
         past = self.events[self.events.timestamp < self.settings.moment]
-        return Recommender(self.profiles, self.item_vectors, ClusterMap.load(path), past)
+        try:
+            cluster_map = ClusterMap.load(path)
+        except ValueError as error:
+            raise RecommendationError(f"{error} Nothing was recommended.") from error
+        about = (cluster_map.catalogue, cluster_map.encoder)
+        if about != (self.catalogue.fingerprint(), self.encoder.fingerprint):
+            raise RecommendationError(
+                f"{path} is about another catalogue or encoder. Nothing was recommended. "
+                "Wait for the map of a run with this catalogue."
+            )
+        return Recommender(self.profiles, self.item_vectors, cluster_map, past)
 
 
 def open_region(settings_path: Path) -> Region:

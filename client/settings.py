@@ -89,11 +89,15 @@ def read_settings(path: Path) -> AgentSettings:
         raise SettingsError(
             f"Agent settings {path} cannot be read ({error.strerror}). Nothing was started."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise SettingsError(f"Agent settings {path} are not valid TOML: {error}.") from error
+    folder = path.parent.resolve()
     for key in _PATHS:
         if isinstance(content.get(key), str):
-            content[key] = str(path.parent.resolve() / content[key])
+            content[key] = str(folder / content[key])
+    encoder = content.get("encoder")
+    if isinstance(encoder, str) and (folder / encoder).is_dir():
+        content["encoder"] = str(folder / encoder)
     try:
         return AgentSettings.model_validate(content)
     except ValidationError as error:

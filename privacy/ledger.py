@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -302,7 +302,9 @@ class Ledger:
             database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 database.row_factory = sqlite3.Row
-                database.execute("PRAGMA journal_mode = WAL")
+                # Where another process sets it at the same moment, this one need not.
+                with suppress(sqlite3.OperationalError):
+                    database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = FULL")
                 database.execute("BEGIN IMMEDIATE")
                 try:

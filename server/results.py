@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -51,6 +51,8 @@ CENTROIDS = "centroids.npz"
 CLUSTER_MAP = "cluster-map.npz"
 TERMS = 8
 
+Writer = Callable[[Path], object]
+
 
 class OutputError(Exception):
     """Results that cannot be written."""
@@ -79,19 +81,21 @@ def write_results(
     folder: Path, config: RunConfig, strategy: FederatedKMeans, started: datetime, seconds: float
 ) -> Report:
     """Write a finished run's files; the report comes last, so that it vouches for the others."""
-    known = strategy.known
-    known.cluster_map().save(folder / CLUSTER_MAP)
-    _replace(folder / CENTROIDS, lambda path: _save_centroids(path, strategy))
     report = build_report(config, strategy, started, seconds)
-    write_report(folder, report)
+    _write(
+        folder,
+        {
+            CLUSTER_MAP: strategy.known.cluster_map().save,
+            CENTROIDS: lambda path: _save_centroids(path, strategy),
+            **_pages(report),
+        },
+    )
     return report
 
 
 def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` and ``report.html``."""
-    text = report.model_dump_json(indent=2, exclude_none=True) + "\n"
-    _replace(folder / PAGE, lambda path: path.write_text(render(report), encoding="utf-8"))
-    _replace(folder / REPORT, lambda path: path.write_text(text, encoding="utf-8"))
+    _write(folder, _pages(report))
 
 
 def read_report(folder: Path) -> Report:
@@ -242,15 +246,28 @@ def _save_centroids(path: Path, strategy: FederatedKMeans) -> None:
         )
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` first, so that it is never there half-written."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
+def _pages(report: Report) -> dict[str, Writer]:
+    text = report.model_dump_json(indent=2, exclude_none=True) + "\n"
+    return {
+        PAGE: lambda path: path.write_text(render(report), encoding="utf-8"),
+        REPORT: lambda path: path.write_text(text, encoding="utf-8"),
+    }
+
+
+def _write(folder: Path, writers: Mapping[str, Writer]) -> None:
+    """Write all files beside their places first, so that a full disk leaves the old ones whole."""
+    unfinished = {name: folder / f".unfinished-{name}" for name in writers}
+    name = ""
     try:
-        write(unfinished)
-        unfinished.replace(path)
+        for name, write in writers.items():
+            write(unfinished[name])
+        for name, path in unfinished.items():
+            path.replace(folder / name)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+        raise OutputError(f"{folder / name} cannot be written ({error.strerror}).") from error
+    finally:
+        for path in unfinished.values():
+            path.unlink(missing_ok=True)
 
 
 def _version() -> str:

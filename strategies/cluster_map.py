@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -50,6 +51,20 @@ class ClusterMap:
     item_weights: FloatArray
     popularity: FloatArray
 
+    def __post_init__(self) -> None:
+        k, n_items = len(self.centroids), len(self.popularity)
+        shapes = (self.noisy_sizes.shape, self.item_weights.shape, len(self.labels))
+        if self.centroids.ndim != 2 or shapes != ((k,), (k, n_items), k):
+            raise ValueError(
+                f"A cluster map of {k} clusters and {n_items} items has sizes, item weights and "
+                f"labels of shapes {shapes}; they do not fit together."
+            )
+        arrays = (self.centroids, self.noisy_sizes, self.item_weights, self.popularity)
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError("A cluster map has values that are not finite.")
+        if (self.item_weights < 0).any() or (self.popularity < 0).any():
+            raise ValueError("A cluster map has negative item weights.")
+
     def nearest(self, vectors: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Return the cluster of each vector: int64, shape (n,)."""
         return nearest_centre(vectors, self.centroids)
@@ -70,16 +85,23 @@ class ClusterMap:
         Raises
         ------
         ValueError
-            If the file is of another version.
+            If the file is damaged, of another version, or no cluster map.
         """
-        with np.load(path, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            if header["version"] != VERSION:
-                raise ValueError(
-                    f"Cluster map {path} is of version {header['version']}, this program reads "
-                    f"version {VERSION}. Nothing was read. Ask the server for the map again."
-                )
-            content = {name: archive[name] for name in archive.files if name != "header"}
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                header = json.loads(str(archive["header"]))
+                version = header["version"]
+                content = {name: archive[name] for name in archive.files if name != "header"}
+        except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
+            raise ValueError(
+                f"{path} is not a cluster map ({error}). Nothing was read. "
+                "Ask the server for the map again."
+            ) from error
+        if version != VERSION:
+            raise ValueError(
+                f"Cluster map {path} is of version {version}, this program reads version "
+                f"{VERSION}. Nothing was read. Ask the server for the map again."
+            )
         return cls(
             run=str(content.pop("run")),
             catalogue=str(content.pop("catalogue")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -77,13 +78,14 @@ class PublicCatalogue:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 header = json.loads(str(archive["header"]))
+                version = header.pop("version")
                 vectors = archive["vectors"]
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(
                 f"{path} is not an encoded catalogue ({error}). Nothing was read. "
                 "Make one with `fedinterest encode CATALOGUE --out FILE.npz`."
             ) from error
-        if header.pop("version") != VERSION:
+        if version != VERSION:
             raise ValueError(
                 f"{path} is an encoded catalogue of another version. Nothing was read. "
                 "Make it anew with `fedinterest encode CATALOGUE --out FILE.npz`."

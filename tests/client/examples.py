@@ -78,7 +78,7 @@ def an_event(**changes: object) -> dict[str, object]:
 def usable(events: Sequence[tuple[str, str, str]], value: float = 1.0) -> pd.DataFrame:
     """Return (user, item, time) triples as ``read_events`` would."""
     rows = [an_event(user_id=u, item_id=i, timestamp=t, value=value) for u, i, t in events]
-    table = pd.DataFrame(rows, columns=list(an_event()))
+    table = pd.DataFrame(rows, columns=list(an_event())).astype({"value": float})
     return table.assign(timestamp=pd.to_datetime(table.timestamp, utc=True))
 
 
@@ -139,9 +139,8 @@ def a_region(
     pd.DataFrame(people, columns=columns).assign(action="purchase").to_csv(
         folder / "events.csv", index=False
     )
-    pd.DataFrame({"item_id": shop, "text": shop, "category": "SHOP"}).assign(
-        item_id=list(shop), text=list(shop.values())
-    ).to_csv(folder / "catalogue.csv", index=False)
+    items = {"item_id": list(shop), "text": list(shop.values()), "category": "SHOP"}
+    pd.DataFrame(items).to_csv(folder / "catalogue.csv", index=False)
     rules = {
         "region": "north",
         "window": "2017",

@@ -12,20 +12,24 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client.app import SIMULATION, answer, answer_question, app, settings_path
-from client.errors import SettingsError
+from client.errors import ClientError, SettingsError
 from client.region import Region
 from privacy.release import Refusal, Release
 from simulations.in_process_grid import FIRST_NODE_ID, InProcessGrid
 from strategies.cluster_map import ClusterMap
-from strategies.messages import MessageError, records_to_answer, request_to_records
+from strategies.messages import records_to_answer, request_to_records
 from strategies.questions import Request
-from tests.client.examples import a_region, a_request, cell_sums, push_back
+from tests.client.examples import a_region, a_request, cell_sums, push_back, write_settings
 
 SECRET = "anna bought milk"
 
 
 def context(**node_config: Any) -> Context:
     return Context(run_id=1, node_id=1, node_config=node_config, state=RecordDict(), run_config={})
+
+
+def at(folder: Path) -> Context:
+    return context(**{"agent-settings": str(folder / "agent.toml")})
 
 
 def send(region_folder: Path, records: RecordDict, kind: str = "train") -> Message:
@@ -35,7 +39,7 @@ def send(region_folder: Path, records: RecordDict, kind: str = "train") -> Messa
     return reply
 
 
-def fail(*_: object) -> NoReturn:
+def fail(*_: object, **__: object) -> NoReturn:
     raise ValueError(SECRET)
 
 
@@ -67,7 +71,7 @@ def test_a_region_without_users_answers_with_noise(tmp_path: Path) -> None:
 def test_a_question_in_another_space_is_refused_recorded_and_free(
     region: Region, about: str
 ) -> None:
-    refusal = refused(region, replace(a_request(region), **{about: "another"}))
+    refusal = refused(region, a_request(region, cell_sums(), **{about: "another"}))
     assert refusal.reason == f"another-{about}"
     (recorded,) = region.door.ledger.refusals()
     assert (recorded.reason, recorded.sentence) == (refusal.reason, refusal.sentence)
@@ -129,8 +133,7 @@ def test_the_map_is_kept_although_its_quality_is_beyond_the_budget(tmp_path: Pat
 
 @pytest.mark.parametrize("about", ["encoder", "catalogue"])
 def test_a_map_for_another_encoder_or_catalogue_is_not_kept(region: Region, about: str) -> None:
-    request = a_request(region, push_back(region))
-    refused(region, replace(request, **{about: "another"}))
+    refused(region, a_request(region, push_back(region), **{about: "another"}))
     assert not region.settings.cluster_map.exists()
 
 
@@ -166,9 +169,9 @@ def test_a_map_that_cannot_be_written_charges_nothing_that_is_not_sent(tmp_path:
 
 def test_a_message_that_is_no_request_is_an_error(region: Region, tmp_path: Path) -> None:
     for records in (RecordDict(), RecordDict({"request": ConfigRecord({"run": "run-1"})})):
-        reply = send(tmp_path, records)
-        assert reply.has_error()
-        assert reply.error.reason == MessageError.__name__
+        with pytest.raises(ClientError, match=r"^MessageError$"):
+            answer_question(Message(records, 1, "train"), at(tmp_path))
+        assert send(tmp_path, records).error.reason == "ClientError"
     assert not (tmp_path / "ledger.sqlite").exists()
 
 
@@ -176,11 +179,23 @@ def test_broken_settings_tell_the_server_nothing_of_what_they_say(tmp_path: Path
     """Flower sends the words of an exception to the server."""
     path = tmp_path / "agent.toml"
     path.write_text(f'region = 7\ncomment = "{SECRET}"\n')
-    message = Message(RecordDict(), 1, "train")
-    with pytest.raises(Exception, match=".") as caught:
-        answer_question(message, context(**{"agent-settings": str(path)}))
-    assert SECRET not in str(caught.value)
-    assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(ClientError, match=r"^SettingsError$"):
+        answer_question(Message(RecordDict(), 1, "train"), at(tmp_path))
+    path.unlink()
+    with pytest.raises(ClientError, match=r"^FileNotFoundError$"):
+        answer_question(Message(RecordDict(), 1, "train"), at(tmp_path))
+
+
+@pytest.mark.usefixtures("fake_encoder")
+def test_changed_settings_are_read_before_the_next_answer(tmp_path: Path) -> None:
+    region = a_region(tmp_path)
+    request = request_to_records(a_request(region))
+    assert isinstance(records_to_answer(send(tmp_path, request).content), Release)
+    write_settings(tmp_path, region="south")
+    refusal = records_to_answer(send(tmp_path, request).content)
+    assert isinstance(refusal, Refusal)
+    assert refusal.region == "south"
+    assert "SettingsError" in refusal.sentence
 
 
 def test_settings_are_where_the_operator_says(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,10 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+def dot(one: Vector, other: Vector) -> float:
+    return math.fsum(a * b for a, b in zip(one, other, strict=True))
+
+
 def distances(point: Vector, centres: FloatArray) -> list[float]:
     return [math.dist(point, centre) for centre in cast(list[Vector], centres.tolist())]
 
@@ -94,7 +98,8 @@ def assert_adds(part: Contributions, cells: Sequence[int], rows: npt.ArrayLike) 
     assert part.cells.tolist() == list(cells)
     assert part.cells.dtype == np.int64
     assert part.rows.dtype == np.float32
-    np.testing.assert_allclose(part.rows, rows, atol=1e-6)
+    expected: npt.NDArray[Any] = np.asarray(rows, dtype=np.float64)
+    np.testing.assert_allclose(part.rows, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [0, 2])
@@ -104,7 +109,7 @@ def test_cell_sums_add_the_residual_and_a_count_to_the_nearest_cell(width: int) 
     for vector in vectors_of(people()):
         moved = [x - o for x, o in zip(vector, question.origin.tolist(), strict=True)]
         columns = question.basis.T.tolist()
-        points.append([math.sumprod(moved, column) for column in columns] if width else moved)
+        points.append([dot(moved, column) for column in columns] if width else moved)
     cells = [nearest(point, question.centres) for point in points]
     residuals = [np.subtract(p, question.centres[c]) for p, c in zip(points, cells, strict=True)]
     answer = contributions_to(question, people())
@@ -156,7 +161,7 @@ def test_map_quality_adds_the_simplified_silhouette_and_the_squared_distance(k: 
 def test_a_user_on_a_centroid_or_between_two_has_a_defined_silhouette() -> None:
     centroids = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0]], np.float32)
     question = MapQuality(cluster_map=a_map(centroids), largest_distance=2.0)
-    users = profiles_of([[1, 0, 0], [0.6, 0.6, 0], [0, 1, 0]])
+    users = profiles_of([[1.0, 0.0, 0.0], [0.6, 0.6, 0.0], [0.0, 1.0, 0.0]])
     rows = contributions_to(question, users)["silhouette"].rows[:, 0]
     np.testing.assert_allclose(rows, [1.0, 0.0, 0.0], atol=1e-6)
 

@@ -82,18 +82,15 @@ def test_threads_that_encode_the_same_texts_agree(tmp_path: Path) -> None:
 
 def test_processes_share_one_cache(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from client.embedding_cache import EmbeddingCache\n"
-        "from tests.client.examples import FakeEncoder\n"
-        "cache = EmbeddingCache(Path(sys.argv[1]))\n"
-        "print(cache.encode('fake', ['tea', 'milk'], FakeEncoder().encode).tolist())"
+        "import sys, numpy; from pathlib import Path\n"
+        "from client.embedding_cache import EmbeddingCache\n"
+        "encode = lambda texts: numpy.array([[len(text)] for text in texts], 'f')\n"
+        "print(EmbeddingCache(Path(sys.argv[1])).encode('fake', ['tea', 'milk'], encode).tolist())"
     )
     EmbeddingCache(tmp_path)
-    jobs = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    printed = {job.communicate()[0] for job in jobs}
-    assert printed == {f"{FakeEncoder().encode(['tea', 'milk']).tolist()}\n".encode()}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    jobs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    assert {job.communicate()[0] for job in jobs} == {b"[[3.0], [4.0]]\n"}
 
 
 def test_opening_the_cache_waits_for_another_process_that_is_making_it(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_events_from_the_moment_on_do_not_matter() -> None:
     assert build(usable([("anna", "milk", ago(0.0)), ("bert", "tea", ago(-1.0))])).user_ids == ()
 
 
-@pytest.mark.parametrize("value", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("value", [1e-30, 1.0, 1e300])
 @pytest.mark.parametrize("age", [0.001, 400.0])
 def test_every_vector_has_unit_norm_however_much_or_little_was_done(
     value: float, age: float

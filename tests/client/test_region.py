@@ -42,7 +42,7 @@ def test_what_happens_after_the_moment_is_no_habit(tmp_path: Path) -> None:
     region = a_region(tmp_path, people=[*PEOPLE, later])
     region_map(region).save(region.settings.cluster_map)
     reasons = {usual.item_id: usual.reason for usual in region.recommender.usuals("anna")}
-    assert reasons["bread"] == "bought once"
+    assert reasons["bread"] == "once before"
 
 
 @pytest.mark.parametrize("about", ["catalogue", "encoder"])

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from privacy.door import Contribute, Door
 from privacy.ledger import Ledger
-from privacy.mechanism import NoiseKind, NoiseSource
+from privacy.mechanism import NoiseSource
 from privacy.policy import Policy
-from privacy.query import Block, Contributions, SumQuery, TrustModel
+from privacy.query import Block, Contributions, NoiseKind, SumQuery, TrustModel
 
 SEED = 7
 """Of every seeded noise in these tests."""

@@ -12,8 +12,8 @@ import privacy.door
 from privacy.door import Door
 from privacy.errors import ContributionError, LedgerError
 from privacy.ledger import Ledger
-from privacy.mechanism import NoiseKind, NoiseSource
-from privacy.query import Contributions, SumQuery, TrustModel
+from privacy.mechanism import NoiseSource
+from privacy.query import Contributions, NoiseKind, SumQuery, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
 from tests.privacy.examples import (
     a_block,
@@ -352,7 +352,7 @@ def test_central_is_charged_and_marked_as_such(tmp_path: Path) -> None:
     door = a_door(tmp_path, trust_models={CENTRAL})
     door.answer(replace(QUERY, trust_model=CENTRAL), giving(PEOPLE))
     (entry,) = door.ledger.entries()
-    assert (entry.state, entry.trust_model) == ("committed", "central")
+    assert (entry.state, entry.trust_model, entry.noise) == ("committed", "central", "server")
     assert door.ledger.spent_epsilon() > 0
 
 

@@ -12,8 +12,7 @@ import pytest
 from privacy.accountant import GaussianEvent, compose, epsilon_of
 from privacy.errors import LedgerError, RefusalError
 from privacy.ledger import Ledger
-from privacy.mechanism import NoiseKind
-from privacy.query import SumQuery
+from privacy.query import NoiseKind, SumQuery
 from tests.privacy.examples import a_block, a_ledger, a_policy, a_query
 
 FLOAT = NoiseKind.FLOAT

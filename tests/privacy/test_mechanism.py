@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
-from privacy.mechanism import NoiseKind, NoiseSource, add_noise, generator_from
-from privacy.query import Block
+from privacy.mechanism import NoiseSource, add_noise, generator_from
+from privacy.query import Block, NoiseKind
 from tests.privacy.examples import a_block
 
 LARGE = a_block(cells=200, width=100, clipping_norm=0.5)

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from privacy.errors import PolicyError, RefusalError
-from privacy.mechanism import NoiseKind
 from privacy.policy import Policy, read_policy
-from privacy.query import SumQuery, TrustModel
+from privacy.query import NoiseKind, SumQuery, TrustModel
 from tests.privacy.examples import a_block, a_policy, a_query
 
 USABLE = """
@@ -111,6 +110,10 @@ def test_limits_themselves_are_allowed() -> None:
     policy.check(a_query(sigma=2.0), NoiseKind.FLOAT)
 
 
+def test_noise_is_measured_against_the_sensitivity() -> None:
+    a_policy().check(a_query(a_block(clipping_norm=0.01), sigma=0.02), NoiseKind.FLOAT)
+
+
 CENTRAL = TrustModel.CENTRAL
 
 
@@ -128,6 +131,7 @@ CENTRAL = TrustModel.CENTRAL
         ({"noise_kinds": {"float"}}, a_query(), "seeded", "noise-kind-not-allowed", "seeded"),
         ({}, a_query(kind="photos"), "float", "question-not-allowed", "'photos'"),
         ({}, a_query(sigma=0.99), "float", "too-little-noise", "0.99"),
+        ({}, a_query(a_block(clipping_norm=2.0), sigma=1.5), "float", "too-little-noise", "0.75"),
         ({"least_noise_multiplier": 5.0}, a_query(), "float", "too-little-noise", "least 5"),
         (
             {},

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from privacy.mechanism import NoiseKind
-from privacy.query import FloatArray
+from privacy.query import FloatArray, NoiseKind
 from privacy.release import Release
 from tests.privacy.examples import a_block
 

@@ -13,8 +13,8 @@ import pytest
 from privacy.accountant import epsilon_of
 from privacy.door import ServerDoor
 from privacy.errors import ContributionError, RefusalError
-from privacy.mechanism import NoiseKind, NoiseSource
-from privacy.query import FloatArray, TrustModel
+from privacy.mechanism import NoiseSource
+from privacy.query import FloatArray, NoiseKind, TrustModel
 from privacy.release import ClippedSum, Release
 from tests.privacy.examples import SEED, a_block, a_ledger, a_query
 

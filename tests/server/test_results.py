@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -12,9 +13,7 @@ import numpy as np
 import pytest
 
 from privacy.accountant import GaussianEvent, compose, epsilon_of
-from privacy.calibration import noise_multipliers
-from privacy.mechanism import NoiseKind
-from privacy.query import TrustModel
+from privacy.query import NoiseKind, TrustModel
 from privacy.release import Refusal
 from server import results
 from server.report import Report
@@ -29,8 +28,9 @@ from server.results import (
 )
 from server.run_config import RunConfig, parse_flat
 from strategies.cluster_map import ClusterMap
+from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
-from strategies.phases import Clustering, plan
+from strategies.phases import plan
 from strategies.public_catalogue import PublicCatalogue
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
@@ -38,12 +38,12 @@ STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILES = ["centroids.npz", "cluster-map.npz", "report.html", "report.json"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config() -> RunConfig:
     return parse_flat({"clustering.k": 2, "run.n-clients": 2, "run.name": "spring"})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def strategy(config: RunConfig) -> FederatedKMeans:
     """Return a strategy after its run: two clusters of six items, one refusal at the end."""
     vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 3, axis=0)
@@ -66,6 +66,7 @@ def strategy(config: RunConfig) -> FederatedKMeans:
         users=100.0,
         centroids=np.eye(2, 4),
         sizes=np.array([60.4, 39.6]),
+        size_noise=2.0,
         item_weights=np.ones((2, 6)),
         popularity=np.ones(6),
         labels=["Bread", "Tea"],
@@ -110,9 +111,14 @@ def strategy(config: RunConfig) -> FederatedKMeans:
     return done
 
 
-@pytest.fixture
-def report(config: RunConfig, strategy: FederatedKMeans) -> Report:
+@pytest.fixture(scope="module")
+def built(config: RunConfig, strategy: FederatedKMeans) -> Report:
     return build_report(config, strategy, STARTED, 12.3456)
+
+
+@pytest.fixture
+def report(built: Report) -> Report:
+    return built.model_copy(deep=True)
 
 
 def fail(*_: object, **__: object) -> NoReturn:
@@ -178,10 +184,11 @@ def test_the_report_says_what_was_spent_and_refused(report: Report, config: RunC
 def test_the_silhouettes_noise_is_that_of_all_regions_together(
     config: RunConfig, strategy: FederatedKMeans, trust_model: TrustModel, noises: int
 ) -> None:
-    strategy.trust_model = trust_model
-    report = build_report(config, strategy, STARTED, 1.0)
+    trusting = copy(strategy)
+    trusting.trust_model = trust_model
+    report = build_report(config, trusting, STARTED, 1.0)
     quality = strategy.phases[-1]
-    multiplier = noise_multipliers(4.0, 1e-6, {p.name: p.share for p in plan()})[quality.name]
+    multiplier = strategy.multipliers[quality.name]
     expected = 2.0 * multiplier * noises**0.5 / strategy.known.users
     assert report.clustering.silhouette_noise == pytest.approx(expected)
 
@@ -194,8 +201,8 @@ def test_a_failure_leaves_the_old_file_whole_and_no_half_written_one(
     strategy: FederatedKMeans,
     name: str,
 ) -> None:
-    write_results(tmp_path, config, strategy, STARTED, 1.0)
-    before = (tmp_path / name).read_bytes()
+    for file in FILES:
+        (tmp_path / file).write_bytes(b"of an earlier run")
     replace = Path.replace
 
     def stumble(self: Path, target: Path) -> Path:
@@ -206,7 +213,7 @@ def test_a_failure_leaves_the_old_file_whole_and_no_half_written_one(
     monkeypatch.setattr(Path, "replace", stumble)
     with pytest.raises(OutputError, match=f"{name} cannot be written .No space left"):
         write_results(tmp_path, config, strategy, STARTED, 2.0)
-    assert (tmp_path / name).read_bytes() == before
+    assert (tmp_path / name).read_bytes() == b"of an earlier run"
     assert names(tmp_path) == FILES
 
 
@@ -259,13 +266,5 @@ def test_a_report_without_a_silhouette_can_be_read_again(
 
 def test_a_folder_without_a_report_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="There is no report in") as caught:
-        read_report(tmp_path)
-    assert str(tmp_path) in str(caught.value)
-
-
-@pytest.mark.parametrize("content", ["", "{}", '{"schema_version": 99}'])
-def test_a_file_that_is_no_report_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
-    (tmp_path / "report.json").write_text(content)
-    with pytest.raises(OutputError) as caught:
         read_report(tmp_path)
     assert str(tmp_path) in str(caught.value)

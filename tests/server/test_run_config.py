@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.query import TrustModel
@@ -34,6 +34,7 @@ def test_defaults_are_those_of_pyproject() -> None:
     once_too_often=st.booleans(),
     catalogue=st.text(),
 )
+@settings(max_examples=40, deadline=None)
 def test_flat_and_parse_flat_are_inverse(
     seed: int,
     k: int,
