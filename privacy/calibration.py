@@ -33,7 +33,7 @@ def noise_multipliers(
     ValueError
         If a share is not positive or the shares exceed 1.
     """
-    if any(share <= 0 for share in shares.values()):
+    if any(not share > 0 for share in shares.values()):
         raise ValueError(f"Every phase needs a positive share of the budget, got {dict(shares)}.")
     total = math.fsum(shares.values())
     if total > 1 + ROUNDING:

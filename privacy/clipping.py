@@ -49,7 +49,7 @@ class CellSums(nn.Module):
 
     def __init__(self, cells: int, width: int) -> None:
         super().__init__()
-        self.sums = nn.Parameter(torch.zeros(cells, width))
+        self.sums = nn.Parameter(torch.zeros(cells, width, dtype=torch.float64))
 
     def forward(self, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Return shape (n_users,)."""
@@ -78,7 +78,8 @@ def clipped_sum(block: Block, contributions: Contributions, *, batch: int = BATC
 
     Returns
     -------
-    float32 tensor, shape (cells, width)
+    float64 tensor, shape (cells, width)
+        In double precision, so that rounding does not add to the sensitivity.
         Exact, so it must not leave before noise has been added.
     """
     module = GradSampleModuleFastGradientClipping(
@@ -87,9 +88,11 @@ def clipped_sum(block: Block, contributions: Contributions, *, batch: int = BATC
         loss_reduction="sum",
         use_ghost_clipping=True,
     )
-    total = torch.zeros(block.cells, block.width)
+    total = torch.zeros(block.cells, block.width, dtype=torch.float64)
     for start in range(0, len(contributions.cells), batch):
-        rows = torch.tensor(contributions.rows[start : start + batch], requires_grad=True)
+        rows = torch.tensor(
+            contributions.rows[start : start + batch], dtype=torch.float64, requires_grad=True
+        )
         cells = torch.from_numpy(contributions.cells[start : start + batch])
         module.enable_hooks()
         outputs = module(rows, cells)

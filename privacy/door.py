@@ -10,7 +10,6 @@ and still nothing leaves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
 
 import numpy as np
 import torch
@@ -108,28 +107,28 @@ class Door:
             run=query.run,
             round_number=query.round_number,
             purpose=query.purpose,
-            sums={name: total.numpy() for name, total in totals.items()},
+            sums={name: total.numpy().astype(np.float32) for name, total in totals.items()},
             sensitivity=query.sensitivity,
             sigma=query.sigma,
             entry=entry,
         )
 
+    @property
+    def _ledger_sentence(self) -> str:
+        """What the server may know: the file's name and the system's words stay at home."""
+        return f"The ledger of {self.policy.region} cannot be used. Nothing was sent."
+
     def _refuse(self, query: SumQuery, error: RefusalError | LedgerError) -> Refusal:
         if isinstance(error, RefusalError):
             return self.refuse(query, error.reason, error.sentence)
-        # The file's name and the system's words stay at home.
-        return self.refuse(
-            query,
-            "ledger-unusable",
-            f"The ledger of {self.policy.region} cannot be used. Nothing was sent.",
-        )
+        return self.refuse(query, "ledger-unusable", self._ledger_sentence)
 
     def refuse(self, query: SumQuery, reason: str, sentence: str) -> Refusal:
         """Refuse ``query`` and record it; ``sentence`` must say nothing about the data."""
         try:
             self.ledger.record_refusal(query, reason, sentence)
         except LedgerError:
-            reason = "ledger-unusable"
+            reason, sentence = "ledger-unusable", self._ledger_sentence
         return Refusal(
             region=self.policy.region,
             run=query.run,
@@ -163,23 +162,45 @@ class ServerDoor:
         RefusalError
             If the server's own ledger does not allow the release.
         ContributionError
-            If a client's arrays do not have the query's blocks and shapes.
+            If there are no sums, two of one region, or one that answers
+            another query.
         """
-        shapes = {block.name: (block.cells, block.width) for block in query.blocks}
-        for part in clipped:
-            found = {name: array.shape for name, array in part.sums.items()}
-            if found != shapes:
-                raise ContributionError(
-                    f"{part.region} sent arrays {found} for {shapes}. Nothing was released."
-                )
+        _check_clipped(query, clipped)
         reservation = self.ledger.reserve(query, self.noise.kind)
+        if reservation.reply is not None:
+            return Release.from_bytes(reservation.reply)
         totals = {
-            name: torch.from_numpy(reduce(np.add, [part.sums[name] for part in clipped]))
-            for name in shapes
+            block.name: torch.from_numpy(
+                np.sum([part.sums[block.name] for part in clipped], axis=0, dtype=np.float64)
+            )
+            for block in query.blocks
         }
         release = _noised(query, reservation.entry, totals, self.ledger.policy.region, self.noise)
         self.ledger.commit(reservation.entry, release.to_bytes())
         return release
+
+
+def _check_clipped(query: SumQuery, clipped: Sequence[ClippedSum]) -> None:
+    """Raise unless the sums are of different regions and all answer ``query``."""
+    regions = [part.region for part in clipped]
+    if not regions or len(set(regions)) < len(regions):
+        raise ContributionError(
+            f"Sums came from {regions}; expected at least one, and one for each region. "
+            "Nothing was released."
+        )
+    asked = (query.run, query.round_number, query.purpose, query.sensitivity, query.sigma)
+    shapes = {block.name: (block.cells, block.width) for block in query.blocks}
+    for part in clipped:
+        answered = (part.run, part.round_number, part.purpose, part.sensitivity, part.sigma)
+        if answered != asked:
+            raise ContributionError(
+                f"{part.region} answered {answered}, asked was {asked}. Nothing was released."
+            )
+        found = {name: array.shape for name, array in part.sums.items()}
+        if found != shapes:
+            raise ContributionError(
+                f"{part.region} sent arrays {found} for {shapes}. Nothing was released."
+            )
 
 
 def _clip_and_sum(
@@ -212,7 +233,9 @@ def _noised(
             sigma=query.sigma,
             generator=generator,
             kind=source.kind,
-        ).numpy()
+        )
+        .numpy()
+        .astype(np.float32)
         for block in query.blocks
     }
     return Release(

@@ -315,7 +315,7 @@ class Ledger:
                 database.execute("COMMIT")
             finally:
                 database.close()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
             raise LedgerError(
                 f"Ledger {self.path} cannot be used ({error}). Nothing was sent."
             ) from error

@@ -82,7 +82,7 @@ def add_noise(
     ----------
     block : Block
         Whose sum it is; Opacus wants sigma as a multiple of its clipping norm.
-    total : float32 tensor, shape (cells, width)
+    total : float64 tensor, shape (cells, width)
         A clipped sum; not changed.
     sigma : float
         Noise standard deviation, in the unit of ``total``.

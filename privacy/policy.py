@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from privacy.errors import PolicyError, RefusalError
 from privacy.query import NoiseKind, SumQuery, TrustModel
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
 def kebab(name: str) -> str:
@@ -38,7 +38,7 @@ class Policy(BaseModel):
     """The time window that the budget is for, for example ``2017``."""
     epsilon: Positive
     """Budget of one user in the window, over all runs and servers."""
-    delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-6
+    delta: Annotated[float, Field(strict=True, gt=0, le=1e-3)] = 1e-6
     """Fixed for the life of the ledger."""
     trust_models: frozenset[TrustModel] = frozenset({TrustModel.LOCAL})
     """``central`` only where the region opts in: the server then sees clipped sums."""
@@ -50,7 +50,7 @@ class Policy(BaseModel):
     """Least noise standard deviation over sensitivity of any one release."""
     largest_clipping_norm: Positive = 2.0
     """Largest L2 norm that one user may contribute to a block."""
-    most_releases_per_run: Annotated[int, Field(ge=1)] = 40
+    most_releases_per_run: Annotated[int, Field(strict=True, ge=1)] = 40
     """A run that asks more often is refused from then on."""
 
     def check(self, query: SumQuery, noise: NoiseKind) -> None:
@@ -110,7 +110,7 @@ def read_policy(path: Path) -> Policy:
         raise PolicyError(
             f"Policy {path} cannot be read ({error.strerror}). Nothing is answered without one."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"Policy {path} is not valid TOML: {error}.") from error
     try:
         return Policy.model_validate(content, by_name=False, by_alias=True)

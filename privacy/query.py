@@ -27,6 +27,9 @@ from privacy.errors import ContributionError
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
+SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
+"""Clipping norms between which the arithmetic of clipping is exact to rounding."""
+
 
 class TrustModel(StrEnum):
     """Who has to be trusted with what."""
@@ -71,10 +74,10 @@ class Block:
                 f"Block {self.name!r} has shape ({self.cells}, {self.width}); "
                 "both must be at least 1."
             )
-        if not (math.isfinite(self.clipping_norm) and self.clipping_norm > 0):
+        if not SMALLEST_NORM <= self.clipping_norm <= LARGEST_NORM:
             raise ValueError(
                 f"Block {self.name!r} has clipping norm {self.clipping_norm!r}; "
-                "it must be positive and finite."
+                f"it must lie between {SMALLEST_NORM:g} and {LARGEST_NORM:g}."
             )
 
 
@@ -111,6 +114,9 @@ class SumQuery:
     def __post_init__(self) -> None:
         if not self.blocks:
             raise ValueError(f"Query {self.purpose!r} has no blocks; it asks nothing.")
+        if len({block.name for block in self.blocks}) < len(self.blocks):
+            names = [block.name for block in self.blocks]
+            raise ValueError(f"Query {self.purpose!r} has two blocks of one name: {names}.")
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(
                 f"Query {self.purpose!r} has sigma {self.sigma!r}; it must be positive and finite."
@@ -152,6 +158,12 @@ class Contributions:
     rows: FloatArray
 
     def __post_init__(self) -> None:
+        # Whatever the number of users: another type must not fail for some data only.
+        if self.rows.dtype not in (np.float32, np.float64) or self.cells.dtype != np.int64:
+            raise ContributionError(
+                f"Cells are {self.cells.dtype} and rows {self.rows.dtype}; expected int64 and "
+                "float32. Nothing was summed."
+            )
         if self.rows.ndim != 2 or self.cells.shape != self.rows.shape[:1]:
             raise ContributionError(
                 f"Cells have shape {self.cells.shape} and rows {self.rows.shape}; "

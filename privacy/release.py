@@ -16,6 +16,8 @@ import numpy as np
 
 from privacy.query import FloatArray, NoiseKind
 
+_SUMS = "sums/"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Release:
@@ -61,7 +63,8 @@ class Release:
             "entry": self.entry,
         }
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, header=np.array(json.dumps(header)), **self.sums)
+        arrays = {f"{_SUMS}{name}": array for name, array in self.sums.items()}
+        np.savez(buffer, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -69,7 +72,11 @@ class Release:
         """Read what :meth:`to_bytes` wrote."""
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
-            sums = {name: archive[name] for name in archive.files if name != "header"}
+            sums = {
+                name.removeprefix(_SUMS): archive[name]
+                for name in archive.files
+                if name.startswith(_SUMS)
+            }
         header["noise"] = NoiseKind(header["noise"])
         return cls(sums=sums, **header)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from privacy.policy import describe, kebab
 from privacy.query import TrustModel
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
 class ConfigError(Exception):
@@ -33,11 +33,11 @@ class RunSection(Section):
 
     name: str = Field(default="sample", pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Lower case, digits, hyphens."""
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(strict=True, ge=0)] = 1
     """For the server's own choices (k-means++). Noise seeds are the clients' affair."""
     out: str = ""
     """Folder of the results; left empty, ``runs/NAME``."""
-    n_clients: Annotated[int, Field(ge=1)] = 8
+    n_clients: Annotated[int, Field(strict=True, ge=1)] = 8
     """Regions to wait for."""
     wait_seconds: Positive = 120.0
     """How long to wait for them."""
@@ -48,7 +48,7 @@ class RunSection(Section):
 class ClusteringSection(Section):
     """The clusters."""
 
-    k: Annotated[int, Field(ge=2, le=1000)] = 8
+    k: Annotated[int, Field(strict=True, ge=2, le=1000)] = 8
     """Number of interest clusters."""
 
 
@@ -57,13 +57,13 @@ class PrivacySection(Section):
 
     epsilon: Positive = 4.0
     """Budget of the whole run, for one user added or removed."""
-    delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-6
+    delta: Annotated[float, Field(strict=True, gt=0, le=1e-3)] = 1e-6
     trust_model: TrustModel = TrustModel.LOCAL
-    declared_users: Annotated[int, Field(ge=1)] = 2469
+    declared_users: Annotated[int, Field(strict=True, ge=1)] = 2469
     """Public estimate of the number of users; never counted from data."""
     window: str = "2017"
     """The time window that the regions' budgets are for."""
-    server_noise_seed: Annotated[int, Field(ge=-1)] = -1
+    server_noise_seed: Annotated[int, Field(strict=True, ge=-1)] = -1
     """For simulations of trust model ``central``; -1 draws from the operating system."""
 
 

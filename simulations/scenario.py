@@ -27,15 +27,15 @@ class SimulationSection(Section):
     """Language model: the embedded one, a local folder, or a name on the hub."""
     cache: str = ""
     """Folder of encoded texts; left empty, ``runs/cache``."""
-    half_life_days: Annotated[float, Field(gt=0)] = 90.0
+    half_life_days: Annotated[float, Field(strict=True, gt=0)] = 90.0
     """An event of this age counts half in an interest vector."""
     withheld_from: AwareDatetime
     """Regions know events before this moment; later ones judge the recommendations."""
-    concentration: Annotated[float, Field(gt=0)] = 0.5
+    concentration: Annotated[float, Field(strict=True, gt=0)] = 0.5
     """Dirichlet parameter of how interests spread over regions; small is uneven."""
-    partition_seed: Annotated[int, Field(ge=0)] = 1
+    partition_seed: Annotated[int, Field(strict=True, ge=0)] = 1
     """Who lives in which region."""
-    noise_seed: Annotated[int, Field(ge=0)] = 1
+    noise_seed: Annotated[int, Field(strict=True, ge=0)] = 1
     """Makes the regions' noise repeatable; their releases are marked ``seeded``."""
 
 

@@ -145,4 +145,8 @@ def _pack(arrays: dict[str, FloatArray]) -> ArrayRecord:
 
 
 def _unpack(record: ArrayRecord) -> dict[str, FloatArray]:
-    return {name: array.numpy() for name, array in record.items()}
+    arrays = {name: array.numpy() for name, array in record.items()}
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise ValueError(f"array {name!r} is {array.dtype}, not float32")
+    return arrays
