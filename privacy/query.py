@@ -27,6 +27,8 @@ from privacy.errors import ContributionError
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
+MOST_ENTRIES = 2**25
+"""Largest block that is summed; nobody can ask a client out of its memory."""
 SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
 """Clipping norms between which the arithmetic of clipping is exact to rounding."""
 
@@ -73,6 +75,11 @@ class Block:
             raise ValueError(
                 f"Block {self.name!r} has shape ({self.cells}, {self.width}); "
                 "both must be at least 1."
+            )
+        if self.cells * self.width > MOST_ENTRIES:
+            raise ValueError(
+                f"Block {self.name!r} has {self.cells} x {self.width} entries; "
+                f"at most {MOST_ENTRIES} fit into one answer."
             )
         if not SMALLEST_NORM <= self.clipping_norm <= LARGEST_NORM:
             raise ValueError(

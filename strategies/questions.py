@@ -10,6 +10,7 @@ computes the contributions, the door bounds them. Nothing of Flower here.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -48,6 +49,14 @@ class CellSums:
     radius: float
     count_weight: float
 
+    def __post_init__(self) -> None:
+        _require(self.kind, self.origin.ndim == 1 and self.basis.ndim == 2, "shapes")
+        _require(self.kind, self.basis.shape[0] == len(self.origin), "shapes")
+        width = self.basis.shape[1] or len(self.origin)
+        _require(self.kind, self.centres.ndim == 2 and self.centres.shape[1] == width, "shapes")
+        _require(self.kind, _finite(self.origin, self.basis, self.centres), "finite arrays")
+        _require(self.kind, 0 < self.count_weight <= 1, "a count weight in (0, 1]")
+
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks ``sums`` and ``counts``."""
         cells, width = self.centres.shape
@@ -75,6 +84,11 @@ class DistanceHistogram:
     centres: FloatArray
     largest: float
     bins: int
+
+    def __post_init__(self) -> None:
+        _require(self.kind, self.centres.ndim == 2 and len(self.centres) > 0, "shapes")
+        _require(self.kind, _finite(self.centres), "finite arrays")
+        _require(self.kind, 0 < self.largest < math.inf, "a positive largest distance")
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the block ``histogram``: a user adds 1 to one bin."""
@@ -112,6 +126,13 @@ class ItemWeights:
     recent_days: float
     saturation: float
     cluster_weight: float
+
+    def __post_init__(self) -> None:
+        _require(self.kind, self.centroids.ndim == 2 and len(self.centroids) > 0, "shapes")
+        _require(self.kind, _finite(self.centroids), "finite arrays")
+        _require(self.kind, 0 <= self.recent_days < math.inf, "recent days of at least 0")
+        _require(self.kind, 0 < self.saturation < math.inf, "a positive saturation")
+        _require(self.kind, 0 < self.cluster_weight < 1, "a cluster weight in (0, 1)")
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks ``by_cluster`` (k, n_items) and ``overall`` (1, n_items)."""
@@ -152,12 +173,25 @@ class MapQuality:
     cluster_map: ClusterMap
     largest_distance: float
 
+    def __post_init__(self) -> None:
+        _require(self.kind, 0 < self.largest_distance < math.inf, "a positive largest distance")
+
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks ``silhouette`` and ``squared_distance``, one number each."""
         return (
             Block(name="silhouette", cells=1, width=1, clipping_norm=1.0),
             Block(name="squared_distance", cells=1, width=1, clipping_norm=1.0),
         )
+
+
+def _require(kind: str, holds: bool, what: str) -> None:
+    """Raise ValueError unless a question has ``what`` it must have, whoever's users they are."""
+    if not holds:
+        raise ValueError(f"A question of kind {kind!r} needs {what} that it does not have.")
+
+
+def _finite(*arrays: FloatArray) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 Question = CellSums | DistanceHistogram | ItemWeights | MapQuality

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 
 from privacy.query import NoiseKind, TrustModel
@@ -164,6 +165,10 @@ def test_a_subclass_of_release_cannot_be_packed() -> None:
         ("kind", "everybody's vectors"),
         ("trust-model", "blind"),
         ("question.radius", "wide"),
+        ("question.radius", -0.5),
+        ("question.radius", float("nan")),
+        ("question.count-weight", 0.5),
+        ("question.count_weight", 0.0),
         ("question.extra", 1),
         ("sigma", "none"),
     ],
@@ -173,6 +178,37 @@ def test_impossible_request_is_an_error(key: str, value: Any) -> None:
     records.config_records["request"][key] = value
     with pytest.raises((MessageError, ValueError, TypeError)):
         records_to_request(records).query()
+
+
+@pytest.mark.parametrize(
+    ("index", "changes"),
+    [
+        (0, {"origin": np.array([np.nan, 0, 0, 0], np.float32)}),
+        (0, {"centres": np.ones((2, 3), np.float32)}),
+        (0, {"centres": np.ones((0, 4), np.float32)}),
+        (1, {"centres": np.full((1, 4), np.inf, np.float32)}),
+        (1, {"bins": 10**9}),
+        (1, {"bins": 0}),
+        (1, {"largest": 0.0}),
+        (2, {"cluster_weight": 1.0}),
+        (2, {"saturation": 0.0}),
+        (2, {"recent_days": float("nan")}),
+        (2, {"n_items": 10**9}),
+        (3, {"largest_distance": float("inf")}),
+    ],
+)
+def test_question_that_no_user_could_answer_is_an_error(
+    index: int, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"needs|entries|must be at least"):
+        request(dataclasses.replace(QUESTIONS[index], **changes)).query()
+
+
+def test_arrays_of_another_number_type_are_an_error() -> None:
+    records = request_to_records(request(QUESTIONS[0]))
+    records["arrays"] = ArrayRecord({"origin": Array(np.zeros(4, np.longdouble))})
+    with pytest.raises(MessageError, match="float"):
+        records_to_request(records)
 
 
 def test_message_without_a_request_is_an_error() -> None:
