@@ -23,7 +23,7 @@ from server.results import prepare_output, write_results
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
-from strategies.phases import plan
+from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import QUESTION_TYPES
 

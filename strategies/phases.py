@@ -1,9 +1,6 @@
-"""The phases of a clustering, each one question with its share of the budget.
+"""The phases of a clustering: what each asks, and what it makes of the answer.
 
-calibrate   mean, radius            where people are, and how far apart
-summarise   summary-1, summary-2    weighted cells on public candidates; k-means++ on them is free
-refine      spread, lloyd-1, -2     noisy Lloyd rounds in all dimensions
-describe    items, quality          what each cluster takes up; the push-back
+known  ->  ask  ->  question;  noisy sum  ->  absorb  ->  known better
 
 A phase asks a question that depends on public and released values only, and
 absorbs the noisy sum that comes back. Everything in ``absorb`` is
@@ -33,7 +30,10 @@ from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQu
 Array = NDArray[np.float64]
 
 BINS = 32
+"""Of the histograms of distances: fine enough for a median, few enough for their noise."""
 MEDIAN = 0.5
+CELL_SIGNAL = 6.0
+"""A cell is affordable while its users' sum is so many times the noise in a typical direction."""
 CANDIDATE_REACH = 0.8
 """Candidates lie within this part of the typical distance from the mean."""
 
@@ -113,8 +113,9 @@ class Radius(Phase):
     def _affordable_cells(known: Clustering) -> int:
         """As many cells as keep a typical cell's sum above its noise, 2K to 12K."""
         dimensions = known.basis.shape[1]
-        signal = known.users * known.effective_mu * np.sqrt(SUMMARY_SHARE)
-        return int(np.clip(signal / (6 * np.sqrt(dimensions)), 2 * known.k, 12 * known.k))
+        signal = known.users * known.effective_mu * np.sqrt(Summary.BOTH_SHARES)
+        cells = signal / (CELL_SIGNAL * np.sqrt(dimensions))
+        return int(np.clip(cells, 2 * known.k, 12 * known.k))
 
 
 @final
@@ -126,8 +127,13 @@ class Summary(Phase):
     """
 
     COUNT_WEIGHT = 0.5
+    """Counts matter here: they weigh the cells and tell which hold anybody."""
+    BOTH_SHARES = 0.24
+    """What both rounds of the usual plan spend; decides how many cells are affordable."""
     LEAST_SIGMAS = 1.5
+    """A cell holds somebody if its count rises so many noise standard deviations above zero."""
     JITTER = 0.35
+    """How far from a heavy cell an empty one is put, in typical distances."""
 
     def __init__(self, name: str, share: float, *, last: bool) -> None:
         super().__init__(name, share)
@@ -265,8 +271,11 @@ class Items(Phase):
     SATURATION = 10.0
     CLUSTER_WEIGHT = 0.6
     FLOOR_SIGMAS = 2.0
+    """Weights below so many noise standard deviations are all the same."""
     TYPICAL_LIFT = 0.2
+    """Prior standard deviation of a cluster's relative deviation from everybody's weight."""
     LIFT_RANGE = (-0.5, 1.0)
+    """A cluster's weight stays between half and twice everybody's."""
 
     def ask(self, known: Clustering) -> Question:
         """Ask for cluster-by-item sums and the overall ones."""
@@ -315,22 +324,3 @@ class Quality(Phase):
         known.silhouette = float(answer.sums["silhouette"][0, 0]) / users
         squares = float(answer.sums["squared_distance"][0, 0]) * (2 * NORM_BOUND) ** 2
         known.squared_distance = squares / users
-
-
-SUMMARY_SHARE = 0.24
-
-
-def plan() -> list[Phase]:
-    """Return the phases of a run in their order; the shares add up to 1."""
-    pool = LloydPool()
-    return [
-        Mean("mean", 0.03),
-        Radius("radius", 0.02),
-        Summary("summary-1", SUMMARY_SHARE / 2, last=False),
-        Summary("summary-2", SUMMARY_SHARE / 2, last=True),
-        Spread("spread", 0.02),
-        Lloyd("lloyd-1", 0.19, pool),
-        Lloyd("lloyd-2", 0.19, pool),
-        Items("items", 0.27),
-        Quality("quality", 0.04),
-    ]

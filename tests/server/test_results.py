@@ -30,7 +30,7 @@ from server.run_config import RunConfig, parse_flat
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
-from strategies.phases import plan
+from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"

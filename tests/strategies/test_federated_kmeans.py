@@ -15,7 +15,7 @@ from simulations.in_process_grid import InProcessGrid
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, StrategyError
 from strategies.messages import answer_to_records, records_to_request
-from strategies.phases import plan
+from strategies.plan import plan
 from strategies.questions import Request
 
 Respond = Callable[[Request, int], RecordDict]

@@ -16,7 +16,7 @@ from strategies.aggregation import NoisySum
 from strategies.cluster_map import squared_distances
 from strategies.clustering import Clustering
 from strategies.labels import label_clusters
-from strategies.phases import plan
+from strategies.plan import plan
 
 
 def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
