@@ -2,8 +2,9 @@
 
 profiles (private)  +  question (public)  ->  one row per user and block
 
-Exact and private: these rows go to the door and nowhere else. The door does
-not trust them; it clips them to the question's clipping norms again.
+Exact and private: these rows go to the door and nowhere else. A user's row must
+depend on that user's profile and the question alone, to the last bit: the
+sensitivity counts on it. The door does not trust the rows' length; it clips.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from client.interest_profile import InterestProfiles
 from privacy.query import Contributions, FloatArray, IntArray
-from strategies.cluster_map import nearest_centre, squared_distances
+from strategies.exact_geometry import nearest_centre, project, squared_distances
 from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
 
 
@@ -29,7 +30,7 @@ def contributions_to(question: Question, profiles: InterestProfiles) -> Mapping[
 def _(question: CellSums, profiles: InterestProfiles) -> Mapping[str, Contributions]:
     points = profiles.vectors - question.origin
     if question.basis.shape[1]:
-        points = points @ question.basis
+        points = project(points, question.basis)
     cells = nearest_centre(points, question.centres)
     count = question.count_weight * question.radius
     return {

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from privacy.query import FloatArray
-from strategies.cluster_map import squared_distances
+from strategies.exact_geometry import squared_distances
 
 N_INIT = 10
 

@@ -13,7 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from privacy.query import FloatArray
+from privacy.query import FloatArray, IntArray
+from strategies.exact_geometry import nearest_centre
 
 VERSION = 1
 
@@ -65,7 +66,7 @@ class ClusterMap:
         if (self.item_weights < 0).any() or (self.popularity < 0).any():
             raise ValueError("A cluster map has negative item weights.")
 
-    def nearest(self, vectors: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def nearest(self, vectors: FloatArray) -> IntArray:
         """Return the cluster of each vector: int64, shape (n,)."""
         return nearest_centre(vectors, self.centroids)
 
@@ -109,24 +110,3 @@ class ClusterMap:
             labels=list(header["labels"]),
             **content,
         )
-
-
-def nearest_centre(
-    points: FloatArray, centres: FloatArray
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the nearest centre of each point: int64, shape (n,).
-
-    In double precision, so that the number of threads does not decide who
-    belongs where.
-    """
-    return np.asarray(squared_distances(points, centres).argmin(axis=1), dtype=np.int64)
-
-
-def squared_distances(
-    points: FloatArray, centres: FloatArray
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Return squared Euclidean distances: float64, shape (n_points, n_centres)."""
-    x = points.astype(np.float64)
-    c = centres.astype(np.float64)
-    crossed = (x**2).sum(axis=1)[:, None] - 2 * x @ c.T + (c**2).sum(axis=1)
-    return np.asarray(np.maximum(crossed, 0.0))

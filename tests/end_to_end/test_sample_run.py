@@ -92,7 +92,7 @@ def test_new_items_are_not_worse_than_exact_popularity(finished: Finished) -> No
 
 
 def test_released_silhouette_is_near_the_exact_one(finished: Finished) -> None:
-    from strategies.cluster_map import squared_distances
+    from strategies.exact_geometry import squared_distances
 
     cluster_map = ClusterMap.load(finished.world.folder / "cluster-map.npz")
     distances = squared_distances(finished.world.profiles.vectors, cluster_map.centroids)

@@ -13,8 +13,8 @@ from client.contributions import contributions_to
 from client.interest_profile import InterestProfiles
 from privacy.clipping import clipped_sum
 from strategies.aggregation import NoisySum
-from strategies.cluster_map import squared_distances
 from strategies.clustering import Clustering
+from strategies.exact_geometry import squared_distances
 from strategies.labels import label_clusters
 from strategies.plan import plan
 

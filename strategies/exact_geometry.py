@@ -1,0 +1,76 @@
+"""Distances and projections that depend on one user's vector alone, to the last bit.
+
+points, centres  ->  integers on a lattice  ->  exact products  ->  squared distances, coordinates
+
+A matrix product in floating point rounds a row differently when the matrix has
+one row more or less. That is harmless to accuracy and fatal to privacy: a
+server could ask about two centres that are equally far from many users, and
+one user more would move all of them to the other centre, far beyond the
+declared sensitivity. Here all entries are first rounded to a lattice so coarse
+that every product and sum is an integer below 2^53; double precision then makes
+no error, in whatever order the sums are taken.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.query import FloatArray
+
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LARGEST = 4.0
+"""Entries are clipped to [-4, 4]; those of unit vectors and their neighbours lie well inside."""
+EXACT_BITS = 53
+"""Doubles hold integers up to 2^53 exactly."""
+
+
+def nearest_centre(points: FloatArray, centres: FloatArray) -> Ints:
+    """Return the nearest centre of each point, the earlier of equals: int64, shape (n,)."""
+    return np.asarray(squared_distances(points, centres).argmin(axis=1), dtype=np.int64)
+
+
+def squared_distances(points: FloatArray, centres: FloatArray) -> Doubles:
+    """Return squared Euclidean distances on the lattice: float64, shape (n_points, n_centres).
+
+    Parameters
+    ----------
+    points : shape (n_points, d)
+    centres : shape (n_centres, d)
+        Entries beyond ``LARGEST`` count as that.
+    """
+    scale = lattice_scale(points.shape[1])
+    x, c = _on_lattice(points, scale), _on_lattice(centres, scale)
+    exact = (x**2).sum(axis=1)[:, None] - 2 * (x @ c.T) + (c**2).sum(axis=1)
+    return np.asarray(exact / scale**2)
+
+
+def project(points: FloatArray, basis: FloatArray) -> FloatArray:
+    """Return coordinates in a basis: float32, shape (n_points, m).
+
+    Parameters
+    ----------
+    points : shape (n_points, d)
+    basis : shape (d, m)
+    """
+    scale = lattice_scale(points.shape[1])
+    exact = _on_lattice(points, scale) @ _on_lattice(basis, scale)
+    return np.asarray(exact / scale**2, dtype=np.float32)
+
+
+def lattice_scale(dimensions: int) -> float:
+    """Return lattice points per unit, a power of two, for sums over so many dimensions.
+
+    A squared distance adds up ``dimensions`` terms of at most
+    (2 LARGEST scale)^2 in size.
+    """
+    bits = EXACT_BITS - math.ceil(math.log2(max(dimensions, 1))) - 2 * math.log2(2 * LARGEST)
+    return float(2.0 ** math.floor(bits / 2))
+
+
+def _on_lattice(entries: FloatArray, scale: float) -> Doubles:
+    return np.rint(np.clip(entries.astype(np.float64), -LARGEST, LARGEST) * scale)
