@@ -1,7 +1,6 @@
 """The command ``fedinterest``: the one place that puts the folders together.
 
-Every verb imports what it needs when it is called, so that a device never
-loads the server's packages.
+Every verb imports what it needs when it is called, so that each starts quickly.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Optional
 
 import typer
@@ -94,10 +94,16 @@ def prepare(
     world = lay_out(checked, out)
     regions = world.config.run.n_clients
     typer.echo(f"{regions} regions stand in {world.folder}. Run them with:\n")
-    typer.echo(f"  export {SIMULATION}={world.folder}")
+    typer.echo(f"  export {SIMULATION}={quote(str(world.folder))}")
+    typer.echo(f"  export FLWR_HOME={quote(str(world.folder / 'flower-home'))}")
+    typer.echo("  export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION=1")
     typer.echo(
-        f"  flwr run . --stream --run-config {world.folder / MARKER} "
-        f'--federation-config "num-supernodes={regions} client-resources-num-cpus=1"'
+        f"  flwr run . --stream --run-config {quote(str(world.folder / MARKER))} "
+        f'--federation-config "num-supernodes={regions} client-resources-num-cpus=1"\n'
+    )
+    typer.echo(
+        "Flower starts a SuperLink for that and leaves it running, with these settings: stop it\n"
+        "before you run other regions (pkill -f 'flower-superlink --insecure --simulation')."
     )
 
 
@@ -131,7 +137,7 @@ def recommend(
 ) -> None:
     """Recommend to one user, on this machine, without any network.
 
-    Example: fedinterest recommend household-0900 --settings runs/demo/regions/region-1/agent.toml
+    Example: fedinterest recommend household-0900 --settings runs/demo/regions/region-8/agent.toml
     """
     from client.region import open_region
     from simulations.tell import recommendations

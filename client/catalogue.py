@@ -49,7 +49,10 @@ def read_catalogue(path: Path) -> Catalogue:
     try:
         table = _read(path)
     except (OSError, ValueError) as error:
-        raise CatalogueError(f"Catalogue {path} cannot be read ({error}).") from error
+        reason = getattr(error, "strerror", None) or error
+        raise CatalogueError(
+            f"Catalogue {path} cannot be read ({reason}). Nothing was encoded."
+        ) from error
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise CatalogueError(

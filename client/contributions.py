@@ -16,7 +16,7 @@ import numpy as np
 
 from client.interest_profile import InterestProfiles
 from privacy.query import Contributions, FloatArray, IntArray
-from strategies.exact_geometry import nearest_centre, project, squared_distances
+from strategies.exact_geometry import nearest, nearest_centre, project
 from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
 
 
@@ -41,8 +41,8 @@ def _(question: CellSums, profiles: InterestProfiles) -> Mapping[str, Contributi
 
 @contributions_to.register
 def _(question: DistanceHistogram, profiles: InterestProfiles) -> Mapping[str, Contributions]:
-    squared = squared_distances(profiles.vectors, question.centres).min(axis=1)
-    scaled = np.sqrt(squared) / question.largest * question.bins
+    squared = nearest(profiles.vectors, question.centres)[1]
+    scaled = np.sqrt(squared[:, 0]) / question.largest * question.bins
     bins = np.clip(np.nan_to_num(scaled), 0, question.bins - 1).astype(np.int64)
     return {"histogram": Contributions(bins, _constant(len(bins), 1.0))}
 
@@ -59,9 +59,8 @@ def _(question: ItemWeights, profiles: InterestProfiles) -> Mapping[str, Contrib
 
 @contributions_to.register
 def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contributions]:
-    squared = squared_distances(profiles.vectors, question.cluster_map.centroids)
-    two = np.sqrt(np.partition(squared, min(1, squared.shape[1] - 1), axis=1)[:, :2])
-    own, other = two[:, 0], two[:, -1]
+    squared = nearest(profiles.vectors, question.cluster_map.centroids, count=2)[1]
+    own, other = np.sqrt(squared).T
     silhouette = (other - own) / np.maximum(other, 1e-12)
     everybody: IntArray = np.zeros(len(own), dtype=np.int64)
     ratio = np.minimum(own / question.largest_distance, 1.0)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from client.errors import EncoderError
 from privacy.query import FloatArray
 
 BUSY_SECONDS = 60.0
@@ -29,15 +30,27 @@ class EmbeddingCache:
     ----------
     folder : Path
         Made if it does not exist.
+
+    Raises
+    ------
+    EncoderError
+        If the folder cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "embeddings.sqlite"
-        with closing(self._connect()) as database:
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
-            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as database:
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS vectors "
+                    "(key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+                )
+        except (OSError, sqlite3.Error) as error:
+            raise EncoderError(
+                f"The cache of encoded texts {self.path} cannot be used ({error}). Nothing was "
+                "encoded. Choose another folder, or remove the file: it can be made anew."
+            ) from error
 
     def encode(self, fingerprint: str, texts: Sequence[str], encode: Encode) -> FloatArray:
         """Return the vectors of ``texts``, encoding only those that are not cached.

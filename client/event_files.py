@@ -13,8 +13,11 @@ import pandas as pd
 
 from client.errors import EventsError
 
+NEEDED = ("user_id", "item_id", "action", "timestamp")
 UNPARSED = "unparsed"
 """Column with what could not be parsed."""
+LONGEST_LINE = 100_000
+"""Longer lines of CSV are not parsed."""
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -31,29 +34,47 @@ def read_rows(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path, dtype_backend="numpy_nullable")
         return _read_json_lines(path) if path.suffix == ".jsonl" else _read_csv(path)
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         raise EventsError(f"Events {path} cannot be read ({error}). Nothing was read.") from error
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
+    """Read one object per line; keys that all lines lack are columns of gaps."""
     with path.open(encoding="utf-8", errors="replace") as file:
         rows = [_parse_object(line) for line in file if line.strip()]
-    if rows:
-        return pd.DataFrame(rows, dtype=object)
-    return pd.DataFrame(columns=["user_id", "item_id", "action", "timestamp"], dtype=object)
+    table = pd.DataFrame(rows, dtype=object)
+    return table.assign(**{name: None for name in NEEDED if name not in table})
 
 
 def _parse_object(line: str) -> dict[str, object]:
     try:
         row = json.loads(line)
-    except ValueError:
+        json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError):
         row = None
     return row if isinstance(row, dict) else {UNPARSED: line.rstrip()}
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        reader = csv.DictReader(file, restkey=UNPARSED)
-        rows = list(reader)
-        columns = list(reader.fieldnames or [])
-    return pd.DataFrame(rows, columns=None if rows else columns, dtype=object)
+    """Read one record per line: a quote that is never closed spoils its own line only."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        columns = _parse_record(file.readline()) or []
+        rows = [_name_fields(columns, line) for line in file if line.strip()]
+    return pd.DataFrame(rows, columns=[*columns, UNPARSED], dtype=object)
+
+
+def _name_fields(columns: list[str], line: str) -> dict[str, str]:
+    fields = _parse_record(line)
+    if fields is None or len(fields) > len(columns):
+        return {UNPARSED: line.rstrip()}
+    return dict(zip(columns, fields, strict=False))
+
+
+def _parse_record(line: str) -> list[str] | None:
+    """Return a line's fields, or None where it is no record."""
+    if len(line) > LONGEST_LINE:
+        return None
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+    except csv.Error:
+        return None

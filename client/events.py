@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from client.errors import EventsError
-from client.event_files import UNPARSED, read_rows
+from client.event_files import NEEDED, UNPARSED, read_rows
 
-NEEDED = ("user_id", "item_id", "action", "timestamp")
 ACTIONS = frozenset(
     {"view", "click", "search", "purchase", "favourite", "like", "rating", "review"}
 )

@@ -30,7 +30,7 @@ TYPICAL_BASKET = 5.0
 """A basket counts as so many items of the typical one and its own; steadies short histories."""
 
 EVERYBODY = "popular with everybody"
-LEAST_LIFT = 1.02
+LEAST_LIFT = 1.1
 """From here on a reason says that an item is popular in the user's own cluster."""
 
 
@@ -191,7 +191,7 @@ class Recommender:
         days = np.unique(mine.timestamp.dt.floor("D").to_numpy())
         if len(days) < 2:
             return "once before"
-        gap = float(np.median(np.diff(days) / np.timedelta64(1, "D")))
+        gap = float((days[-1] - days[0]) / np.timedelta64(1, "D")) / (len(days) - 1)
         every = "nearly every day" if gap < 1.5 else f"about every {gap:.0f} days"
         return f"on {len(days)} days, {every}"
 

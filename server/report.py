@@ -13,23 +13,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PROMISE = (
     "Adding or removing all events of any one user in window {window} changes the probability of "
-    "anything that the regions released in this run by at most a factor e^{epsilon:g}, but for a "
+    "anything that {releaser} released in this run by at most a factor e^{epsilon:g}, but for a "
     "probability of {delta:g}; {trust}."
 )
 SIMULATED = (
     " This run was a simulation with seeded noise: the statement is about the same run with "
     "noise that nobody can repeat."
 )
+RELEASER = {"local": "the regions", "central": "the server"}
 TRUSTED = {
     "local": "nobody but the user's own region has to be trusted for that",
     "central": "the server has to be trusted to add the noise, it sees exact clipped sums",
 }
 NOT_PROTECTED = (
     "A user at several regions: the loss adds up.",
-    "Earlier windows: a profile that remembers them makes them compose.",
+    "Earlier windows: a profile that remembers them makes them compose; the window names a budget, "
+    "it does not choose events.",
+    "Ledgers are not signed: who can write to a region's disk can change its record.",
     "That a region takes part, and how long it takes to answer.",
     "Seeded noise, as simulations use it: who knows the seed can take it off.",
-    "Floating-point noise is not hardened against every attack on its last bits.",
+    "Floating-point noise: its generator is not cryptographic, and it is not hardened against "
+    "every attack on its last bits.",
     "What an employee of the region itself can see.",
 )
 

@@ -28,6 +28,7 @@ from privacy.query import NoiseKind, TrustModel
 from server.report import (
     NOT_PROTECTED,
     PROMISE,
+    RELEASER,
     SIMULATED,
     TRUSTED,
     ClusteringPart,
@@ -222,6 +223,7 @@ def _statement(config: RunConfig, *, simulated: bool) -> str:
         window=config.privacy.window,
         epsilon=config.privacy.epsilon,
         delta=config.privacy.delta,
+        releaser=RELEASER[config.privacy.trust_model.value],
         trust=TRUSTED[config.privacy.trust_model.value],
     )
     return promise + SIMULATED if simulated else promise

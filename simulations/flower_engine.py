@@ -103,10 +103,30 @@ def superlink(home: Path, environment: dict[str, str]) -> Iterator[str]:
             command, env=environment, stdout=log, stderr=log, start_new_session=True, cwd=home
         )
         try:
-            _wait_until_healthy(address, process, home)
-            yield address
+            with _ended_by_signals():
+                _wait_until_healthy(address, process, home)
+                yield address
         finally:
             _stop(process, home)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a closed terminal or a cancelled job end the block as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _submit(
@@ -189,9 +209,12 @@ def _family(home: Path) -> list[psutil.Process]:
     """
     return [
         process
-        for process in psutil.process_iter(["environ"])
-        if (process.info["environ"] or {}).get("FLWR_HOME") == str(home)
-        and process.pid != os.getpid()
+        for process in psutil.process_iter(["environ", "cwd"])
+        if process.pid != os.getpid()
+        and (
+            (process.info["environ"] or {}).get("FLWR_HOME") == str(home)
+            or process.info["cwd"] == str(home)  # Ray writes its titles over the environment
+        )
     ]
 
 

@@ -60,14 +60,16 @@ def truth_of(
     )
 
 
-def judge_new(truth: Truth, recommender: Recommender, k: int = 10) -> RecommendationPart:
-    """Judge the ranking of items that are new for their users.
+def judge_new(truth: Truth, recommender: Recommender, k: int = 10) -> RecommendationPart | None:
+    """Judge the ranking of items that are new for their users; None where nobody took up any.
 
     Only users who took up at least one new item count. The baseline is exact
     popularity among the items that the user did not have.
     """
     wanted = truth.after & ~truth.before
     users = np.flatnonzero(wanted.any(axis=1))
+    if not len(users):
+        return None
     ours = _top(recommender.scores_of_new(users), k)
     popular = _top(np.where(truth.before[users], -np.inf, truth.popularity), k)
     judged = _judge(truth, wanted[users], ours)

@@ -41,12 +41,13 @@ def summary(report: Report, folder: Path) -> None:
 def clusters(report: Report) -> None:
     """Show the global interest clusters."""
     table = Table(title="Global interest clusters", title_justify="left")
-    table.add_column("about")
+    table.add_column("what sets it apart")
     table.add_column("users (noisy)", justify="right")
     table.add_column("typical items", overflow="fold")
     for cluster in sorted(report.clustering.clusters, key=lambda one: -one.noisy_size):
         terms = ", ".join(term.lower() for term in cluster.terms[:TERMS])
-        table.add_row(cluster.label, f"{cluster.noisy_size:.0f}", terms)
+        size = f"{cluster.noisy_size:.0f} ± {report.clustering.size_noise:.0f}"
+        table.add_row(cluster.label, size, terms)
     console.print(table)
 
 
@@ -97,6 +98,8 @@ def receipts(entries: Sequence[ReceiptPart]) -> None:
 
 def recommendations(recommender: Recommender, user: str, *, count: int, explain: bool) -> None:
     """Show one user's two lists."""
+    if recommender.cluster_of(user) is None:
+        console.print(f"Nobody called {user!r} has events here; what is popular comes instead.")
     _list("Your usuals", recommender.usuals(user, count), explain=explain)
     _list("New for you", recommender.new_for(user, count), explain=explain)
 

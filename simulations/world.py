@@ -18,19 +18,33 @@ import pandas as pd
 import tomli_w
 
 from client.catalogue_encoding import encode_public
+from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
 from client.events import read_events
 from client.interest_profile import InterestProfiles, build_profiles
+from privacy.calibration import noise_multipliers
 from server.results import prepare_output
 from server.run_config import RunConfig
 from simulations.datasets import cache_path, catalogue_path, events_path
 from simulations.partitions import partition_by_interest
 from simulations.scenario import Scenario
+from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import QUESTION_TYPES
 
 MARKER = "run-config.toml"
-OURS = ("public", "regions", "ledgers", "server-ledger.sqlite")
+OURS = (
+    "public",
+    "regions",
+    "ledgers",
+    "server-ledger.sqlite",
+    "rejected-events.csv",
+    "report.json",
+    "report.html",
+    "centroids.npz",
+    "cluster-map.npz",
+)
+LEAST_NOISE_MULTIPLIER = 0.5
 
 
 class SimulationError(Exception):
@@ -80,10 +94,15 @@ def prepare(scenario: Scenario, folder: Path) -> World:
         If the folder holds something that no simulation has made.
     """
     folder = folder.resolve()
+    _check_plan(scenario)
+    encoder = Encoder(scenario.simulation.encoder)
+    EmbeddingCache(cache_path(scenario.simulation))
     _clear(folder)
+    config = _tell_server(scenario, folder)
+    (folder / MARKER).write_text(tomli_w.dumps(config.flat()), encoding="utf-8")
     catalogue = encode_public(
         catalogue_path(scenario.simulation),
-        Encoder(scenario.simulation.encoder),
+        encoder,
         cache_path(scenario.simulation),
     )
     catalogue.save(folder / "public" / "catalogue.npz")
@@ -99,13 +118,12 @@ def prepare(scenario: Scenario, folder: Path) -> World:
         as_of=scenario.simulation.withheld_from,
         half_life_days=scenario.simulation.half_life_days,
     )
-    config = _tell_server(scenario, folder)
+    _check_people(scenario, profiles, folder)
     region_of = _settle(scenario, profiles, events)
     for name, people in region_of.groupby(region_of):
         known = events[events.user_id.isin(people.index)]
         known = known[known.timestamp < scenario.simulation.withheld_from]
         _found_region(scenario, folder, str(name), known)
-    (folder / MARKER).write_text(tomli_w.dumps(config.flat()), encoding="utf-8")
     return World(
         folder=folder,
         scenario=scenario,
@@ -115,6 +133,31 @@ def prepare(scenario: Scenario, folder: Path) -> World:
         events=events,
         region_of=region_of,
     )
+
+
+def _check_plan(scenario: Scenario) -> None:
+    """Refuse a plan that the regions' policy would refuse halfway."""
+    shares = {phase.name: phase.share for phase in plan()}
+    privacy = scenario.privacy
+    least = min(noise_multipliers(privacy.epsilon, privacy.delta, shares).values())
+    if least < LEAST_NOISE_MULTIPLIER:
+        raise SimulationError(
+            f"With epsilon {privacy.epsilon:g} a release would have the noise multiplier "
+            f"{least:.2f}; regions add at least {LEAST_NOISE_MULTIPLIER:g}. Nothing was started. "
+            "Lower privacy.epsilon."
+        )
+
+
+def _check_people(scenario: Scenario, profiles: InterestProfiles, folder: Path) -> None:
+    """Refuse to run without people, or with fewer people than regions."""
+    people, regions = len(profiles.user_ids), scenario.run.n_clients
+    if people < regions:
+        raise SimulationError(
+            f"{people} people have usable events before "
+            f"{scenario.simulation.withheld_from.isoformat()}, for {regions} regions. Nothing was "
+            "asked of them. Set simulation.withheld-from and run.n-clients to suit the events; "
+            f"rows that could not be used are in {folder / 'rejected-events.csv'}."
+        )
 
 
 def _clear(folder: Path) -> None:
@@ -179,7 +222,7 @@ def _found_region(scenario: Scenario, folder: Path, name: str, events: pd.DataFr
         "trust-models": [scenario.privacy.trust_model.value],
         "noise-kinds": ["seeded"],
         "question-kinds": sorted(QUESTION_TYPES),
-        "least-noise-multiplier": 0.5,
+        "least-noise-multiplier": LEAST_NOISE_MULTIPLIER,
     }
     (region / "agent.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
     (region / "policy.toml").write_text(tomli_w.dumps(policy), encoding="utf-8")

@@ -25,13 +25,46 @@ Ints = NDArray[np.int64]
 
 LARGEST = 4.0
 """Entries are clipped to [-4, 4]; those of unit vectors and their neighbours lie well inside."""
+BATCH = 1024
+"""Points whose distances to all centres are in memory at a time."""
 EXACT_BITS = 53
 """Doubles hold integers up to 2^53 exactly."""
 
 
 def nearest_centre(points: FloatArray, centres: FloatArray) -> Ints:
     """Return the nearest centre of each point, the earlier of equals: int64, shape (n,)."""
-    return np.asarray(squared_distances(points, centres).argmin(axis=1), dtype=np.int64)
+    return nearest(points, centres)[0]
+
+
+def nearest(points: FloatArray, centres: FloatArray, count: int = 1) -> tuple[Ints, Doubles]:
+    """Return each point's nearest centre, and the squared distances to the nearest ones.
+
+    Points are taken ``BATCH`` at a time, so that the memory it takes hardly
+    depends on their number.
+
+    Parameters
+    ----------
+    points : shape (n, d)
+    centres : shape (k, d)
+    count : int
+        How many distances; the last one is repeated where there are fewer centres.
+
+    Returns
+    -------
+    int64, shape (n,)
+        The earlier of equally near centres.
+    float64, shape (n, count)
+        Smallest first.
+    """
+    cells = np.zeros(len(points), dtype=np.int64)
+    closest = np.zeros((len(points), count))
+    columns = np.minimum(np.arange(count), len(centres) - 1)
+    for start in range(0, len(points), BATCH):
+        batch = slice(start, start + BATCH)
+        squared = squared_distances(points[batch], centres)
+        cells[batch] = squared.argmin(axis=1)
+        closest[batch] = np.sort(squared, axis=1)[:, columns]
+    return cells, closest
 
 
 def squared_distances(points: FloatArray, centres: FloatArray) -> Doubles:

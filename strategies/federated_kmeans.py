@@ -191,7 +191,9 @@ class FederatedKMeans(Strategy):
                 100 * phase.share,
                 multiplier,
             )
-        log.info("\t└──> %d regions add their own noise to each", self.n_clients)
+        local = self.trust_model is TrustModel.LOCAL
+        who = "each region adds its own noise" if local else "the server adds one noise for all"
+        log.info("\t└──> %s", who)
 
     def _ask(self, number: int, phase: Phase, kind: str, grid: Grid) -> list[Message]:
         question = phase.ask(self.known)

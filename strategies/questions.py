@@ -19,6 +19,9 @@ import numpy as np
 from privacy.query import Block, FloatArray, SumQuery, TrustModel
 from strategies.cluster_map import ClusterMap
 
+MOST_CENTRES = 2**14
+"""More centres are not looked at: a question must not exhaust a client's memory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CellSums:
@@ -53,8 +56,9 @@ class CellSums:
         _require(self.kind, self.origin.ndim == 1 and self.basis.ndim == 2, "shapes")
         _require(self.kind, self.basis.shape[0] == len(self.origin), "shapes")
         width = self.basis.shape[1] or len(self.origin)
-        _require(self.kind, self.centres.ndim == 2 and self.centres.shape[1] == width, "shapes")
-        _require(self.kind, _finite(self.origin, self.basis, self.centres), "finite arrays")
+        _require_centres(self.kind, self.centres)
+        _require(self.kind, self.centres.shape[1] == width, "shapes")
+        _require(self.kind, _finite(self.origin, self.basis), "finite arrays")
         _require(self.kind, 0 < self.count_weight <= 1, "a count weight in (0, 1]")
 
     def blocks(self) -> tuple[Block, ...]:
@@ -86,8 +90,7 @@ class DistanceHistogram:
     bins: int
 
     def __post_init__(self) -> None:
-        _require(self.kind, self.centres.ndim == 2 and len(self.centres) > 0, "shapes")
-        _require(self.kind, _finite(self.centres), "finite arrays")
+        _require_centres(self.kind, self.centres)
         _require(self.kind, 0 < self.largest < math.inf, "a positive largest distance")
 
     def blocks(self) -> tuple[Block, ...]:
@@ -128,8 +131,7 @@ class ItemWeights:
     cluster_weight: float
 
     def __post_init__(self) -> None:
-        _require(self.kind, self.centroids.ndim == 2 and len(self.centroids) > 0, "shapes")
-        _require(self.kind, _finite(self.centroids), "finite arrays")
+        _require_centres(self.kind, self.centroids)
         _require(self.kind, 0 <= self.recent_days < math.inf, "recent days of at least 0")
         _require(self.kind, 0 < self.saturation < math.inf, "a positive saturation")
         _require(self.kind, 0 < self.cluster_weight < 1, "a cluster weight in (0, 1)")
@@ -174,6 +176,7 @@ class MapQuality:
     largest_distance: float
 
     def __post_init__(self) -> None:
+        _require_centres(self.kind, self.cluster_map.centroids)
         _require(self.kind, 0 < self.largest_distance < math.inf, "a positive largest distance")
 
     def blocks(self) -> tuple[Block, ...]:
@@ -188,6 +191,12 @@ def _require(kind: str, holds: bool, what: str) -> None:
     """Raise ValueError unless a question has ``what`` it must have, whoever's users they are."""
     if not holds:
         raise ValueError(f"A question of kind {kind!r} needs {what} that it does not have.")
+
+
+def _require_centres(kind: str, centres: FloatArray) -> None:
+    """Raise ValueError unless the centres are some, not too many, and finite."""
+    _require(kind, centres.ndim == 2 and 0 < len(centres) <= MOST_CENTRES, "centres")
+    _require(kind, _finite(centres), "finite arrays")
 
 
 def _finite(*arrays: FloatArray) -> bool:

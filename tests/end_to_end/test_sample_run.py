@@ -134,7 +134,8 @@ def test_ledgers_hold_no_user_and_no_item(finished: Finished) -> None:
 
 
 def test_warm_simulation_takes_less_than_a_minute(finished: Finished) -> None:
-    assert finished.seconds < 60
+    # Of the processor's time: other work on the machine must not decide.
+    assert finished.processor_seconds < 60
 
 
 def test_regions_differ_in_size_and_interests(finished: Finished) -> None:
