@@ -122,7 +122,9 @@ def encode(
     """
     from client.catalogue_encoding import encode_public
     from client.encoder import Encoder
+    from server.results import prepare_output
 
+    prepare_output(out.parent)
     encoded = encode_public(catalogue, Encoder(encoder), cache)
     encoded.save(out)
     typer.echo(f"{len(encoded.item_ids)} items encoded on {encoded.device}: {out}")

@@ -24,7 +24,7 @@ from strategies.messages import answer_to_records, records_to_request
 from strategies.questions import MapQuality, Request
 
 SIMULATION = "FEDINTEREST_SIMULATION"
-"""Environment variable: folder of the simulated regions, ``regions/<number>/agent.toml``."""
+"""Environment variable: folder with ``regions/region-<number>/agent.toml``."""
 
 log = logging.getLogger("fedinterest.client")
 
@@ -44,11 +44,11 @@ def answer_question(message: Message, context: Context) -> Message:
     try:
         path = settings_path(context)
         region = _region_at(path, path.stat().st_mtime_ns)
-        request = records_to_request(message.content)
+        reply = answer(region, records_to_request(message.content))
+        return Message(answer_to_records(reply), reply_to=message)
     except Exception as error:
-        log.exception("The message could not be understood")
+        log.exception("The message could not be answered")
         raise ClientError(type(error).__name__) from None
-    return Message(answer_to_records(answer(region, request)), reply_to=message)
 
 
 @app.evaluate()
@@ -60,25 +60,21 @@ def receive_map(message: Message, context: Context) -> Message:
 def answer(region: Region, request: Request) -> Answer:
     """Answer ``request`` through the region's door.
 
-    The server learns of a failure only its type: its words could tell of data.
+    Of a failure the server learns that it happened: what it was could tell of data.
     """
     try:
         if refusal := _misunderstanding(region, request):
             return refusal
+        profiles = region.profiles  # a region that cannot read its events is charged nothing
         reply = region.door.answer(
-            request.query(), lambda: contributions_to(request.question, region.profiles)
+            request.query(), lambda: contributions_to(request.question, profiles)
         )
         _keep_map(region, request, reply)
         return reply
-    except Exception as error:
+    except Exception:
         log.exception("The request could not be answered")
-        return Refusal(
-            region=region.settings.region,
-            run=request.run,
-            round_number=request.round_number,
-            purpose=request.purpose,
-            reason="client-failed",
-            sentence=f"The client failed ({type(error).__name__}). Nothing was sent.",
+        return region.door.refuse(
+            request.query(), "client-failed", "The client failed. Nothing was sent."
         )
 
 

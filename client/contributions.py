@@ -65,6 +65,7 @@ def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contribu
     everybody: IntArray = np.zeros(len(own), dtype=np.int64)
     ratio = np.minimum(own / question.largest_distance, 1.0)
     return {
+        "users": Contributions(everybody, _constant(len(own), 1.0)),
         "silhouette": Contributions(everybody, silhouette[:, None].astype(np.float32)),
         "squared_distance": Contributions(everybody, (ratio**2)[:, None].astype(np.float32)),
     }

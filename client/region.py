@@ -34,9 +34,9 @@ class Region:
 
     settings: AgentSettings
 
-    @cached_property
+    @property
     def door(self) -> Door:
-        """The one way out, with the region's own policy and ledger."""
+        """The one way out, with the region's policy as it stands now, and its ledger."""
         policy = read_policy(self.settings.policy)
         if policy.region != self.settings.region:
             raise SettingsError(

@@ -234,7 +234,8 @@ class Ledger:
 
     def _check_count(self, database: sqlite3.Connection, query: SumQuery) -> None:
         (count,) = database.execute(
-            "SELECT count(*) FROM entries WHERE run = ? AND state <> 'cancelled'", (query.run,)
+            "SELECT count(*) FROM entries WHERE run = ?",  # what failed was an attempt, too
+            (query.run,),
         ).fetchone()
         if count >= self.policy.most_releases_per_run:
             raise RefusalError(

@@ -115,5 +115,11 @@ def _server_door(config: RunConfig) -> ServerDoor | None:
         noise_kinds=frozenset(NoiseKind),
         question_kinds=frozenset(QUESTION_TYPES),
     )
+    ledger = Ledger(config.out / "server-ledger.sqlite", policy)
+    if ledger.entries():
+        raise ConfigError(
+            f"{ledger.path} has been charged by another run already. Nothing was asked of any "
+            "region. Choose another folder with run.out."
+        )
     seed = privacy.server_noise_seed if privacy.server_noise_seed >= 0 else None
-    return ServerDoor(Ledger(config.out / "server-ledger.sqlite", policy), NoiseSource(seed))
+    return ServerDoor(ledger, NoiseSource(seed))

@@ -103,6 +103,7 @@ class ClusteringPart(Part):
         default=None, description="cost of one exact mean over the same; oracle"
     )
     adjusted_rand_index: float | None = None
+    warning: str | None = Field(default=None, description="where the budget is too small")
     evaluation: Literal["oracle"] | None = None
 
 
@@ -162,6 +163,8 @@ class RecommendationPart(RankingPart):
 
     k: int
     hit_rate_standard_error: float
+    difference_to_popularity: float = Field(description="of the hit rates")
+    difference_standard_error: float = Field(description="paired: both lists for the same user")
     n_evaluated: int
     baselines: dict[str, RankingPart]
     evaluation: Literal["oracle"] = "oracle"

@@ -24,7 +24,7 @@ from privacy.accountant import (
     pld_epsilon,
     rdp_epsilon,
 )
-from privacy.query import NoiseKind, TrustModel
+from privacy.query import NoiseKind
 from server.report import (
     NOT_PROTECTED,
     PROMISE,
@@ -145,18 +145,15 @@ def build_report(
             device=known.catalogue.device,
             fingerprint=known.catalogue.encoder,
         ),
-        clustering=_clustering(strategy, planned[-1]),
+        clustering=_clustering(strategy),
         privacy=_privacy(config, strategy, planned),
         cost=_cost(strategy.history, config.run.n_clients),
     )
 
 
-def _clustering(strategy: FederatedKMeans, quality: RoundRecord) -> ClusteringPart:
+def _clustering(strategy: FederatedKMeans) -> ClusteringPart:
     known = strategy.known
     gaps = np.linalg.norm(known.centroids[:, None] - known.centroids[None], axis=2)
-    noise = quality.sigma / known.users
-    if strategy.trust_model is TrustModel.LOCAL:
-        noise *= np.sqrt(quality.answered)
     terms = typical_items(known.centroids, known.catalogue, TERMS)
     return ClusteringPart(
         k=known.k,
@@ -165,10 +162,11 @@ def _clustering(strategy: FederatedKMeans, quality: RoundRecord) -> ClusteringPa
             for index, (label, size) in enumerate(zip(known.labels, known.sizes, strict=True))
         ],
         silhouette=known.silhouette,
-        silhouette_noise=noise,
+        silhouette_noise=known.silhouette_noise,
         inter_cluster_distance=float(gaps[np.triu_indices(known.k, 1)].mean()),
         intra_cluster_distance=float(np.sqrt(max(known.squared_distance, 0.0))),
         smallest_cluster=round(float(known.sizes.min()), 1),
+        warning=strategy.warning,
         size_noise=round(known.size_noise, 2),
     )
 
@@ -176,7 +174,8 @@ def _clustering(strategy: FederatedKMeans, quality: RoundRecord) -> ClusteringPa
 def _privacy(
     config: RunConfig, strategy: FederatedKMeans, planned: list[RoundRecord]
 ) -> PrivacyPart:
-    events = [GaussianEvent(record.sensitivity, record.sigma) for record in planned]
+    answered = [record for record in strategy.history if record.answered]
+    events = [GaussianEvent(record.sensitivity, record.sigma) for record in answered]
     delta = config.privacy.delta
     claimed = epsilon_of(compose(events), delta)
     return PrivacyPart(

@@ -73,12 +73,15 @@ def judge_new(truth: Truth, recommender: Recommender, k: int = 10) -> Recommenda
     ours = _top(recommender.scores_of_new(users), k)
     popular = _top(np.where(truth.before[users], -np.inf, truth.popularity), k)
     judged = _judge(truth, wanted[users], ours)
+    difference = _hit(wanted[users], ours) - _hit(wanted[users], popular)
     return RecommendationPart(
         k=k,
         **judged.model_dump(),
         hit_rate_standard_error=float(
             np.sqrt(judged.hit_rate * (1 - judged.hit_rate) / len(users))
         ),
+        difference_to_popularity=float(difference.mean()),
+        difference_standard_error=float(difference.std() / np.sqrt(len(users))),
         n_evaluated=len(users),
         baselines={"popularity": _judge(truth, wanted[users], popular)},
     )
@@ -108,6 +111,10 @@ def judge_usuals(truth: Truth, recommender: Recommender, k: int = 10) -> RepeatP
 def _top(scores: Floats, k: int) -> Ints:
     """Return the k best items of each row, best first; ties go to the earlier item."""
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def _hit(wanted: Bools, ranked: Ints) -> Floats:
+    return np.asarray(np.take_along_axis(wanted, ranked, axis=1).any(axis=1), dtype=np.float64)
 
 
 def _recall(wanted: Bools, ranked: Ints) -> Floats:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from client.recommender import Recommendation, Recommender
@@ -18,7 +19,9 @@ console = Console(highlight=False)
 TERMS = 5
 REPORT_PAGE = "report.html"
 
-_PROGRESS = re.compile(r"(├──> |└──> |\[ROUND |Strategy execution|rror)")
+_PROGRESS = re.compile(
+    r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|WARNING|ERROR|Error:|mu is )"
+)
 
 
 def is_progress(line: str) -> bool:
@@ -47,7 +50,7 @@ def clusters(report: Report) -> None:
     for cluster in sorted(report.clustering.clusters, key=lambda one: -one.noisy_size):
         terms = ", ".join(term.lower() for term in cluster.terms[:TERMS])
         size = f"{cluster.noisy_size:.0f} ± {report.clustering.size_noise:.0f}"
-        table.add_row(cluster.label, size, terms)
+        table.add_row(escape(cluster.label), size, escape(terms))
     console.print(table)
 
 
@@ -68,7 +71,9 @@ def figures(report: Report) -> None:
         popular = new.baselines["popularity"].hit_rate
         console.print(
             f"New for you, hit rate@{new.k}: {new.hit_rate:.3f} "
-            f"+- {new.hit_rate_standard_error:.3f} (popularity, exact: {popular:.3f})"
+            f"+- {new.hit_rate_standard_error:.3f} (popularity, exact: {popular:.3f}; paired "
+            f"difference {new.difference_to_popularity:+.3f} "
+            f"+- {new.difference_standard_error:.3f})"
         )
     if repeat is not None:
         popular = repeat.baselines["popularity"].recall
@@ -107,5 +112,5 @@ def recommendations(recommender: Recommender, user: str, *, count: int, explain:
 def _list(title: str, items: Sequence[Recommendation], *, explain: bool) -> None:
     table = Table(title=title, title_justify="left", show_header=False)
     for item in items:
-        table.add_row(item.item_id.lower(), *([item.reason] if explain else []))
+        table.add_row(escape(item.item_id.lower()), *([escape(item.reason)] if explain else []))
     console.print(table if items else f"{title}: nothing yet")

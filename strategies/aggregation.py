@@ -58,7 +58,7 @@ def shrink_mean(mean: Array, noise: float) -> Array:
         Its noise standard deviation per entry.
     """
     d = len(mean)
-    return mean * max(0.0, 1 - (d - 2) * noise**2 / max(float(mean @ mean), 1e-12))
+    return mean * max(0.0, 1 - max(d - 2, 0) * noise**2 / max(float(mean @ mean), 1e-12))
 
 
 def shrink_rows(sums: Array, counts: Array, sigma: float) -> Array:
@@ -106,7 +106,7 @@ def shrink_spectrum(sums: Array, counts: Array, sigma: float) -> Array:
     return np.asarray((left * kept * sigma * longer) @ right / counts[:, None])
 
 
-def histogram_quantile(histogram: Array, total: float, largest: float, quantile: float) -> float:
+def histogram_quantile(histogram: Array, largest: float, quantile: float) -> float:
     """Return the quantile of a non-negative scalar from its noisy histogram.
 
     Read off the running sum as it is: clipping negative bins to zero first
@@ -116,8 +116,6 @@ def histogram_quantile(histogram: Array, total: float, largest: float, quantile:
     ----------
     histogram : shape (bins,)
         Noisy counts of equal bins over [0, largest].
-    total : float
-        Number of users, declared or released.
     largest : float
         Upper end of the last bin, in the scalar's unit.
     quantile : float
@@ -129,6 +127,6 @@ def histogram_quantile(histogram: Array, total: float, largest: float, quantile:
         The upper end of the bin in which the quantile falls; ``largest`` where
         the running sum never gets there.
     """
-    reached = np.flatnonzero(np.cumsum(histogram) >= quantile * total)
+    reached = np.flatnonzero(np.cumsum(histogram) >= quantile * max(histogram.sum(), 1.0))
     bins = len(histogram)
     return largest * (int(reached[0]) + 1 if reached.size else bins) / bins

@@ -50,6 +50,8 @@ class Clustering:
     labels : list of str, length k
     silhouette, squared_distance : float
         Released quality, means over the users.
+    silhouette_noise : float
+        Standard deviation of the noise on the silhouette.
     """
 
     run: str
@@ -72,6 +74,7 @@ class Clustering:
     labels: list[str] = field(default_factory=list)
     silhouette: float = float("nan")
     squared_distance: float = float("nan")
+    silhouette_noise: float = float("nan")
 
     @property
     def dim(self) -> int:

@@ -33,6 +33,10 @@ log = logging.getLogger("flwr")
 
 POLL_SECONDS = 0.2
 ONCE_TOO_OFTEN_SHARE = 0.05
+MOST_USERS = 1e9
+"""No region has more; larger sums are no sums."""
+LEAST_SIGNAL = 600.0
+"""Users times mu below which private clusters tend to fit worse than one mean (measured)."""
 
 
 class StrategyError(Exception):
@@ -89,7 +93,8 @@ class FederatedKMeans(Strategy):
     wait_seconds : float
         How long to wait for them before the first round.
     ask_once_too_often : bool
-        After the plan is spent, ask again: every region should refuse.
+        After the plan is spent, ask again: every region should refuse. Under
+        ``central`` nothing is asked beyond the plan.
     """
 
     def __init__(
@@ -119,7 +124,7 @@ class FederatedKMeans(Strategy):
         self.noises: set[NoiseKind] = set()
         self._query: SumQuery | None = None
         self._asked_at = 0.0
-        if ask_once_too_often:
+        if ask_once_too_often and trust_model is TrustModel.LOCAL:
             extra = Mean("once-too-often", ONCE_TOO_OFTEN_SHARE)
             self.multipliers |= noise_multipliers(epsilon, delta, {extra.name: extra.share})
             self.extra: Phase | None = extra
@@ -135,6 +140,17 @@ class FederatedKMeans(Strategy):
     def num_rounds(self) -> int:
         """Rounds of :meth:`start`: the push-back shares one with the phase before it."""
         return len(self.phases) - 1 + (self.extra is not None)
+
+    @property
+    def warning(self) -> str | None:
+        """What to tell a reader whose budget is too small for so few users."""
+        signal = self.known.users * self.known.effective_mu
+        if signal >= LEAST_SIGNAL:
+            return None
+        return (
+            f"Users times mu is {signal:.0f}, below {LEAST_SIGNAL:.0f}: these clusters may fit "
+            "worse than one mean for everybody. Take a larger epsilon, more users, or central."
+        )
 
     def initial_arrays(self) -> ArrayRecord:
         """Return what :meth:`start` begins with: no centroids yet."""
@@ -229,9 +245,10 @@ class FederatedKMeans(Strategy):
         return messages
 
     def _nodes(self, grid: Grid) -> list[int]:
-        """Return all regions, waiting for those that are not connected yet."""
+        """Return all regions; before the first round, wait for those that are still to come."""
         deadline = time.monotonic() + self.wait_seconds
-        while len(nodes := sorted(grid.get_node_ids())) < self.n_clients:
+        first = len(self.history) == 1
+        while len(nodes := sorted(grid.get_node_ids())) < (self.n_clients if first else 1):
             if time.monotonic() > deadline:
                 raise StrategyError(
                     f"{len(nodes)} of {self.n_clients} regions are connected after "
@@ -250,6 +267,8 @@ class FederatedKMeans(Strategy):
             answer = self._read(reply)
             if answer is None or answer.region in answers:
                 record.malformed += 1
+                if answer is not None:
+                    log.warning("\t     Two answers came from %r; one is left out", answer.region)
             else:
                 answers[answer.region] = answer
         in_order = [answers[region] for region in sorted(answers)]
@@ -277,16 +296,21 @@ class FederatedKMeans(Strategy):
             answer = records_to_answer(reply.content)
         except MessageError:
             return None
-        if (answer.run, answer.round_number) != (self._query.run, self._query.round_number):
+        query = self._query
+        told = (answer.run, answer.round_number, answer.purpose)
+        if told != (query.run, query.round_number, query.purpose):
             return None
         if isinstance(answer, Refusal):
             return answer
+        if (answer.sensitivity, answer.sigma) != (query.sensitivity, query.sigma):
+            return None
         expected = ClippedSum if self.trust_model is TrustModel.CENTRAL else Release
-        shapes = {block.name: (block.cells, block.width) for block in self._query.blocks}
+        shapes = {block.name: (block.cells, block.width) for block in query.blocks}
+        bound = MOST_USERS * query.sensitivity + 10 * query.sigma
         fits = (
             isinstance(answer, expected)
             and {name: array.shape for name, array in answer.sums.items()} == shapes
-            and all(np.isfinite(array).all() for array in answer.sums.values())
+            and all((np.abs(array) <= bound).all() for array in answer.sums.values())
         )
         return answer if fits else None
 
@@ -299,6 +323,8 @@ class FederatedKMeans(Strategy):
                 "released before stays charged."
             )
         phase.absorb(self.known, self._noisy_sum(answers))
+        if phase is self.phases[0] and (warning := self.warning):
+            log.warning("\t     %s", warning)
 
     def _noisy_sum(self, answers: list[Release | ClippedSum]) -> NoisySum:
         releases = [answer for answer in answers if isinstance(answer, Release)]

@@ -61,15 +61,15 @@ def records_to_request(records: RecordDict) -> Request:
                 flat[key.removeprefix(_QUESTION)] = value
         return Request(
             run=str(config["run"]),
-            round_number=int(cast(int, config["round-number"])),
+            round_number=int(_number(config, "round-number")),
             purpose=str(config["purpose"]),
             trust_model=TrustModel(str(config["trust-model"])),
-            sigma=float(cast(float, config["sigma"])),
+            sigma=float(_number(config, "sigma")),
             encoder=str(config["encoder"]),
             catalogue=str(config["catalogue"]),
             question=unflatten(str(config["kind"]), flat),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, EOFError, OverflowError) as error:
         raise MessageError(f"The request cannot be read: {error}") from error
 
 
@@ -116,28 +116,44 @@ def records_to_answer(records: RecordDict) -> Answer:
         If it is none of the three.
     """
     try:
-        config = cast(dict[str, Any], dict(records.config_records["answer"]))
+        config = records.config_records["answer"]
+        kind = _text(config, "type")
         common: dict[str, Any] = {
-            "region": config["region"],
-            "run": config["run"],
-            "round_number": config["round-number"],
-            "purpose": config["purpose"],
+            "region": _text(config, "region"),
+            "run": _text(config, "run"),
+            "round_number": int(_number(config, "round-number")),
+            "purpose": _text(config, "purpose"),
         }
-        if config["type"] == "Refusal":
-            return Refusal(**common, reason=config["reason"], sentence=config["sentence"])
+        if kind == "Refusal":
+            reason, sentence = _text(config, "reason"), _text(config, "sentence")
+            return Refusal(**common, reason=reason, sentence=sentence)
         common |= {
             "sums": _unpack(records.array_records["sums"]),
-            "sensitivity": config["sensitivity"],
-            "sigma": config["sigma"],
-            "entry": config["entry"],
+            "sensitivity": float(_number(config, "sensitivity")),
+            "sigma": float(_number(config, "sigma")),
+            "entry": int(_number(config, "entry")),
         }
-        if config["type"] == "Release":
-            return Release(**common, noise=NoiseKind(config["noise"]))
-        if config["type"] == "ClippedSum":
+        if kind == "Release":
+            return Release(**common, noise=NoiseKind(_text(config, "noise")))
+        if kind == "ClippedSum":
             return ClippedSum(**common)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, EOFError, OverflowError) as error:
         raise MessageError(f"The answer cannot be read: {error}") from error
-    raise MessageError(f"An answer cannot be of type {config['type']!r}.")
+    raise MessageError(f"An answer cannot be of type {kind!r}.")
+
+
+def _text(config: ConfigRecord, key: str) -> str:
+    value = config[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is {type(value).__name__}, not a text")
+    return value
+
+
+def _number(config: ConfigRecord, key: str) -> float:
+    value = config[key]
+    if type(value) not in (int, float):
+        raise TypeError(f"{key} is {type(value).__name__}, not a number")
+    return cast(float, value)
 
 
 def _pack(arrays: dict[str, FloatArray]) -> ArrayRecord:

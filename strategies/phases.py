@@ -99,7 +99,7 @@ class Radius(Phase):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Take the median; lay out the cells of the summary."""
         histogram = answer.sums["histogram"][:, 0]
-        known.radius = histogram_quantile(histogram, known.users, 2 * NORM_BOUND, MEDIAN)
+        known.radius = histogram_quantile(histogram, 2 * NORM_BOUND, MEDIAN)
         vectors = known.catalogue.vectors.astype(np.float64)
         known.basis = public_basis(vectors, min(known.k, *vectors.shape))
         known.cells = public_candidates(
@@ -192,7 +192,7 @@ class Spread(Phase):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Take the median."""
         histogram = answer.sums["histogram"][:, 0]
-        known.spread = histogram_quantile(histogram, known.users, 2 * NORM_BOUND, MEDIAN)
+        known.spread = histogram_quantile(histogram, 2 * NORM_BOUND, MEDIAN)
 
 
 class LloydPool:
@@ -319,8 +319,10 @@ class Quality(Phase):
         return MapQuality(cluster_map=known.cluster_map(), largest_distance=2 * NORM_BOUND)
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Take means over the noisy number of users."""
-        users = known.users
-        known.silhouette = float(answer.sums["silhouette"][0, 0]) / users
+        """Take means over the noisy number of users that answered this question."""
+        users = max(float(answer.sums["users"][0, 0]), 1.0)
+        silhouette = float(answer.sums["silhouette"][0, 0]) / users
         squares = float(answer.sums["squared_distance"][0, 0]) * (2 * NORM_BOUND) ** 2
-        known.squared_distance = squares / users
+        known.silhouette = float(np.clip(silhouette, -1.0, 1.0))
+        known.squared_distance = float(np.clip(squares / users, 0.0, (2 * NORM_BOUND) ** 2))
+        known.silhouette_noise = answer.sigma / users

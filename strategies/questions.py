@@ -158,7 +158,7 @@ class ItemWeights:
 class MapQuality:
     """The push-back: the map comes along, and the question is how well it fits.
 
-    A user adds the simplified silhouette (own centroid against the next one,
+    A user adds 1, the simplified silhouette (own centroid against the next one,
     between -1 and 1) and the squared distance to the own centroid over that of
     ``largest_distance``.
 
@@ -180,8 +180,9 @@ class MapQuality:
         _require(self.kind, 0 < self.largest_distance < math.inf, "a positive largest distance")
 
     def blocks(self) -> tuple[Block, ...]:
-        """Return the blocks ``silhouette`` and ``squared_distance``, one number each."""
+        """Return the blocks ``users``, ``silhouette`` and ``squared_distance``, one number each."""
         return (
+            Block(name="users", cells=1, width=1, clipping_norm=1.0),
             Block(name="silhouette", cells=1, width=1, clipping_norm=1.0),
             Block(name="squared_distance", cells=1, width=1, clipping_norm=1.0),
         )
@@ -234,6 +235,9 @@ class Request:
     encoder: str
     catalogue: str
     question: Question
+
+    def __post_init__(self) -> None:
+        self.query()  # an impossible request is an error here, not at the door
 
     def query(self) -> SumQuery:
         """Return what is asked in the door's terms."""

@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 HERE = Path(__file__).parent
+RENAMED = {"HISPANIC": "INTERNATIONAL FOODS"}
+"""The source's name of a shelf reads like people; the shelf holds many countries' foods."""
 
 
 def most_frequent(column: pd.Series) -> str:
@@ -35,7 +37,7 @@ def catalogue_of(products: pd.DataFrame) -> pd.DataFrame:
     """
     described = products.dropna(subset=["product_type"]).fillna({"product_category": "OTHER"})
     usual = described.groupby("product_type")[["department", "product_category"]].agg(most_frequent)
-    usual = usual.sort_index().reset_index()
+    usual = usual.sort_index().reset_index().replace({"product_category": RENAMED})
     text = usual.department + " " + usual.product_category + " " + usual.product_type
     return pd.DataFrame(
         {

@@ -100,15 +100,15 @@ def test_json_lines_that_lack_a_key_are_rejected_one_by_one(tmp_path: Path) -> N
 )
 def test_no_line_of_json_keeps_the_others_from_counting(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "events.jsonl"
-    good = '{"user_id":"a","item_id":"7","action":"view","timestamp":"2017-03-01T00:00:00Z"}'
+    good = '{"user_id":"a","item_id":"milk","action":"view","timestamp":"2017-03-01T00:00:00Z"}'
     path.write_text(f"{bad}\n{good}\n")
     assert len(read_events(path, SHOP, tmp_path / "rejected.csv")) == 1
 
 
-@pytest.mark.parametrize("bad", ['"open,7,view,2017-03-01T00:00:00Z', '"' + "x" * 200_000 + '"'])
+@pytest.mark.parametrize("bad", ['"open,milk,view,2017-03-01T00:00:00Z', '"' + "x" * 200_000 + '"'])
 def test_no_line_of_csv_keeps_the_others_from_counting(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "events.csv"
-    good = "a,7,view,2017-03-01T00:00:00Z"
+    good = "a,milk,view,2017-03-01T00:00:00Z"
     path.write_text(f"user_id,item_id,action,timestamp\n{bad}\n{good}\n")
     assert len(read_events(path, SHOP, tmp_path / "rejected.csv")) == 1
 

@@ -16,9 +16,9 @@ from privacy.query import TrustModel
 from privacy.release import ClippedSum, Refusal, Release
 from server.results import read_report
 from simulations.cluster_quality import kmeans_cost
-from simulations.oracle import receipts
+from simulations.oracle import complete_report, receipts
 from simulations.run import run_world
-from simulations.world import World, prepare
+from simulations.world import SimulationError, World, prepare
 from strategies.cluster_map import ClusterMap
 from strategies.federated_kmeans import StrategyError
 from strategies.messages import records_to_answer
@@ -200,6 +200,23 @@ def test_central_run_sends_clipped_sums_and_is_closer(finished: Finished, out: P
     assert costs[0] < 0.98 * costs[1]
     for entry in ledger_of(world, "region-1").entries():
         assert (entry.trust_model, entry.noise) == ("central", "server")
+
+
+def test_more_regions_than_people_and_too_large_a_budget_are_told_at_once(out: Path) -> None:
+    with pytest.raises(SimulationError, match="for 3000 regions"):
+        prepare(sample("run.n-clients=3000"), out)
+    with pytest.raises(SimulationError, match=r"Lower privacy\.epsilon"):
+        prepare(sample("privacy.epsilon=100.0"), out)
+
+
+def test_world_in_which_nothing_happens_afterwards_is_reported_without_judgement(
+    out: Path,
+) -> None:
+    world = prepare(sample("simulation.withheld-from=2019-01-01T00:00:00Z"), out)
+    run_world(world)
+    report = complete_report(world, 1.0)
+    assert report.recommendation is None
+    assert report.repeat is None
 
 
 def test_central_request_is_refused_where_the_policy_does_not_opt_in(out: Path) -> None:

@@ -101,6 +101,8 @@ def full(minimal: Report) -> Report:
         **ranking.model_dump(),
         k=10,
         hit_rate_standard_error=0.011,
+        difference_to_popularity=-0.01,
+        difference_standard_error=0.02,
         n_evaluated=900,
         baselines={"popularity": ranking},
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from privacy.accountant import GaussianEvent, compose, epsilon_of
-from privacy.query import NoiseKind, TrustModel
+from privacy.query import NoiseKind
 from privacy.release import Refusal
 from server import results
 from server.report import Report
@@ -71,6 +70,7 @@ def strategy(config: RunConfig) -> FederatedKMeans:
         popularity=np.ones(6),
         labels=["Bread", "Tea"],
         silhouette=0.25,
+        silhouette_noise=0.01,
         squared_distance=0.09,
     )
     done = FederatedKMeans(
@@ -176,21 +176,6 @@ def test_the_report_says_what_was_spent_and_refused(report: Report, config: RunC
     assert spent == pytest.approx(privacy.epsilon, rel=1e-3)
     assert privacy.releases == 18
     assert [refusal.client for refusal in privacy.refusals] == ["north"]
-
-
-@pytest.mark.parametrize(
-    ("trust_model", "noises"), [(TrustModel.LOCAL, 2), (TrustModel.CENTRAL, 1)]
-)
-def test_the_silhouettes_noise_is_that_of_all_regions_together(
-    config: RunConfig, strategy: FederatedKMeans, trust_model: TrustModel, noises: int
-) -> None:
-    trusting = copy(strategy)
-    trusting.trust_model = trust_model
-    report = build_report(config, trusting, STARTED, 1.0)
-    quality = strategy.phases[-1]
-    multiplier = strategy.multipliers[quality.name]
-    expected = 2.0 * multiplier * noises**0.5 / strategy.known.users
-    assert report.clustering.silhouette_noise == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", FILES)

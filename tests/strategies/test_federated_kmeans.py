@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,53 @@ def test_reply_that_is_no_answer_is_left_out(known: Clustering) -> None:
         strategy, lambda request, node: answer(request, node) if node == 2 else RecordDict()
     )
     assert strategy.history[0].malformed == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sigma", 1e9),
+        ("sigma", float("nan")),
+        ("sigma", "wide"),
+        ("sensitivity", 0.5),
+        ("purpose", "items"),
+        ("region", 5),
+        ("entry", "first"),
+        ("noise", "none"),
+        ("type", "Gift"),
+    ],
+)
+def test_release_that_says_something_else_than_was_asked_is_left_out(
+    known: Clustering, key: str, value: Any
+) -> None:
+    strategy = strategy_over(known)
+
+    def respond(request: Request, node: int) -> RecordDict:
+        records = answer(request, node)
+        if node == 3:
+            records.config_records["answer"][key] = value
+        return records
+
+    first_round(strategy, respond)
+    assert (strategy.history[0].answered, strategy.history[0].malformed) == (1, 1)
+
+
+def test_sums_that_no_number_of_users_could_give_are_left_out(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    first_round(
+        strategy,
+        lambda request, node: answer_to_records(
+            release_for(request, f"region-{node}", value=3e38 if node == 3 else 1.0)
+        ),
+    )
+    assert strategy.history[0].malformed == 1
+
+
+def test_budget_too_small_for_the_users_is_said(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    first_round(strategy, answer)
+    assert strategy.warning is not None
+    assert "worse than one mean" in strategy.warning
 
 
 def test_a_region_that_answers_twice_counts_once(known: Clustering) -> None:
