@@ -139,7 +139,7 @@ def recommend(
 ) -> None:
     """Recommend to one user, on this machine, without any network.
 
-    Example: fedinterest recommend household-0900 --settings runs/demo/regions/region-8/agent.toml
+    Example: fedinterest recommend household-0900 --settings runs/demo/regions/region-1/agent.toml
     """
     from client.region import open_region
     from simulations.tell import recommendations

@@ -178,8 +178,10 @@ take it off. This run shows what a real one would find; it protects nobody.</p>
 <p>Largest first. {{ tag("released") }} sizes carry noise, so they may be fractions or fall below
 zero; together they come to {{ clusters | sum("noisy_size") | number }}.
 Below each label, the {{ tag("public") }} items furthest in the cluster's own direction.</p>
+{% if clustering.warning %}<p><strong>{{ clustering.warning }}</strong></p>{% endif %}
 <ol class="clusters">{% for cluster in clusters %}
-<li><strong>{{ cluster.label }}</strong><span>{{ cluster.noisy_size | number(1) }} users</span>
+<li><strong>{{ cluster.label }}</strong><span>{{ cluster.noisy_size | number }} ± {{
+    clustering.size_noise | number }} users</span>
   <div class="bar" aria-hidden="true"><i style="width: {{
     cluster.noisy_size | width(clusters[0].noisy_size) }}"></i></div>
   <span class="soft">{{ cluster.terms | join(", ") | lower }}

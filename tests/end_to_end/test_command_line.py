@@ -85,6 +85,14 @@ def test_recommendations_come_with_reasons(fedinterest: Command, finished: Finis
     assert "goes with" in result.stdout
 
 
+def test_readme_names_the_region_in_which_its_household_lives(finished: Finished) -> None:
+    region = finished.world.region_of["household-0900"]
+    command = (
+        f"fedinterest recommend household-0900 --explain --settings runs/demo/regions/{region}/"
+    )
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_unknown_configuration_key_is_named(fedinterest: Command, out: Path) -> None:
     result = fedinterest("simulate", SAMPLE, "--set", "clustering.clusters=9", "--out", out)
     assert_fails(result, "clustering.clusters", "unknown key", "Nothing was started")

@@ -169,7 +169,7 @@ def test_every_cluster_and_every_refusal_is_shown(full: Report) -> None:
 
 def test_a_negative_noisy_size_is_printed_but_its_bar_is_empty(minimal: Report) -> None:
     page = render(minimal)
-    assert "-2.5 users" in page
+    assert "-2 ± 9 users" in page
     assert re.findall(r'aria-hidden="true"><i style="width: (.*?)"', page) == [
         "100.00%",
         "25.00%",
