@@ -118,7 +118,7 @@ def encode(
 ) -> None:
     """Encode a public catalogue for the server.
 
-    Example: fedinterest encode catalogue.parquet --out catalogue.npz
+    Example: fedinterest encode simulations/complete_journey/catalogue.parquet --out c.npz
     """
     from client.catalogue_encoding import encode_public
     from client.encoder import Encoder

@@ -178,15 +178,17 @@ def _privacy(
     events = [GaussianEvent(record.sensitivity, record.sigma) for record in answered]
     delta = config.privacy.delta
     claimed = epsilon_of(compose(events), delta)
+    # Where regions answered beyond the plan, the promise is what was really spent.
+    epsilon = max(config.privacy.epsilon, claimed)
     return PrivacyPart(
-        statement=_statement(config, simulated=strategy.noise_kind is NoiseKind.SEEDED),
+        statement=_statement(config, epsilon, simulated=strategy.noise_kind is NoiseKind.SEEDED),
         not_protected=list(NOT_PROTECTED),
-        epsilon=config.privacy.epsilon,
+        epsilon=epsilon,
         delta=delta,
         unit=UNIT,
         adjacency=ADJACENCY,
         window=config.privacy.window,
-        lifetime_epsilon=config.privacy.epsilon,
+        lifetime_epsilon=epsilon,
         accountant=ACCOUNTANT,
         epsilon_by_accountant={
             ACCOUNTANT: claimed,
@@ -217,10 +219,10 @@ def _privacy(
     )
 
 
-def _statement(config: RunConfig, *, simulated: bool) -> str:
+def _statement(config: RunConfig, epsilon: float, *, simulated: bool) -> str:
     promise = PROMISE.format(
         window=config.privacy.window,
-        epsilon=config.privacy.epsilon,
+        epsilon=epsilon,
         delta=config.privacy.delta,
         releaser=RELEASER[config.privacy.trust_model.value],
         trust=TRUSTED[config.privacy.trust_model.value],

@@ -197,6 +197,7 @@ def test_changed_settings_are_read_before_the_next_answer(tmp_path: Path) -> Non
     write_settings(tmp_path, region="south")
     reply = send(tmp_path, request)  # whose policy is still the north's
     assert reply.has_error()
+    assert "south" not in str(reply.error.reason)
 
 
 def test_settings_are_where_the_operator_says(
