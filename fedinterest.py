@@ -128,6 +128,7 @@ def encode(
     encoded = encode_public(catalogue, Encoder(encoder), cache)
     encoded.save(out)
     typer.echo(f"{len(encoded.item_ids)} items encoded on {encoded.device}: {out}")
+    typer.echo(f"For policies that name their encoders: {encoded.encoder}")
 
 
 @app.command()
@@ -145,6 +146,203 @@ def recommend(
     from simulations.tell import recommendations
 
     recommendations(open_region(settings).recommender, user, count=count, explain=explain)
+
+
+policies = typer.Typer(
+    help="A region's own rules: what it answers, and how much privacy it spends.",
+    no_args_is_help=True,
+)
+ledgers = typer.Typer(help="A region's own record of what it released.", no_args_is_help=True)
+app.add_typer(policies, name="policy")
+app.add_typer(ledgers, name="ledger")
+
+PolicyFile = Annotated[Path, typer.Argument(help="The region's policy (TOML).")]
+LedgerPath = Annotated[Path, typer.Argument(help="The region's ledger (SQLite).")]
+KeyOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--key", help="The ledger's signing key; left out, beside the ledger."),
+]
+WitnessOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--witness", help="File that keeps the ledger's signed heads."),
+]
+
+
+@policies.command("new")
+def new_policy(
+    path: Annotated[Path, typer.Argument(help="File to write.")],
+    region: Annotated[str, typer.Option(help="The region's name.")],
+) -> None:
+    """Write a policy with careful defaults and a comment on each key.
+
+    Example: fedinterest policy new policy.toml --region north
+    """
+    from privacy.policy import write_default_policy
+
+    write_default_policy(path, region)
+    typer.echo(f"{path} is written. Read it, change it, then: fedinterest policy show {path}")
+
+
+@policies.command("show")
+def show_policy(path: PolicyFile) -> None:
+    """Say in sentences what a policy allows, and what to think about.
+
+    Example: fedinterest policy show policy.toml
+    """
+    from client.operator_view import show_policy as show
+    from privacy.code_identity import code_hash
+    from privacy.policy import read_policy
+
+    show(read_policy(path), code_hash())
+
+
+@policies.command("check")
+def check_policy(
+    path: PolicyFile,
+    run: Annotated[Path, typer.Option(help="The planned run: scenario or run-config (TOML).")],
+    ledger: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="The region's ledger; left out, nothing has been spent yet."),
+    ] = None,
+    noise: Annotated[str, typer.Option(help="The noise that the agent adds.")] = "discrete",
+) -> None:
+    """Tell what a planned run would cost, before it runs. Exit status 1 if any of it is refused.
+
+    Example: fedinterest policy check policy.toml --run scenario.toml --ledger ledger.sqlite
+    """
+    from datetime import UTC, datetime
+
+    from client.operator_view import show_forecast
+    from privacy.errors import PolicyError
+    from privacy.forecast import forecast
+    from privacy.ledger_check import read_account
+    from privacy.policy import read_policy
+    from privacy.query import NoiseKind
+    from server.run_config import read_run_config
+    from strategies.plan import planned_releases
+
+    policy = read_policy(path)
+    config = read_run_config(run)
+    if noise not in set(NoiseKind):
+        raise PolicyError(f"There is no noise of kind {noise!r}: {', '.join(NoiseKind)}.")
+    account = read_account(ledger) if ledger else None
+    simulated = account is not None and account.identity.simulated
+    lines = forecast(
+        policy,
+        account,
+        planned_releases(config.privacy.epsilon, config.privacy.delta),
+        trust_model=config.privacy.trust_model,
+        noise=NoiseKind(noise),
+        participants=config.run.n_clients,
+        now=datetime.fromisoformat(account.time) if account and simulated else datetime.now(UTC),
+    )
+    show_forecast(lines, policy)
+    raise typer.Exit(1 if any(line.refusal for line in lines) else 0)
+
+
+@ledgers.command("show")
+def show_ledger(
+    path: LedgerPath,
+    policy: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="The region's policy, for what is left."),
+    ] = None,
+) -> None:
+    """Show what is spent and left, what was released, and what was refused and why.
+
+    Example: fedinterest ledger show ledger.sqlite --policy policy.toml
+    """
+    from client.operator_view import show_ledger as show
+    from privacy.ledger_check import read_account
+    from privacy.policy import read_policy
+
+    show(read_account(path), read_policy(policy) if policy else None)
+
+
+@ledgers.command("verify")
+def verify_ledger(
+    path: LedgerPath,
+    witness: WitnessOption = None,
+    heads: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="heads.json, as a server received the ledgers' heads."),
+    ] = None,
+) -> None:
+    """Check a ledger's chain, signatures and heads. Exit status 1 if anything does not hold.
+
+    Example: fedinterest ledger verify ledger.sqlite --witness witness.jsonl --heads heads.json
+    """
+    from client.operator_view import show_verification
+    from privacy.errors import LedgerError
+    from privacy.ledger_check import verify_ledger as verify
+    from strategies.heads import read_heads
+
+    try:
+        received = read_heads(heads) if heads else None
+    except ValueError as error:
+        raise LedgerError(str(error)) from error
+    found = verify(path, witness=_witness_of(path, witness), heads=received)
+    show_verification(str(path), found)
+    raise typer.Exit(0 if found.holds else 1)
+
+
+@ledgers.command("renew")
+def renew_ledger(
+    path: LedgerPath,
+    policy: Annotated[Path, typer.Option(help="The region's policy.")],
+    key: KeyOption = None,
+    witness: WitnessOption = None,
+) -> None:
+    """Open the next time window, where the policy leaves that to the operator.
+
+    Example: fedinterest ledger renew ledger.sqlite --policy policy.toml
+    """
+    from privacy.errors import LedgerError
+    from privacy.ledger import Ledger
+    from privacy.policy import read_policy
+
+    if not path.exists():
+        raise LedgerError(f"There is no ledger in {path}. Nothing was renewed.")
+    checked, kept = read_policy(policy), _witness_of(path, witness)
+    window = Ledger(path, checked, key=key, witness=kept).renew()
+    typer.echo(f"Window {window.name} is open; its budget is the policy's.")
+
+
+@ledgers.command("adopt")
+def adopt_ledger(
+    path: LedgerPath,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    key: KeyOption = None,
+    witness: WitnessOption = None,
+) -> None:
+    """Take over a ledger that was moved or restored; no other copy may be in use.
+
+    Example: fedinterest ledger adopt ledger.sqlite --reason "new disk, old one destroyed"
+    """
+    from privacy.ledger import witness_beside
+    from privacy.ledger_care import adopt_ledger as adopt
+
+    head = adopt(path, key=key, witness=witness or witness_beside(path), reason=reason)
+    typer.echo(f"{path} is {head.region}'s ledger from record {head.sequence} on.")
+
+
+@app.command()
+def key(path: Annotated[Path, typer.Argument(help="File to write; must not exist yet.")]) -> None:
+    """Make a signing key for a server, and print the public key for policies to pin.
+
+    Example: fedinterest key server.key
+    """
+    from privacy.signing import SigningKey
+
+    typer.echo(SigningKey.create(path).public)
+
+
+def _witness_of(ledger: Path, given: Path | None) -> Path | None:
+    """Return the witness that was named, or else the one that lies beside the ledger."""
+    from privacy.ledger import witness_beside
+
+    beside = witness_beside(ledger)
+    return given or (beside if beside.exists() else None)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ file (Parquet, CSV, JSON Lines)  ->  usable events  +  rejected rows with a reas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 
@@ -77,19 +78,28 @@ def _ids(column: pd.Series) -> pd.Series:
 def _values(column: pd.Series) -> pd.Series:
     """Return numbers; one event where nothing is said, missing where it is no number."""
     said = column.replace("", None).fillna(1.0)
-    return pd.Series(pd.to_numeric(said, errors="coerce")).astype("float64")
+    if pd.api.types.is_numeric_dtype(said):
+        return pd.Series(said.astype("float64"))
+    return pd.Series([_number(one) for one in said], index=column.index, dtype="float64")
+
+
+def _number(said: object) -> float:
+    """Return what one row says; missing where it is no number, however odd."""
+    try:
+        return float(said)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _timestamps(column: pd.Series) -> pd.Series:
     """Return UTC timestamps; what has no time zone or is no time becomes missing."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return pd.Series(column.dt.tz_convert("UTC"))
-    texts = column.astype("string")
+        return pd.Series(column.dt.tz_convert("UTC").dt.as_unit("us"))
+    # Nanoseconds in one row would narrow the years that all rows can have.
+    texts = column.astype("string").str.replace(r"([.,]\d{6})\d+", r"\1", regex=True)
     zoned = texts.str.contains(r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$", regex=True, na=False)
-    parsed: pd.Series = pd.to_datetime(
-        texts.where(zoned), utc=True, errors="coerce", format="ISO8601"
-    )
-    return parsed
+    parsed = pd.to_datetime(texts.where(zoned), utc=True, errors="coerce", format="ISO8601")
+    return pd.Series(parsed.dt.as_unit("us"))
 
 
 def _reasons(

@@ -81,7 +81,7 @@ def build_profiles(
     age = (pd.Timestamp(as_of) - past.timestamp).dt.total_seconds().to_numpy() / SECONDS_PER_DAY
     weights = past.value.to_numpy() * 0.5 ** (age / half_life_days)
     shape = (len(user_ids), len(item_ids))
-    counts = csr_matrix((weights, (users, items)), shape=shape)
+    counts = _add_up(weights, users, items, shape)
     mixed = counts @ item_vectors.astype(np.float64)
     return InterestProfiles(
         user_ids=tuple(str(user) for user in user_ids),
@@ -91,6 +91,16 @@ def build_profiles(
         last_days=_last_days(age, users, items, shape),
         habits=_habits(age, users, items, shape),
     )
+
+
+def _add_up(weights: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:
+    """Add up weights per user and item, each user's in an order of that user's own.
+
+    A sparse matrix sorts all of its rows as soon as one of them is not sorted,
+    and unstably: one user's events would decide how another's sums are rounded.
+    """
+    order = np.lexsort((items, users))
+    return csr_matrix((weights[order], (users[order], items[order])), shape=shape)
 
 
 def _unit(rows: Floats) -> FloatArray:
@@ -112,4 +122,4 @@ def _habits(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> cs
     """Count each user's distinct days on each item; a day counts half after HABIT_HALF_LIFE."""
     table = pd.DataFrame({"user": users, "item": items, "day": np.floor(age)}).drop_duplicates()
     decayed = 0.5 ** (table.day / HABIT_HALF_LIFE_DAYS)
-    return csr_matrix((decayed, (table["user"], table["item"])), shape=shape)
+    return _add_up(decayed.to_numpy(), table["user"].to_numpy(), table["item"].to_numpy(), shape)

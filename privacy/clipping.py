@@ -1,18 +1,25 @@
-"""Clip each user's row and sum: Opacus' ghost clipping on a sparse linear module.
+"""Clip each user's row, cut it down to the lattice, and sum: all exact from there on.
 
-(cells, rows) of n users  ->  sum over users of clip(row), per cell
+(cells, rows) of n users  ->  sum over users of clip(row) / step, per cell, in integers
 
-The module's output for a user is ``<row, sums[cell]>``, so that the gradient of
-a user's output with respect to ``sums`` is that user's row in that user's cell,
-and a per-user gradient norm is a row norm. Opacus turns those norms into
-clipping factors (Li et al. 2022, ghost clipping) and the reweighted backward
-pass is one ``index_add_``: no array of shape (n_users, cells, width) exists.
+Clipping is Opacus' ghost clipping on a sparse linear module. The module's
+output for a user is ``<row, sums[cell]>``, so that the gradient of a user's
+output with respect to ``sums`` is that user's row in that user's cell, and a
+per-user gradient norm is a row norm. Opacus turns those norms into clipping
+factors (Li et al. 2022, ghost clipping), and no array of shape
+(n_users, cells, width) ever exists.
+
+A clipped row is cut towards zero to integer multiples of the step, which never
+makes it longer; where rounding in the clipping itself left it too long, it is
+cut further. Doubles hold all these integers exactly, so the sum depends neither
+on the order of the users nor on the batches.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from opacus.grad_sample import (
     GradSampleModuleFastGradientClipping,
@@ -20,9 +27,9 @@ from opacus.grad_sample import (
 )
 from torch import nn
 
-from privacy.query import Block, Contributions
+from privacy.query import Block, Contributions, IntArray, SumQuery
 
-BATCH = 8192
+BATCH = 2048
 """Users clipped at a time; bounds the memory beyond the input to a few rows' worth."""
 
 
@@ -64,11 +71,15 @@ def _row_norms(
     return {layer.sums: backprops.abs() * activations[0].norm(2, dim=1)}
 
 
-def clipped_sum(block: Block, contributions: Contributions, *, batch: int = BATCH) -> torch.Tensor:
+def clipped_sum(
+    query: SumQuery, block: Block, contributions: Contributions, *, batch: int = BATCH
+) -> IntArray:
     """Sum the users' rows per cell, each clipped to the block's clipping norm.
 
     Parameters
     ----------
+    query : SumQuery
+        Gives the lattice.
     block : Block
         Shape and clipping norm.
     contributions : Contributions
@@ -78,9 +89,9 @@ def clipped_sum(block: Block, contributions: Contributions, *, batch: int = BATC
 
     Returns
     -------
-    float64 tensor, shape (cells, width)
-        In double precision, so that rounding does not add to the sensitivity.
-        Exact, so it must not leave before noise has been added.
+    int64, shape (cells, width)
+        In steps of the query's lattice. Exact, so it must not leave before
+        noise has been added.
     """
     module = GradSampleModuleFastGradientClipping(
         CellSums(block.cells, block.width),
@@ -88,20 +99,32 @@ def clipped_sum(block: Block, contributions: Contributions, *, batch: int = BATC
         loss_reduction="sum",
         use_ghost_clipping=True,
     )
-    total = torch.zeros(block.cells, block.width, dtype=torch.float64)
+    longest = query.longest_row(block)
+    total = torch.zeros(block.cells, block.width, dtype=torch.int64)
     for start in range(0, len(contributions.cells), batch):
-        rows = torch.tensor(
-            contributions.rows[start : start + batch], dtype=torch.float64, requires_grad=True
-        )
+        # In C order, so that a row's norm is added up in the same way whoever stands beside it.
+        part = np.ascontiguousarray(contributions.rows[start : start + batch])
+        rows = torch.tensor(part, dtype=torch.float64, requires_grad=True)
         cells = torch.from_numpy(contributions.cells[start : start + batch])
-        module.enable_hooks()
-        outputs = module(rows, cells)
-        outputs.sum().backward(retain_graph=True)  # per-user norms, through Opacus' hooks
+        module(rows, cells).sum().backward()  # per-user norms, through Opacus' hooks
         factors = module.get_clipping_coef()
         module.zero_grad(set_to_none=True)
-        module.disable_hooks()
-        (factors * outputs).sum().backward()  # the clipped sum
-        (sums,) = module.parameters()
-        total += sums.grad
-        module.zero_grad(set_to_none=True)
-    return total
+        on_lattice = _cut_to_lattice(rows.detach(), factors / query.step, longest)
+        partial = torch.zeros(total.shape, dtype=torch.float64)
+        total += partial.index_add_(0, cells, on_lattice).to(torch.int64)
+    return np.asarray(total.numpy())
+
+
+def _cut_to_lattice(rows: torch.Tensor, factors: torch.Tensor, longest: int) -> torch.Tensor:
+    """Return ``trunc(factors * rows)``, every row's squared norm at most ``longest``.
+
+    The integers stand in doubles, exactly: their squares add up to about 2^50.
+    """
+    cut = (rows * factors[:, None]).trunc_()
+    too_long = torch.nonzero(cut.square().sum(dim=1) > longest).flatten()
+    for user in too_long.tolist():
+        row = cut[user]
+        while float(row.square().sum()) > longest:
+            largest = row.abs().argmax()
+            row[largest] -= row[largest].sign()
+    return cut

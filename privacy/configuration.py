@@ -48,4 +48,6 @@ def _describe_one(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"key {key!r} is missing"
     message = problem["msg"][0].lower() + problem["msg"][1:]
+    if problem["type"] == "value_error":  # about several keys together
+        return str(message).removeprefix("value error, ")
     return f"key {key!r}: found {problem['input']!r}, {message}"

@@ -1,37 +1,50 @@
 """The one door: the only place where anything about users becomes sendable.
 
-query  ->  policy  ->  ledger: reserve  ->  clip and sum  ->  noise  ->  ledger: commit  ->  Release
+query  ->  policy  ->  ledger: reserve  ->  clip and sum  ->  noise  ->  ledger: commit  ->  sign
 
-In that order, always. A request that fails on the way is a ``Refusal`` and
-costs nothing, unless it fails after the noise was drawn: then it stays charged
-and still nothing leaves.
+In that order, always; what comes out is a ``Release``. A request that fails
+before anything was computed is a ``Refusal`` and costs nothing. One that fails
+later stays charged, and still nothing leaves.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-import torch
 
 from privacy.clipping import clipped_sum
+from privacy.code_identity import code_hash
 from privacy.errors import ContributionError, LedgerError, RefusalError
-from privacy.ledger import Ledger
+from privacy.ledger import Ledger, Reservation
 from privacy.mechanism import NoiseSource, add_noise
 from privacy.query import (
     Contributions,
-    FloatArray,
+    IntArray,
     SumQuery,
     TrustModel,
     check_contributions,
     finite_users,
 )
-from privacy.release import Answer, ClippedSum, Refusal, Release
+from privacy.release import LEDGER_UNUSABLE, Answer, ClippedSum, Refusal, Release
+from privacy.signed_head import SignedHead
+from privacy.window import Window
 
+log = logging.getLogger("fedinterest.privacy")
+
+CODE = code_hash()
+"""Hash of this program as it was when it was loaded."""
 SERVER = "server"
 """Stands in the ledger for noise that the server promises to add: the claim rests on it."""
 
-Contribute = Callable[[], Mapping[str, Contributions]]
+LARGEST_TOTAL = 2**62
+"""In steps, of all clients together; there is room for the noise above it."""
+
+AnswerT = TypeVar("AnswerT", Release, ClippedSum, Refusal)
+Contribute = Callable[[Window], Mapping[str, Contributions]]
 
 
 class Door:
@@ -58,8 +71,9 @@ class Door:
         query : SumQuery
             What is asked.
         contribute : callable
-            Computes what each user adds to each block. It is called only
-            after the cost has been reserved.
+            Computes what each user adds to each block, given the time window
+            that it is charged to. It is called only after the cost has been
+            reserved.
 
         Returns
         -------
@@ -70,48 +84,47 @@ class Door:
         ------
         ContributionError
             If ``contribute`` gives rows that do not fit the query: a mistake
-            of this program's. The reservation is taken back.
+            of this program's. The request stays charged.
         """
         try:
-            self.policy.check(query, self.noise.kind)
+            self.policy.check(query, noise=self.noise.kind, code=CODE)
             central = query.trust_model is TrustModel.CENTRAL
-            reservation = self.ledger.reserve(query, SERVER if central else self.noise.kind)
+            noise = SERVER if central else self.noise.kind
+            reserved = self.ledger.reserve(query, noise, CODE)
         except (RefusalError, LedgerError) as error:
             return self._refuse(query, error)
-        if reservation.reply is not None:
-            return Release.from_bytes(reservation.reply)
+        if reserved.reply is not None and reserved.head is not None:
+            return self._signed(Release.from_bytes(reserved.reply), reserved.head)
         try:
-            totals = _clip_and_sum(query, contribute())
-        except BaseException:
-            self.ledger.cancel(reservation.entry)
-            raise
-        try:
-            if query.trust_model is TrustModel.CENTRAL:
-                return self._hand_over(query, reservation.entry, totals)
-            return self._release(query, reservation.entry, totals)
+            totals = _clip_and_sum(query, contribute(reserved.window))
+            return self._hand_over(query, reserved, totals)
         except LedgerError as error:
             return self._refuse(query, error)
+        except Exception:
+            # Whether it fails can depend on data: asking again must not be free.
+            self._fail(reserved.entry)
+            raise
 
-    def _release(self, query: SumQuery, entry: int, totals: Mapping[str, torch.Tensor]) -> Release:
-        release = _noised(query, entry, totals, self.policy.region, self.noise)
-        self.ledger.commit(entry, release.to_bytes())
-        return release
+    def _fail(self, entry: int) -> None:
+        """Record a failure of this program; where that fails, too, the entry stays reserved."""
+        try:
+            self.ledger.fail(entry)
+        except LedgerError as error:
+            log.error(str(error))
 
     def _hand_over(
-        self, query: SumQuery, entry: int, totals: Mapping[str, torch.Tensor]
-    ) -> ClippedSum:
-        # The exact sums are not kept: a repeated request is refused instead.
-        self.ledger.commit(entry, None)
-        return ClippedSum(
-            region=self.policy.region,
-            run=query.run,
-            round_number=query.round_number,
-            purpose=query.purpose,
-            sums={name: total.numpy().astype(np.float32) for name, total in totals.items()},
-            sensitivity=query.sensitivity,
-            sigma=query.sigma,
-            entry=entry,
-        )
+        self, query: SumQuery, reserved: Reservation, totals: Mapping[str, IntArray]
+    ) -> Release | ClippedSum:
+        owner, entry = self.policy.region, reserved.entry
+        if query.trust_model is TrustModel.CENTRAL:
+            # The exact sums are not kept: a repeated request is refused instead.
+            exact = _clipped_sum(query, reserved, totals, owner)
+            return self._signed(exact, self.ledger.commit(entry, None))
+        release = _noised(query, reserved, totals, owner, self.noise)
+        return self._signed(release, self.ledger.commit(entry, release.to_bytes()))
+
+    def _signed(self, answer: AnswerT, head: SignedHead) -> AnswerT:
+        return answer.with_head(head, self.ledger.sign(answer.signed_message(head)))
 
     @property
     def _ledger_sentence(self) -> str:
@@ -121,15 +134,12 @@ class Door:
     def _refuse(self, query: SumQuery, error: RefusalError | LedgerError) -> Refusal:
         if isinstance(error, RefusalError):
             return self.refuse(query, error.reason, error.sentence)
-        return self.refuse(query, "ledger-unusable", self._ledger_sentence)
+        log.error(str(error))
+        return self.refuse(query, LEDGER_UNUSABLE, self._ledger_sentence)
 
     def refuse(self, query: SumQuery, reason: str, sentence: str) -> Refusal:
         """Refuse ``query`` and record it; ``sentence`` must say nothing about the data."""
-        try:
-            self.ledger.record_refusal(query, reason, sentence)
-        except LedgerError:
-            reason, sentence = "ledger-unusable", self._ledger_sentence
-        return Refusal(
+        refusal = Refusal(
             region=self.policy.region,
             run=query.run,
             round_number=query.round_number,
@@ -137,6 +147,11 @@ class Door:
             reason=reason,
             sentence=sentence,
         )
+        try:
+            return self._signed(refusal, self.ledger.refuse(query, reason, sentence))
+        except LedgerError as error:
+            log.error(str(error))
+            return replace(refusal, reason=LEDGER_UNUSABLE, sentence=self._ledger_sentence)
 
 
 class ServerDoor:
@@ -162,20 +177,19 @@ class ServerDoor:
         RefusalError
             If the server's own ledger does not allow the release.
         ContributionError
-            If there are no sums, two of one region, or one that answers
-            another query.
+            If there are no sums, two of one region, one that answers another
+            query, or one that is larger than sums can be.
         """
         _check_clipped(query, clipped)
         reservation = self.ledger.reserve(query, self.noise.kind)
         if reservation.reply is not None:
             return Release.from_bytes(reservation.reply)
         totals = {
-            block.name: torch.from_numpy(
-                np.sum([part.sums[block.name] for part in clipped], axis=0, dtype=np.float64)
-            )
+            block.name: np.stack([part.sums[block.name] for part in clipped]).sum(axis=0)
             for block in query.blocks
         }
-        release = _noised(query, reservation.entry, totals, self.ledger.policy.region, self.noise)
+        owner = self.ledger.policy.region
+        release = _noised(query, reservation, totals, owner, self.noise)
         self.ledger.commit(reservation.entry, release.to_bytes())
         return release
 
@@ -197,55 +211,67 @@ def _check_clipped(query: SumQuery, clipped: Sequence[ClippedSum]) -> None:
                 f"{part.region} answered {answered}, asked was {asked}. Nothing was released."
             )
         found = {name: array.shape for name, array in part.sums.items()}
-        if found != shapes:
+        if found != shapes or any(array.dtype != np.int64 for array in part.sums.values()):
             raise ContributionError(
-                f"{part.region} sent arrays {found} for {shapes}. Nothing was released."
+                f"{part.region} sent arrays {found} for {shapes} of int64. Nothing was released."
+            )
+        largest = LARGEST_TOTAL // len(clipped)  # whatever they sent, their sum must fit
+        if any(((array < -largest) | (array > largest)).any() for array in part.sums.values()):
+            raise ContributionError(
+                f"{part.region} sent sums beyond {largest} steps. Nothing was released."
             )
 
 
 def _clip_and_sum(
     query: SumQuery, contributions: Mapping[str, Contributions]
-) -> dict[str, torch.Tensor]:
+) -> dict[str, IntArray]:
     """Sum the users' clipped rows of every block; exact, so it stays in this file."""
     check_contributions(query, contributions)
     finite = finite_users(contributions)
     if not finite.all():
         # A user whose rows are not finite adds nothing. Refusing would tell the server.
+        log.warning("%d users' contributions are not finite; they add nothing", (~finite).sum())
         contributions = {
             name: Contributions(part.cells[finite], part.rows[finite])
             for name, part in contributions.items()
         }
-    return {block.name: clipped_sum(block, contributions[block.name]) for block in query.blocks}
+    return {
+        block.name: clipped_sum(query, block, contributions[block.name]) for block in query.blocks
+    }
 
 
 def _noised(
     query: SumQuery,
-    entry: int,
-    totals: Mapping[str, torch.Tensor],
+    reserved: Reservation,
+    totals: Mapping[str, IntArray],
     owner: str,
     source: NoiseSource,
 ) -> Release:
-    generator = source.generator(owner, entry)
-    sums: dict[str, FloatArray] = {
-        block.name: add_noise(
-            block,
-            totals[block.name],
-            sigma=query.sigma,
-            generator=generator,
-            kind=source.kind,
-        )
-        .numpy()
-        .astype(np.float32)
-        for block in query.blocks
-    }
     return Release(
         region=owner,
         run=query.run,
         round_number=query.round_number,
         purpose=query.purpose,
-        sums=sums,
+        window=reserved.window.name,
+        sums=add_noise(query, totals, source, owner=owner, entry=reserved.entry),
         sensitivity=query.sensitivity,
         sigma=query.sigma,
         noise=source.kind,
-        entry=entry,
+        entry=reserved.entry,
+    )
+
+
+def _clipped_sum(
+    query: SumQuery, reserved: Reservation, totals: Mapping[str, IntArray], owner: str
+) -> ClippedSum:
+    return ClippedSum(
+        region=owner,
+        run=query.run,
+        round_number=query.round_number,
+        purpose=query.purpose,
+        window=reserved.window.name,
+        sums=totals,
+        sensitivity=query.sensitivity,
+        sigma=query.sigma,
+        entry=reserved.entry,
     )

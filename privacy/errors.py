@@ -13,6 +13,14 @@ class LedgerError(PrivacyError):
     """A ledger that cannot be used: damaged, of another client, or not writable."""
 
 
+class DamagedLedgerError(LedgerError):
+    """A ledger whose records, signatures or witness do not agree."""
+
+
+class KeyFileError(LedgerError):
+    """A signing key that cannot be used."""
+
+
 class ContributionError(PrivacyError):
     """Contributions that do not have the shape that the query asks for."""
 

@@ -1,143 +1,127 @@
 """The client's own record of what it has released, and its limit on more.
 
-reserve (charged from here on)  ->  commit (with the reply's bytes)
-                                ->  cancel (nothing had left)
+reserve (charged from here on)  ->  commit (the answer is final, the head signed)
+                                ->  fail (nothing was sent; it stays charged)
 
-An SQLite file on the client's disk. An entry is written and synced before
-anything is computed for it, so a crash at any instruction can charge for what
-never left, but never miss what did. Entries hold mechanisms (sensitivity,
-sigma), from which an accountant computes epsilon, and no user identifiers.
+A file on the client's disk (``ledger_file``) with a chain of records
+(``records``), under seal (``sealed_ledger``). An entry is written and synced
+before anything is computed for it, so a crash at any instruction can charge for
+what never left, but never miss what did.
 """
 
 from __future__ import annotations
 
-import math
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from privacy.accountant import ADJACENCY, UNIT, GaussianEvent, compose, epsilon_of
-from privacy.errors import LedgerError, RefusalError
+from privacy.budget import check_budget, spent_by
+from privacy.errors import DamagedLedgerError, LedgerError, RefusalError
 from privacy.policy import Policy
-from privacy.query import SumQuery
+from privacy.query import NoiseKind, SumQuery
+from privacy.records import (
+    FORMAT,
+    Account,
+    Identity,
+    LedgerEntry,
+    LedgerRefusal,
+    RecordKind,
+)
+from privacy.renewal import next_window, present_moment, window_to_charge
+from privacy.sealed_ledger import Clock, OpenLedger, SealedLedger, spell_time
+from privacy.signed_head import SignedHead
+from privacy.window import Window
 
-FORMAT = "1"
-BUSY_SECONDS = 10.0
-
-_SCHEMA = """
-CREATE TABLE identity (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE entries (
-    entry         INTEGER PRIMARY KEY AUTOINCREMENT,
-    time          TEXT NOT NULL,
-    window        TEXT NOT NULL,
-    run           TEXT NOT NULL,
-    round_number  INTEGER NOT NULL,
-    purpose       TEXT NOT NULL,
-    kind          TEXT NOT NULL,
-    fingerprint   TEXT NOT NULL,
-    trust_model   TEXT NOT NULL,
-    noise         TEXT NOT NULL,
-    clipping_norm REAL NOT NULL,
-    sensitivity   REAL NOT NULL,
-    sigma         REAL NOT NULL,
-    state         TEXT NOT NULL CHECK (state IN ('reserved', 'committed', 'cancelled')),
-    reply         BLOB
-) STRICT;
-CREATE UNIQUE INDEX one_release_per_round ON entries (run, round_number)
-    WHERE state <> 'cancelled';
-CREATE TABLE refusals (
-    refusal       INTEGER PRIMARY KEY AUTOINCREMENT,
-    time          TEXT NOT NULL,
-    run           TEXT NOT NULL,
-    round_number  INTEGER NOT NULL,
-    purpose       TEXT NOT NULL,
-    kind          TEXT NOT NULL,
-    fingerprint   TEXT NOT NULL,
-    reason        TEXT NOT NULL,
-    sentence      TEXT NOT NULL
-) STRICT;
-"""
+REFUSALS_A_DAY = 100
+"""So many refusals are recorded of one day."""
+STRANGERS = frozenset({"server-not-trusted", "signature-wrong"})
+"""Reasons to refuse senders that are not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """One charged release: what was asked and the mechanism that answered."""
-
-    entry: int
-    time: str
-    window: str
-    run: str
-    round_number: int
-    purpose: str
-    kind: str
-    fingerprint: str
-    trust_model: str
-    noise: str
-    clipping_norm: float
-    sensitivity: float
-    sigma: float
-    state: str
-
-    @property
-    def event(self) -> GaussianEvent:
-        """The mechanism, for an accountant."""
-        return GaussianEvent(self.sensitivity, self.sigma)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRefusal:
-    """One request that was refused, and why."""
-
-    refusal: int
-    time: str
-    run: str
-    round_number: int
-    purpose: str
-    kind: str
-    fingerprint: str
-    reason: str
-    sentence: str
+def system_clock() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A charged entry; ``reply`` holds the bytes if this very request was answered before."""
+    """A charged entry.
+
+    Attributes
+    ----------
+    entry : int
+    window : Window
+        That it is charged to.
+    reply, head : bytes and SignedHead, optional
+        If this very request was answered before: what was sent.
+    """
 
     entry: int
+    window: Window
     reply: bytes | None = None
+    head: SignedHead | None = None
 
 
 class Ledger:
-    """A client's ledger file; made when it does not exist yet.
+    """A client's ledger; made when it does not exist yet.
 
     Parameters
     ----------
     path : Path
         The SQLite file.
     policy : Policy
-        Region, window, budget and delta. Region and delta are fixed for the
-        ledger's life.
+        Region, budget, windows. Region, deltas, unit and adjacency are fixed
+        for the ledger's life.
+    key : Path, optional
+        The key that signs; left out, beside the ledger. Made with the ledger.
+    witness : Path, optional
+        A file that keeps the signed heads, best on another disk.
+    clock : callable
+        Tells the time.
+    simulated : bool
+        Marks the ledger of a client that does not exist.
 
     Raises
     ------
     LedgerError
-        If the file is not a ledger, belongs to another region or delta, or
-        cannot be written.
+        By every method, if the file is not a ledger, is another's, has been
+        damaged, copied, rolled back, or cannot be written.
     """
 
-    def __init__(self, path: Path, policy: Policy) -> None:
+    def __init__(
+        self,
+        path: Path,
+        policy: Policy,
+        *,
+        key: Path | None = None,
+        witness: Path | None = None,
+        clock: Clock = system_clock,
+        simulated: bool = False,
+    ) -> None:
         self.path = path
         self.policy = policy
-        with self._transaction() as database:
-            tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not tables:
-                self._create(database)
-            self._check_identity(database)
+        self.clock = clock
+        self._sealed = SealedLedger(
+            path,
+            key=key or key_beside(path),
+            witness=witness,
+            promise=_promise(policy, simulated=simulated),
+            clock=clock,
+        )
 
-    def reserve(self, query: SumQuery, noise: str) -> Reservation:
+    @property
+    def public_key(self) -> str:
+        """The key by which others know this ledger's signatures, in hexadecimal."""
+        return self._sealed.key.public
+
+    def sign(self, message: bytes) -> str:
+        """Sign with the ledger's key."""
+        return self._sealed.key.sign(message)
+
+    def reserve(self, query: SumQuery, noise: str, code: str = "") -> Reservation:
         """Charge for ``query``, durably, before anything is computed for it.
 
         Parameters
@@ -145,201 +129,235 @@ class Ledger:
         query : SumQuery
         noise : str
             The kind of noise, or ``server`` where the server promises to add it.
+        code : str
+            Hash of the program that will answer.
 
         Raises
         ------
         RefusalError
-            If the budget does not allow it, the run has asked too often, or
-            another question was asked in this round.
+            If the budget does not allow it, the window is over, the clock has
+            jumped back, the run has asked too often, or another question was
+            asked in this round.
         """
-        with self._transaction() as database:
-            earlier = database.execute(
-                "SELECT entry, fingerprint, state, reply FROM entries "
-                "WHERE run = ? AND round_number = ? AND state <> 'cancelled'",
-                (query.run, query.round_number),
-            ).fetchone()
+        with self._sealed.transaction() as ledger:
+            account = ledger.account
+            earlier = account.entry_of(query.server_key, query.run, query.round_number)
             if earlier is not None:
-                return _repeat(query, *earlier)
-            self._check_count(database, query)
-            self._check_budget(database, query)
-            cursor = database.execute(
-                "INSERT INTO entries (time, window, run, round_number, purpose, kind, fingerprint,"
-                " trust_model, noise, clipping_norm, sensitivity, sigma, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')",
-                (
-                    _now(),
-                    self.policy.window,
-                    query.run,
-                    query.round_number,
-                    query.purpose,
-                    query.kind,
-                    query.fingerprint(),
-                    query.trust_model,
-                    noise,
-                    max(block.clipping_norm for block in query.blocks),
-                    query.sensitivity,
-                    query.sigma,
-                ),
-            )
-            if cursor.lastrowid is None:
-                raise LedgerError(f"Ledger {self.path} gave no entry number. Nothing was sent.")
-            return Reservation(cursor.lastrowid)
+                return self._repeat(ledger, query, earlier)
+            now = present_moment(self.policy, account, self.clock())
+            self._check_count(account, query)
+            window = window_to_charge(self.policy, account.window, now)
+            if window != account.window:
+                self._open_window(ledger, window, by="calendar")
+            entry = self._entry(query, len(account.entries) + 1, window, noise, code)
+            charged = account.events(window.name), account.events()
+            check_budget(self.policy, *charged, entry.event, window.name)
+            content = {name: value for name, value in asdict(entry).items() if name != "time"}
+            ledger.append(RecordKind.RESERVED, content)
+            return Reservation(entry.entry, window)
 
-    def commit(self, entry: int, reply: bytes | None) -> None:
-        """Record, before it is sent, that entry's reply is final."""
-        self._change_state(entry, "committed", reply)
+    def commit(self, entry: int, reply: bytes | None) -> SignedHead:
+        """Record, before it is sent, that entry's answer is final.
 
-    def cancel(self, entry: int) -> None:
-        """Take a reservation back; only where nothing has left and nothing was drawn."""
-        self._change_state(entry, "cancelled", None)
+        Parameters
+        ----------
+        entry : int
+        reply : bytes, optional
+            Kept, to be sent again when asked again; left out where it must not be.
+        """
+        digest = None if reply is None else hashlib.sha256(reply).hexdigest()
+        with self._sealed.transaction() as ledger:
+            self._end(ledger, entry, RecordKind.COMMITTED, {"reply": digest})
+            if reply is not None:
+                ledger.rows.keep_reply(entry, reply)
+        self._sealed.witness(ledger.head)
+        return ledger.head
 
-    def record_refusal(self, query: SumQuery, reason: str, sentence: str) -> None:
-        """Record a request that was refused."""
-        with self._transaction() as database:
-            database.execute(
-                "INSERT INTO refusals (time, run, round_number, purpose, kind, fingerprint, reason,"
-                " sentence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    _now(),
-                    query.run,
-                    query.round_number,
-                    query.purpose,
-                    query.kind,
-                    query.fingerprint(),
-                    reason,
-                    sentence,
-                ),
-            )
+    def fail(self, entry: int) -> SignedHead:
+        """Record that the program failed on an entry, which stays charged.
+
+        How it failed could tell of data, so it is not in the record.
+        """
+        with self._sealed.transaction() as ledger:
+            self._end(ledger, entry, RecordKind.FAILED, {})
+        return ledger.head
+
+    def refuse(self, query: SumQuery, reason: str, sentence: str) -> SignedHead:
+        """Record a request that was refused; return the ledger's head.
+
+        Of one day, only the first :data:`REFUSALS_A_DAY` are recorded, and of
+        senders that are not known at most half as many: nobody can fill the
+        disk by asking in vain, nor hide other refusals.
+        """
+        refusal = LedgerRefusal(
+            time=spell_time(self.clock()),
+            run=query.run,
+            round_number=query.round_number,
+            purpose=query.purpose,
+            kind=query.kind,
+            fingerprint=query.fingerprint(),
+            server_key=query.server_key,
+            reason=reason,
+            sentence=sentence,
+        )
+        with self._sealed.transaction() as ledger:
+            if _has_room(ledger.account.refusals, refusal):
+                ledger.append(RecordKind.REFUSED, asdict(refusal))
+        return ledger.head
+
+    def renew(self) -> Window:
+        """Open the window of this moment: the operator's act under ``by-operator``.
+
+        Raises
+        ------
+        LedgerError
+            If the window in force is not over yet.
+        """
+        with self._sealed.transaction() as ledger:
+            current = ledger.account.window
+            try:
+                now = present_moment(self.policy, ledger.account, self.clock())
+            except RefusalError as error:
+                raise LedgerError(error.sentence) from error
+            if current and now < current.end:
+                raise LedgerError(f"Window {current.name} is not over. Nothing was renewed.")
+            if now < self.policy.window.start:
+                raise LedgerError("The first window has not begun. Nothing was renewed.")
+            window = next_window(self.policy, current, now)
+            self._open_window(ledger, window, by="operator")
+            return window
+
+    def account(self) -> Account:
+        """Return what all records add up to."""
+        with self._sealed.transaction() as ledger:
+            return ledger.account
 
     def entries(self) -> list[LedgerEntry]:
         """Return every charged entry, oldest first."""
-        columns = ", ".join(LedgerEntry.__dataclass_fields__)
-        with self._transaction() as database:
-            rows = database.execute(
-                f"SELECT {columns} FROM entries "  # noqa: S608  (our own field names)
-                "WHERE state <> 'cancelled' ORDER BY entry"
-            ).fetchall()
-        return [LedgerEntry(**dict(row)) for row in rows]
+        return list(self.account().entries.values())
 
     def refusals(self) -> list[LedgerRefusal]:
         """Return every refused request, oldest first."""
-        with self._transaction() as database:
-            rows = database.execute("SELECT * FROM refusals ORDER BY refusal").fetchall()
-        return [LedgerRefusal(**dict(row)) for row in rows]
+        return self.account().refusals
+
+    def knows(self, query: SumQuery) -> bool:
+        """Tell whether this very request has been answered or refused before."""
+        account = self.account()
+        entries = {entry.fingerprint for entry in account.entries.values()}
+        refusals = {refusal.fingerprint for refusal in account.refusals}
+        return query.fingerprint() in entries | refusals
+
+    def latest(self, kind: str) -> int:
+        """Return the number of the latest entry for questions of a kind; 0 if there is none."""
+        return max((entry.entry for entry in self.entries() if entry.kind == kind), default=0)
 
     def spent_epsilon(self) -> float:
-        """Return the epsilon spent in the policy's window so far, at the policy's delta."""
-        charged = [entry.event for entry in self.entries() if entry.window == self.policy.window]
-        return epsilon_of(compose(charged), self.policy.delta)
+        """Return the epsilon spent in the window in force, at the policy's delta."""
+        return spent_by(self.policy, self.account()).window.epsilon
 
-    def _check_count(self, database: sqlite3.Connection, query: SumQuery) -> None:
-        (count,) = database.execute(
-            "SELECT count(*) FROM entries WHERE run = ?",  # what failed was an attempt, too
-            (query.run,),
-        ).fetchone()
-        if count >= self.policy.most_releases_per_run:
+    def _repeat(self, ledger: OpenLedger, query: SumQuery, earlier: LedgerEntry) -> Reservation:
+        """Answer a second request for one round: the same bytes, or not at all."""
+        if earlier.fingerprint != query.fingerprint():
+            raise RefusalError(
+                "another-question-in-this-round",
+                f"Round {query.round_number} of this run has been answered already, "
+                "and to another question.",
+            )
+        reply = ledger.rows.reply(earlier.entry)
+        sequence, digest = ledger.account.answers.get(earlier.entry, (0, None))
+        if reply is None or digest is None:
+            raise RefusalError(
+                "already-charged",
+                f"Round {query.round_number} of this run has been charged already and has no "
+                "release that could be sent again.",
+            )
+        if hashlib.sha256(reply).hexdigest() != digest:
+            raise DamagedLedgerError(
+                f"Ledger {self.path}: the reply of entry {earlier.entry} has been changed. "
+                "Nothing was sent."
+            )
+        head = ledger.head_at(sequence)
+        self._sealed.witness(head)  # the first time, it may have failed
+        window = next(one for one in ledger.account.windows if one.name == earlier.window)
+        return Reservation(earlier.entry, window, reply, head)
+
+    def _check_count(self, account: Account, query: SumQuery) -> None:
+        asker = query.server_key, query.run
+        count = sum((one.server_key, one.run) == asker for one in account.entries.values())
+        if count >= self.policy.answers.most_releases_per_run:
             raise RefusalError(
                 "too-many-releases",
                 f"This run has had {count} releases, the most that {self.policy.region} makes "
                 "for one run.",
             )
 
-    def _check_budget(self, database: sqlite3.Connection, query: SumQuery) -> None:
-        rows = database.execute(
-            "SELECT sensitivity, sigma FROM entries WHERE window = ? AND state <> 'cancelled'",
-            (self.policy.window,),
-        ).fetchall()
-        spent = [GaussianEvent(row["sensitivity"], row["sigma"]) for row in rows]
-        asked = GaussianEvent(query.sensitivity, query.sigma)
-        before = epsilon_of(compose(spent), self.policy.delta)
-        after = epsilon_of(compose([*spent, asked]), self.policy.delta)
-        if not (math.isfinite(after) and after <= self.policy.epsilon):
-            raise RefusalError(
-                "budget-exhausted",
-                f"This release would raise epsilon from {before:.4f} to {after:.4f}, over the "
-                f"limit of {self.policy.epsilon:g} for window {self.policy.window} "
-                f"(delta {self.policy.delta:g}). Nothing was sent.",
-            )
+    def _open_window(self, ledger: OpenLedger, window: Window, *, by: str) -> None:
+        content = {"start": window.start.isoformat(), "end": window.end.isoformat(), "by": by}
+        ledger.append(RecordKind.WINDOW, content)
 
-    def _change_state(self, entry: int, state: str, reply: bytes | None) -> None:
-        with self._transaction() as database:
-            changed = database.execute(
-                "UPDATE entries SET state = ?, reply = ? WHERE entry = ? AND state = 'reserved'",
-                (state, reply, entry),
-            ).rowcount
-            if changed != 1:
-                raise LedgerError(
-                    f"Ledger {self.path}: entry {entry} is not reserved. Nothing was sent."
-                )
+    def _entry(
+        self, query: SumQuery, number: int, window: Window, noise: str, code: str
+    ) -> LedgerEntry:
+        return LedgerEntry(
+            entry=number,
+            time="",
+            window=window.name,
+            run=query.run,
+            round_number=query.round_number,
+            purpose=query.purpose,
+            kind=query.kind,
+            fingerprint=query.fingerprint(),
+            trust_model=query.trust_model.value,
+            noise=noise,
+            clipping_norm=max(block.clipping_norm for block in query.blocks),
+            sensitivity=query.sensitivity,
+            sigma=query.sigma,
+            step=0.0 if noise in (NoiseKind.FLOAT, NoiseKind.SEEDED) else query.step,
+            participants=query.participants,
+            encoder=query.encoder,
+            server_key=query.server_key,
+            code=code,
+            policy=self.policy.digest(),
+        )
 
-    def _create(self, database: sqlite3.Connection) -> None:
-        for statement in _SCHEMA.split(";"):
-            database.execute(statement)
-        database.executemany("INSERT INTO identity VALUES (?, ?)", self._identity().items())
-
-    def _identity(self) -> dict[str, str]:
-        return {
-            "format": FORMAT,
-            "region": self.policy.region,
-            "delta": repr(self.policy.delta),
-            "unit": UNIT,
-            "adjacency": ADJACENCY,
-        }
-
-    def _check_identity(self, database: sqlite3.Connection) -> None:
-        found = dict(database.execute("SELECT key, value FROM identity").fetchall())
-        for key, value in self._identity().items():
-            if found.get(key) != value:
-                raise LedgerError(
-                    f"Ledger {self.path} has {key} {found.get(key)!r}, the policy says {value!r}. "
-                    "Nothing was sent. Use the ledger's own policy, or begin a new ledger."
-                )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for one transaction that is durable when the block ends."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            try:
-                database.row_factory = sqlite3.Row
-                # Where another process sets it at the same moment, this one need not.
-                with suppress(sqlite3.OperationalError):
-                    database.execute("PRAGMA journal_mode = WAL")
-                database.execute("PRAGMA synchronous = FULL")
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield database
-                except BaseException:
-                    database.execute("ROLLBACK")
-                    raise
-                database.execute("COMMIT")
-            finally:
-                database.close()
-        except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
+    def _end(self, ledger: OpenLedger, entry: int, kind: RecordKind, more: dict[str, Any]) -> None:
+        entries = ledger.account.entries
+        if entry not in entries or entries[entry].state != RecordKind.RESERVED:
             raise LedgerError(
-                f"Ledger {self.path} cannot be used ({error}). Nothing was sent."
-            ) from error
+                f"Ledger {self.path}: entry {entry} is not reserved. Nothing was sent."
+            )
+        ledger.append(kind, {"entry": entry} | more)
 
 
-def _repeat(
-    query: SumQuery, entry: int, fingerprint: str, state: str, reply: bytes | None
-) -> Reservation:
-    """Answer a second request for one round: the same bytes, or not at all."""
-    if fingerprint != query.fingerprint():
-        raise RefusalError(
-            "another-question-in-this-round",
-            f"Round {query.round_number} of this run has been answered already, "
-            "and to another question.",
-        )
-    if state != "committed" or reply is None:
-        raise RefusalError(
-            "already-charged",
-            f"Round {query.round_number} of this run has been charged already and has no "
-            "release that could be sent again.",
-        )
-    return Reservation(entry, reply)
+def witness_beside(path: Path) -> Path:
+    """Return where an agent's witness lies unless its operator says otherwise."""
+    return path.with_suffix(".witness")
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def key_beside(path: Path) -> Path:
+    """Return where a ledger's key lies unless its owner says otherwise."""
+    return path.with_suffix(".key")
+
+
+def _promise(policy: Policy, *, simulated: bool) -> Identity:
+    """Return what a ledger under ``policy`` is about, for its whole life."""
+    budget = policy.budget
+    return Identity(
+        format=FORMAT,
+        region=policy.region,
+        delta=budget.delta,
+        lifetime_delta=budget.lifetime_delta,
+        unit=budget.unit.value,
+        adjacency=budget.adjacency.value,
+        public_key="",
+        simulated=simulated,
+    )
+
+
+def _has_room(recorded: Sequence[LedgerRefusal], refusal: LedgerRefusal) -> bool:
+    """Tell whether one more refusal of its day is recorded."""
+    today = [one for one in recorded if one.time[:10] == refusal.time[:10]]
+    strangers = [one for one in today if one.reason in STRANGERS]
+    if refusal.reason in STRANGERS and len(strangers) >= REFUSALS_A_DAY // 2:
+        return False
+    return len(today) < REFUSALS_A_DAY

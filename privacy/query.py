@@ -8,6 +8,9 @@ in each block a user adds one bounded row to one row of an array:
 A centroid update has a block of sums and a block of counts; a histogram is a
 block of width 1. Under add-or-remove of one user the whole query changes by at
 most ``sensitivity`` in L2, whatever the data are.
+
+Sums are taken on a lattice: each clipped row is cut down to integer multiples
+of the query's ``step``, so that the bound holds exactly and not but for rounding.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +34,16 @@ IntArray = NDArray[np.int64]
 MOST_ENTRIES = 2**25
 """Largest block that is summed; nobody can ask a client out of its memory."""
 SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
-"""Clipping norms between which the arithmetic of clipping is exact to rounding."""
+"""Clipping norms that squares of doubles can take. Opacus adds 1e-6 to a row's norm before it
+divides, so that rows within a norm as small as that are shortened, too."""
+STEPS_BITS = 24
+"""A sensitivity is 2^24 to 2^25 steps of the lattice: squares of norms fit into a double."""
+LEAST_NOISE, MOST_NOISE = 2.0**-16, 2.0**20
+"""Noise multipliers of which the noise is many steps wide and still fits into integers."""
+LARGEST_NUMBER = 2**31 - 1
+"""Of a round, or of participants."""
+LONGEST_NAME = 128
+"""Characters of a run's or purpose's name; ledgers keep them."""
 
 
 class TrustModel(StrEnum):
@@ -45,10 +58,12 @@ class TrustModel(StrEnum):
 class NoiseKind(StrEnum):
     """Where the noise comes from."""
 
+    DISCRETE = "discrete"
+    """An exact discrete Gaussian on the lattice, from a cryptographic generator."""
     FLOAT = "float"
     """Opacus' Gaussian in floating point, seeded by the operating system."""
     SEEDED = "seeded"
-    """The same from a known seed: repeatable, hence for simulations only."""
+    """Opacus' Gaussian from a known seed: repeatable, hence for simulations only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +86,11 @@ class Block:
     clipping_norm: float
 
     def __post_init__(self) -> None:
+        if type(self.cells) is not int or type(self.width) is not int:
+            raise ValueError(
+                f"Block {self.name!r} has shape ({self.cells!r}, {self.width!r}); "
+                "both must be integers."
+            )
         if self.cells < 1 or self.width < 1:
             raise ValueError(
                 f"Block {self.name!r} has shape ({self.cells}, {self.width}); "
@@ -107,6 +127,13 @@ class SumQuery:
     run, round_number, nonce : str, int, str
         Which request this is; ``nonce`` is a digest of everything that the
         question contains beyond the fields here.
+    participants : int
+        How many clients the server says it asks.
+    encoder : str
+        Fingerprint of the model whose vectors the question is about.
+    server_key, signature : str
+        The server's Ed25519 key and its signature over :meth:`signed_message`, in
+        hexadecimal; both empty where the server does not sign.
     """
 
     purpose: str
@@ -117,8 +144,18 @@ class SumQuery:
     run: str
     round_number: int
     nonce: str
+    participants: int = 1
+    encoder: str = ""
+    server_key: str = ""
+    signature: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("purpose", "kind", "run", "nonce", "encoder", "server_key", "signature"):
+            _check_text(name, getattr(self, name))
+        if not 1 <= self.participants <= LARGEST_NUMBER:
+            raise ValueError(f"Query {self.purpose!r} is for {self.participants} participants.")
+        if not 0 <= self.round_number <= LARGEST_NUMBER:
+            raise ValueError(f"Query {self.purpose!r} is of round {self.round_number}.")
         if not self.blocks:
             raise ValueError(f"Query {self.purpose!r} has no blocks; it asks nothing.")
         if len({block.name for block in self.blocks}) < len(self.blocks):
@@ -128,25 +165,62 @@ class SumQuery:
             raise ValueError(
                 f"Query {self.purpose!r} has sigma {self.sigma!r}; it must be positive and finite."
             )
+        if not LEAST_NOISE <= self.noise_multiplier <= MOST_NOISE:
+            raise ValueError(
+                f"Query {self.purpose!r} has noise multiplier {self.noise_multiplier:g}; "
+                f"it must lie between {LEAST_NOISE:g} and {MOST_NOISE:g}."
+            )
 
     @property
     def sensitivity(self) -> float:
-        """Largest L2 change of the answer when one user is added or removed.
+        """Largest L2 change of the answer when one user is added or removed."""
+        return sensitivity_of(self.blocks)
 
-        A user adds one row to each block, so the squares of the blocks'
-        clipping norms add up.
-        """
-        return math.sqrt(sum(block.clipping_norm**2 for block in self.blocks))
+    @property
+    def step(self) -> float:
+        """Distance of neighbouring points of the lattice, a power of two."""
+        return math.ldexp(1.0, math.frexp(self.sensitivity)[1] - 1 - STEPS_BITS)
+
+    def longest_row(self, block: Block) -> int:
+        """Return the largest squared norm of a user's row in ``block``, in squared steps."""
+        return math.floor((Fraction(block.clipping_norm) / Fraction(self.step)) ** 2)
 
     @property
     def noise_multiplier(self) -> float:
         """Noise standard deviation over sensitivity."""
         return self.sigma / self.sensitivity
 
+    def signed_message(self) -> bytes:
+        """Return what the server signs: everything but the signature itself."""
+        return f"fedinterest request {self.fingerprint()}".encode()
+
     def fingerprint(self) -> str:
         """SHA-256 over all that identifies the request, in hexadecimal."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        told = {name: value for name, value in asdict(self).items() if name != "signature"}
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def sensitivity_of(blocks: Sequence[Block]) -> float:
+    """Return the largest L2 change of all blocks together, for one user more or less.
+
+    A user adds one row to each block, so the squares of the clipping norms add
+    up. Rounded up where the root is no double.
+    """
+    exact = sum((Fraction(block.clipping_norm) ** 2 for block in blocks), Fraction())
+    root = math.sqrt(exact)
+    while Fraction(root) ** 2 < exact:
+        root = math.nextafter(root, math.inf)
+    return root
+
+
+def _check_text(name: str, text: str) -> None:
+    """Raise ValueError for a text that no ledger should have to keep."""
+    if len(text) > LONGEST_NAME or not text.isprintable():
+        raise ValueError(
+            f"A query's {name} begins with {text[:20]!r}; it must be printable and at most "
+            f"{LONGEST_NAME} characters long."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

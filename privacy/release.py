@@ -3,32 +3,113 @@
 ``Release``: noised, hence safe; whatever is computed from it is free.
 ``ClippedSum``: exact sums of clipped rows, under trust model ``central`` only.
 ``Refusal``: no, and why.
+
+Each carries the signed head of the region's ledger, and a signature over
+itself and that head: nobody on the way can change an answer or exchange two.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
-from privacy.query import FloatArray, NoiseKind
+from privacy.query import FloatArray, IntArray, NoiseKind
+from privacy.signed_head import SignedHead
+from privacy.signing import is_signed
 
-_SUMS = "sums/"
+_ARRAYS = "sums/"
+LEDGER_UNUSABLE = "ledger-unusable"
+"""Reason of a refusal that no ledger could record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Release:
-    """A noisy sum over a client's users, safe to leave the client.
+class _Answer:
+    """What every answer says.
 
     Attributes
     ----------
     region : str
-        Who releases it.
+        Who answers.
     run, round_number, purpose : str, int, str
-        What it answers.
+        What was asked.
+    head : SignedHead, optional
+        Of the region's ledger, with this answer in it. Missing only from a
+        refusal whose reason is that the ledger cannot be used.
+    signature : str
+        The region's, over the answer and the head; empty without a head.
+    """
+
+    region: str
+    run: str
+    round_number: int
+    purpose: str
+    head: SignedHead | None = None
+    signature: str = ""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of everything but head and signature, in hexadecimal.
+
+        Over values, not over a file format: the same on every machine.
+        """
+        header, arrays = self._parts()
+        digest = hashlib.sha256(header.encode())
+        for name in sorted(arrays):
+            array = np.ascontiguousarray(arrays[name])
+            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            digest.update(f"\0{name}\0{little.dtype.str}{array.shape}\0".encode())
+            digest.update(little.tobytes())
+        return digest.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Serialise all but head and signature; the same answer always gives the same bytes."""
+        header, arrays = self._parts()
+        buffer = io.BytesIO()
+        named = {f"{_ARRAYS}{name}": array for name, array in arrays.items()}
+        np.savez(buffer, allow_pickle=False, header=np.array(header), **named)
+        return buffer.getvalue()
+
+    def _parts(self) -> tuple[str, dict[str, FloatArray | IntArray]]:
+        """Return everything but head and signature: in JSON, but for the arrays."""
+        header: dict[str, Any] = {"type": type(self).__name__}
+        arrays: dict[str, FloatArray | IntArray] = {}
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if part.name == "sums":
+                arrays = dict(value)
+            elif part.name not in ("head", "signature"):
+                header[part.name] = value
+        return json.dumps(header, sort_keys=True), arrays
+
+    def signed_message(self, head: SignedHead) -> bytes:
+        """Return what the region signs: this answer together with ``head``."""
+        return json.dumps(["fedinterest answer", self.digest(), asdict(head)]).encode()
+
+    def with_head(self, head: SignedHead, signature: str) -> Self:
+        """Return the same answer with the ledger's head and the region's signature."""
+        return replace(self, head=head, signature=signature)
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether head and signature are those of the region's key, and fit together."""
+        if self.head is None or self.head.region != self.region or not self.head.is_genuine:
+            return False
+        return is_signed(self.signed_message(self.head), self.signature, self.head.public_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Release(_Answer):
+    """A noisy sum over a client's users, safe to leave the client.
+
+    Attributes
+    ----------
+    window : str
+        The region's time window that it is charged to.
     sums : mapping of str to float32 array, shape (cells, width)
         One array for each block of the query; the noise is inside.
     sensitivity, sigma : float
@@ -40,32 +121,12 @@ class Release:
         The number of this release in the region's ledger.
     """
 
-    region: str
-    run: str
-    round_number: int
-    purpose: str
+    window: str
     sums: Mapping[str, FloatArray]
     sensitivity: float
     sigma: float
     noise: NoiseKind
     entry: int
-
-    def to_bytes(self) -> bytes:
-        """Serialise; the same release always gives the same bytes."""
-        header = {
-            "region": self.region,
-            "run": self.run,
-            "round_number": self.round_number,
-            "purpose": self.purpose,
-            "sensitivity": self.sensitivity,
-            "sigma": self.sigma,
-            "noise": self.noise,
-            "entry": self.entry,
-        }
-        buffer = io.BytesIO()
-        arrays = {f"{_SUMS}{name}": array for name, array in self.sums.items()}
-        np.savez(buffer, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
-        return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Release:
@@ -73,52 +134,43 @@ class Release:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             sums = {
-                name.removeprefix(_SUMS): archive[name]
+                name.removeprefix(_ARRAYS): archive[name]
                 for name in archive.files
-                if name.startswith(_SUMS)
+                if name.startswith(_ARRAYS)
             }
+        del header["type"]
         header["noise"] = NoiseKind(header["noise"])
         return cls(sums=sums, **header)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClippedSum:
+class ClippedSum(_Answer):
     """An exact sum of clipped rows, for a trusted server to add the noise to.
 
     Not a release: its privacy rests on the server. Attributes as in
-    :class:`Release`; ``sigma`` is the noise that the server has promised.
+    :class:`Release`, but for ``sums``: int64, in steps of the query's lattice;
+    ``sigma`` is the noise that the server has promised.
     """
 
-    region: str
-    run: str
-    round_number: int
-    purpose: str
-    sums: Mapping[str, FloatArray]
+    window: str
+    sums: Mapping[str, IntArray]
     sensitivity: float
     sigma: float
     entry: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Refusal(_Answer):
     """A request that was not answered, and cost nothing.
 
     Attributes
     ----------
-    region : str
-        Who refuses.
-    run, round_number, purpose : str, int, str
-        What was asked.
     reason : str
         Machine-readable, kebab-case.
     sentence : str
         The same for people; says nothing about the data.
     """
 
-    region: str
-    run: str
-    round_number: int
-    purpose: str
     reason: str
     sentence: str
 

@@ -15,11 +15,13 @@ from flwr.serverapp import Grid, ServerApp
 
 from privacy.accountant import mu_of
 from privacy.door import ServerDoor
+from privacy.errors import KeyFileError, LedgerError
 from privacy.ledger import Ledger
 from privacy.mechanism import NoiseSource
-from privacy.policy import Policy
+from privacy.policy import Answers, Budget, Policy, Windows
 from privacy.query import NoiseKind, TrustModel
-from server.results import prepare_output, write_results
+from privacy.signing import SigningKey
+from server.results import prepare_output, write_heads, write_results
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
@@ -42,13 +44,16 @@ def main(grid: Grid, context: Context) -> None:
     prepare_output(config.out)
     strategy = build_strategy(config, run=f"{config.run.name}-{context.run_id}")
     started, clock = datetime.now(UTC), time.monotonic()
-    strategy.start(
-        grid,
-        strategy.initial_arrays(),
-        num_rounds=strategy.num_rounds,
-        timeout=ROUND_TIMEOUT_SECONDS,
-    )
-    write_results(config.out, config, strategy, started, time.monotonic() - clock)
+    try:
+        strategy.start(
+            grid,
+            strategy.initial_arrays(),
+            num_rounds=strategy.num_rounds,
+            timeout=ROUND_TIMEOUT_SECONDS,
+        )
+        write_results(config.out, config, strategy, started, time.monotonic() - clock)
+    finally:
+        write_heads(config.out, strategy)  # also where it failed: regions were charged
     log.info("Results are in %s", config.out)
 
 
@@ -78,6 +83,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
         trust_model=privacy.trust_model,
         n_clients=config.run.n_clients,
         server_door=_server_door(config),
+        signing_key=_signing_key(config),
         wait_seconds=config.run.wait_seconds,
         ask_once_too_often=config.run.ask_once_too_often,
     )
@@ -108,18 +114,34 @@ def _server_door(config: RunConfig) -> ServerDoor | None:
         return None
     policy = Policy(
         region="server",
-        window=privacy.window,
-        epsilon=privacy.epsilon,
-        delta=privacy.delta,
-        trust_models=frozenset({TrustModel.CENTRAL}),
-        noise_kinds=frozenset(NoiseKind),
-        question_kinds=frozenset(QUESTION_TYPES),
+        budget=Budget(
+            epsilon=privacy.epsilon,
+            delta=privacy.delta,
+            lifetime_epsilon=privacy.epsilon,
+            lifetime_delta=privacy.delta,
+        ),
+        window=Windows(start=datetime(2000, 1, 1, tzinfo=UTC), days=36500),
+        answers=Answers(questions=frozenset(QUESTION_TYPES)),
     )
-    ledger = Ledger(config.out / "server-ledger.sqlite", policy)
-    if ledger.entries():
+    seeded = privacy.server_noise_seed >= 0
+    ledger = Ledger(config.out / "server-ledger.sqlite", policy, simulated=seeded)
+    try:
+        charged = bool(ledger.entries())
+    except LedgerError as error:
+        raise ConfigError(f"{error} Nothing was asked of any region.") from error
+    if charged:
         raise ConfigError(
             f"{ledger.path} has been charged by another run already. Nothing was asked of any "
             "region. Choose another folder with run.out."
         )
-    seed = privacy.server_noise_seed if privacy.server_noise_seed >= 0 else None
-    return ServerDoor(ledger, NoiseSource(seed))
+    noise = NoiseSource(NoiseKind.SEEDED, privacy.server_noise_seed) if seeded else NoiseSource()
+    return ServerDoor(ledger, noise)
+
+
+def _signing_key(config: RunConfig) -> SigningKey | None:
+    if not config.run.signing_key:
+        return None
+    try:
+        return SigningKey.load(Path(config.run.signing_key))
+    except KeyFileError as error:
+        raise ConfigError(f"run.signing-key: {error} Nothing was asked of any region.") from error

@@ -11,10 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from privacy.query import NoiseKind
+
 PROMISE = (
-    "Adding or removing all events of any one user in window {window} changes the probability of "
-    "anything that {releaser} released in this run by at most a factor e^{epsilon:g}, but for a "
-    "probability of {delta:g}; {trust}."
+    "Adding or removing any one user, with everything that the user did, changes the probability "
+    "of anything that {releaser} released in this run by at most a factor e^{epsilon:g}, but for a "
+    "probability of {delta:g}; {trust}. It is charged to the budgets for window {window}."
 )
 SIMULATED = (
     " This run was a simulation with seeded noise: the statement is about the same run with "
@@ -25,17 +27,32 @@ TRUSTED = {
     "local": "nobody but the user's own region has to be trusted for that",
     "central": "the server has to be trusted to add the noise, it sees exact clipped sums",
 }
-NOT_PROTECTED = (
+_NOT_PROTECTED = (
     "A user at several regions: the loss adds up.",
-    "Earlier windows: a profile that remembers them makes them compose; the window names a budget, "
-    "it does not choose events.",
-    "Ledgers are not signed: who can write to a region's disk can change its record.",
-    "That a region takes part, and how long it takes to answer.",
-    "Seeded noise, as simulations use it: who knows the seed can take it off.",
-    "Floating-point noise: its generator is not cryptographic, and it is not hardened against "
-    "every attack on its last bits.",
+    "Other windows: where profiles remember earlier events, windows compose; the promise is then "
+    "what a region's policy allows over its lifetime.",
+    "A region whose own disk and signing key are in other hands: its ledger can be forged, and "
+    "only heads that were witnessed elsewhere show it.",
+    "That a region takes part, what it refuses, and how long it takes to answer.",
+    "That a region's own program fails: it says so, without saying why.",
+    "Groups: for g users together, mu is g times as large.",
     "What an employee of the region itself can see.",
 )
+
+
+_NOT_PROTECTED_BY = {
+    NoiseKind.DISCRETE: (),
+    NoiseKind.FLOAT: (
+        "Floating-point noise: its generator is not cryptographic, and it is not hardened against "
+        "every attack on its last bits.",
+    ),
+    NoiseKind.SEEDED: ("Seeded noise, as simulations use it: who knows the seed can take it off.",),
+}
+
+
+def not_protected(noise: NoiseKind) -> list[str]:
+    """Return what the promise does not cover, for releases with such noise."""
+    return [*_NOT_PROTECTED, *_NOT_PROTECTED_BY[noise]]
 
 
 class Part(BaseModel):
@@ -205,6 +222,8 @@ class ReceiptPart(Part):
     releases: int
     spent_epsilon: float
     limit_epsilon: float
+    lifetime_epsilon: float
+    lifetime_limit: float
     refused: int
 
 

@@ -30,6 +30,7 @@ ACCOUNTANTS = {
     "gaussian-dp": "Exact for Gaussian noise.",
     "pld": "Computed another way: should agree with the claim.",
     "rdp": "An upper bound, not tight: may exceed the limit although the claim does not.",
+    "zcdp": "OpenDP's, likewise an upper bound.",
 }
 MEASURES = {
     "hit_rate": "users with at least one hit",

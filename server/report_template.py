@@ -139,8 +139,9 @@ cost is {{ clustering.normalized_cost | number(2) }} times that of the best foun
   "each region" if run.trust_model == "local" else "the server" }} adds the noise</span>
 {% if run.simulated %}<span class="badge warn">SIMULATED</span>{% endif %}</p>
 {% if run.simulated %}
-<p class="note warn"><strong>Simulated:</strong> the noise was seeded, and who knows the seed can
-take it off. This run shows what a real one would find; it protects nobody.</p>
+<p class="note warn"><strong>Simulated:</strong> these regions do not exist. {% if
+privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can take it off. {% endif
+%}This run shows what a real one would find; it protects nobody.</p>
 {% endif %}
 <dl class="facts">{{ fact("Started", run.started[:16] | replace("T", " ") ~ " UTC") }}
 {{ fact("Took", run.seconds | number(1) ~ " seconds, " ~ run.n_rounds ~ " rounds") }}
@@ -200,7 +201,7 @@ Below each label, the {{ tag("public") }} items furthest in the cluster's own di
 <p class="note">{{ privacy.statement }}</p>
 <dl class="facts">{{ fact("Unit", privacy.unit) }}{{ fact("Adjacency", privacy.adjacency) }}
 {{ fact("Window", privacy.window) }}{{ fact("Noise", privacy.noise) }}
-{{ fact("Lifetime epsilon", "%g" % privacy.lifetime_epsilon) }}</dl>
+{{ fact("Charged to the lifetime", "%g" % privacy.lifetime_epsilon) }}</dl>
 <h3>What is not protected</h3>
 <ul>{% for item in privacy.not_protected %}<li>{{ item }}</li>{% endfor %}</ul>
 <h3>What the plan costs, by accountant</h3>

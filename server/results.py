@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: ``report.json``, ``centroids.npz``, ``cluster-map.npz``.
+"""What a run leaves behind: its report, centroids and map, and the heads of the ledgers.
 
 strategy (released values)  ->  Report  ->  files, each whole or not at all
 """
@@ -16,17 +16,16 @@ import numpy as np
 
 from privacy.accountant import (
     ACCOUNTANT,
-    ADJACENCY,
-    UNIT,
+    Adjacency,
     GaussianEvent,
-    compose,
-    epsilon_of,
+    Unit,
     pld_epsilon,
+    privacy_loss,
     rdp_epsilon,
+    zcdp_epsilon,
 )
 from privacy.query import NoiseKind
 from server.report import (
-    NOT_PROTECTED,
     PROMISE,
     RELEASER,
     SIMULATED,
@@ -40,16 +39,19 @@ from server.report import (
     RefusalPart,
     Report,
     RunPart,
+    not_protected,
 )
 from server.report_page import render
 from server.run_config import RunConfig
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.heads import write_heads as save_heads
 from strategies.labels import typical_items
 
 REPORT = "report.json"
 PAGE = "report.html"
 CENTROIDS = "centroids.npz"
 CLUSTER_MAP = "cluster-map.npz"
+HEADS = "ledgers/heads.json"
 TERMS = 8
 
 Writer = Callable[[Path], object]
@@ -92,6 +94,11 @@ def write_results(
         },
     )
     return report
+
+
+def write_heads(folder: Path, strategy: FederatedKMeans) -> None:
+    """Write the ledgers' heads that were received, also of a run that failed."""
+    _write(folder, {HEADS: lambda path: save_heads(path, strategy.heads, run=strategy.known.run)})
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -175,25 +182,33 @@ def _privacy(
     config: RunConfig, strategy: FederatedKMeans, planned: list[RoundRecord]
 ) -> PrivacyPart:
     answered = [record for record in strategy.history if record.answered]
-    events = [GaussianEvent(record.sensitivity, record.sigma) for record in answered]
-    delta = config.privacy.delta
-    claimed = epsilon_of(compose(events), delta)
+    discrete = strategy.noise_kind is NoiseKind.DISCRETE
+    events = [
+        GaussianEvent(record.sensitivity, record.sigma, record.step if discrete else 0.0)
+        for record in answered
+    ]
+    delta, adjacency = config.privacy.delta, Adjacency.ADD_OR_REMOVE_ONE
+    claimed = privacy_loss(events, delta=delta, unit=Unit.USER, adjacency=adjacency).epsilon
+    window = "; ".join(sorted(strategy.windows))
     # Where regions answered beyond the plan, the promise is what was really spent.
     epsilon = max(config.privacy.epsilon, claimed)
     return PrivacyPart(
-        statement=_statement(config, epsilon, simulated=strategy.noise_kind is NoiseKind.SEEDED),
-        not_protected=list(NOT_PROTECTED),
+        statement=_statement(
+            config, epsilon, window, simulated=strategy.noise_kind is NoiseKind.SEEDED
+        ),
+        not_protected=not_protected(strategy.noise_kind),
         epsilon=epsilon,
         delta=delta,
-        unit=UNIT,
-        adjacency=ADJACENCY,
-        window=config.privacy.window,
+        unit=Unit.USER,
+        adjacency=adjacency,
+        window=window,
         lifetime_epsilon=epsilon,
         accountant=ACCOUNTANT,
         epsilon_by_accountant={
             ACCOUNTANT: claimed,
-            "pld": pld_epsilon(events, delta),
-            "rdp": rdp_epsilon(events, delta),
+            "pld": pld_epsilon(events, delta=delta, adjacency=adjacency),
+            "rdp": rdp_epsilon(events, delta=delta, adjacency=adjacency),
+            "zcdp": zcdp_epsilon(events, delta=delta, adjacency=adjacency),
         },
         noise=strategy.noise_kind,
         plan=[
@@ -219,9 +234,9 @@ def _privacy(
     )
 
 
-def _statement(config: RunConfig, epsilon: float, *, simulated: bool) -> str:
+def _statement(config: RunConfig, epsilon: float, window: str, *, simulated: bool) -> str:
     promise = PROMISE.format(
-        window=config.privacy.window,
+        window=window,
         epsilon=epsilon,
         delta=config.privacy.delta,
         releaser=RELEASER[config.privacy.trust_model.value],
@@ -259,10 +274,11 @@ def _pages(report: Report) -> dict[str, Writer]:
 
 def _write(folder: Path, writers: Mapping[str, Writer]) -> None:
     """Write all files beside their places first, so that a full disk leaves the old ones whole."""
-    unfinished = {name: folder / f".unfinished-{name}" for name in writers}
+    unfinished = {name: _unfinished(folder / name) for name in writers}
     name = ""
     try:
         for name, write in writers.items():
+            unfinished[name].parent.mkdir(exist_ok=True)
             write(unfinished[name])
         for name, path in unfinished.items():
             path.replace(folder / name)
@@ -271,6 +287,10 @@ def _write(folder: Path, writers: Mapping[str, Writer]) -> None:
     finally:
         for path in unfinished.values():
             path.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".unfinished-{path.name}")
 
 
 def _version() -> str:

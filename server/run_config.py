@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from privacy.configuration import describe, kebab
+from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -41,6 +41,8 @@ class RunSection(Section):
     """Regions to wait for."""
     wait_seconds: Positive = 120.0
     """How long to wait for them."""
+    signing_key: str = ""
+    """File of the key that signs the requests (``fedinterest key``); left empty, none does."""
     ask_once_too_often: bool = False
     """After the plan is spent, ask again, to show that the regions refuse."""
 
@@ -61,8 +63,6 @@ class PrivacySection(Section):
     trust_model: TrustModel = TrustModel.LOCAL
     declared_users: Annotated[int, Field(strict=True, ge=1)] = 2469
     """Public estimate of the number of users; never counted from data."""
-    window: str = "2017"
-    """The time window that the regions' budgets are for."""
     server_noise_seed: Annotated[int, Field(strict=True, ge=-1)] = -1
     """For simulations of trust model ``central``; -1 draws from the operating system."""
 
@@ -95,6 +95,21 @@ class RunConfig(Section):
             for section, values in nested.items()
             for key, value in values.items()
         }
+
+
+def read_run_config(path: Path) -> RunConfig:
+    """Read a planned run from a file: a scenario, or a run-config as ``flwr run`` takes it.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, a key is unknown or a value is out of range.
+    """
+    content = read_toml(path, "Run configuration", ConfigError, "Nothing was checked.")
+    content.pop("simulation", None)
+    if all(isinstance(value, dict) for value in content.values()):
+        return parse_config(content, str(path))
+    return parse_flat(content)
 
 
 def parse_config(nested: Mapping[str, Any], source: str) -> RunConfig:

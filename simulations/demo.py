@@ -12,12 +12,15 @@ from rich.console import Console
 
 from client.recommender import Recommender
 from client.region import open_region
+from privacy.ledger_check import verify_ledger
 from server.report import Report
+from server.results import HEADS
 from simulations import tell
 from simulations.flower_engine import run_with_flower
 from simulations.oracle import complete_report
 from simulations.scenario import SAMPLE, read_scenario
-from simulations.world import World, prepare
+from simulations.world import WITNESS, World, prepare
+from strategies.heads import read_heads
 
 HOUSEHOLD = "household-0900"
 LIST_LENGTH = 5
@@ -41,6 +44,7 @@ def run_demo(folder: Path) -> None:
     tell.recommendations(_recommender(world), HOUSEHOLD, count=LIST_LENGTH, explain=True)
     _step("What it cost, by each region's own account")
     tell.receipts(report.receipts)
+    _tell_verification(world)
     _step("The server asked once too often")
     _tell_refusals(report)
     _step("How good it is, by data that no server saw")
@@ -55,6 +59,22 @@ def run_demo(folder: Path) -> None:
 
 def _step(title: str) -> None:
     console.rule(f"[bold]{title}", align="left")
+
+
+def _tell_verification(world: World) -> None:
+    """Check every region's ledger as an auditor would, with witness and the server's heads."""
+    heads = read_heads(world.folder / HEADS)
+    for path in world.settings_paths():
+        region = path.parent
+        ledger = world.folder / "ledgers" / f"{region.name}.sqlite"
+        found = verify_ledger(ledger, witness=region / WITNESS, heads=heads)
+        for fault in [*found.faults, *found.unchecked]:
+            console.print(f"  {region.name}: {fault}")
+    console.print(
+        f"{len(heads)} ledgers checked: chains, signatures, witnesses, the server's heads.\n"
+        f"One of them:  fedinterest ledger show {ledger}",
+        soft_wrap=True,
+    )
 
 
 def _tell_world(world: World) -> None:

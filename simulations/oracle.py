@@ -10,7 +10,8 @@ from __future__ import annotations
 import pandas as pd
 
 from client.recommender import Recommender
-from privacy.ledger import Ledger
+from privacy.budget import spent_by
+from privacy.ledger_check import read_account
 from privacy.policy import read_policy
 from server.report import ReceiptPart, Report
 from server.results import CLUSTER_MAP, read_report, write_report
@@ -31,6 +32,7 @@ def complete_report(world: World, peak_rss_mb: float) -> Report:
     truth = truth_of(world.profiles, world.events, moment, world.catalogue.vectors)
     completed = report.model_copy(
         update={
+            "run": report.run.model_copy(update={"simulated": True}),
             "clustering": report.clustering.model_copy(
                 update={
                     "normalized_cost": cost,
@@ -55,11 +57,14 @@ def receipts(world: World) -> list[ReceiptPart]:
 
 def _receipt(region: str, world: World) -> ReceiptPart:
     policy = read_policy(world.folder / "regions" / region / "policy.toml")
-    ledger = Ledger(world.folder / "ledgers" / f"{region}.sqlite", policy)
+    account = read_account(world.folder / "ledgers" / f"{region}.sqlite")
+    spent = spent_by(policy, account)
     return ReceiptPart(
         region=region,
-        releases=len(ledger.entries()),
-        spent_epsilon=ledger.spent_epsilon(),
-        limit_epsilon=policy.epsilon,
-        refused=len(ledger.refusals()),
+        releases=len(account.entries),
+        spent_epsilon=spent.window.epsilon,
+        limit_epsilon=policy.budget.epsilon,
+        lifetime_epsilon=spent.lifetime.epsilon,
+        lifetime_limit=policy.budget.lifetime_epsilon,
+        refused=len(account.refusals),
     )

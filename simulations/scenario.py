@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from client.settings import DEFAULT_ENCODER
 from privacy.configuration import describe, read_toml
+from privacy.query import NoiseKind
 from server.run_config import ConfigError, RunConfig, Section
 
 SAMPLE = Path(__file__).parent / "scenarios" / "sample.toml"
@@ -35,8 +36,14 @@ class SimulationSection(Section):
     """Dirichlet parameter of how interests spread over regions; small is uneven."""
     partition_seed: Annotated[int, Field(strict=True, ge=0)] = 1
     """Who lives in which region."""
+    window_start: AwareDatetime | None = None
+    """The regions' budgets are for a window from here on; left out, the withheld events' year."""
+    window_days: Annotated[int, Field(strict=True, ge=1, le=36500)] = 365
+    """Length of that window."""
+    noise: NoiseKind = NoiseKind.SEEDED
+    """``discrete`` and ``float`` are drawn from the operating system, as in a deployment."""
     noise_seed: Annotated[int, Field(strict=True, ge=0)] = 1
-    """Makes the regions' noise repeatable; their releases are marked ``seeded``."""
+    """Makes the regions' noise repeatable, where it is ``seeded``."""
 
 
 class Scenario(RunConfig):

@@ -20,7 +20,7 @@ TERMS = 5
 REPORT_PAGE = "report.html"
 
 _PROGRESS = re.compile(
-    r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|ERROR|Error:|mu is |Two answers)"
+    r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|ERROR|Error:|mu is |answers? (came|of) )"
 )
 
 

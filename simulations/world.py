@@ -5,6 +5,7 @@ scenario  ->  DIR/public/catalogue.npz             public: the encoded catalogue
                                    policy.toml     its rules
                                    events.parquet  its people's behaviour
               DIR/ledgers/                         new and empty
+              DIR/server.key                       signs the server's requests
               DIR/run-config.toml                  what the server is told
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import tomli_w
@@ -23,6 +25,9 @@ from client.encoder import Encoder
 from client.events import read_events
 from client.interest_profile import InterestProfiles, build_profiles
 from privacy.calibration import noise_multipliers
+from privacy.code_identity import code_hash
+from privacy.query import NoiseKind
+from privacy.signing import SigningKey
 from server.results import prepare_output
 from server.run_config import RunConfig
 from simulations.datasets import cache_path, catalogue_path, events_path
@@ -33,11 +38,16 @@ from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import QUESTION_TYPES
 
 MARKER = "run-config.toml"
+WITNESS = "witness.jsonl"
 OURS = (
     "public",
     "regions",
     "ledgers",
     "server-ledger.sqlite",
+    "server-ledger.sqlite-wal",
+    "server-ledger.sqlite-shm",
+    "server-ledger.key",
+    "server.key",
     "rejected-events.csv",
     "report.json",
     "report.html",
@@ -106,6 +116,7 @@ def prepare(scenario: Scenario, folder: Path) -> World:
         cache_path(scenario.simulation),
     )
     catalogue.save(folder / "public" / "catalogue.npz")
+    server = SigningKey.create(folder / "server.key")
     events = read_events(
         events_path(scenario.simulation),
         frozenset(catalogue.item_ids),
@@ -123,7 +134,9 @@ def prepare(scenario: Scenario, folder: Path) -> World:
     for name, people in region_of.groupby(region_of):
         known = events[events.user_id.isin(people.index)]
         known = known[known.timestamp < scenario.simulation.withheld_from]
-        _found_region(scenario, folder, str(name), known)
+        _found_region(folder / "regions" / str(name), _settings(scenario, str(name)), known)
+        rules = _policy(scenario, str(name), server.public, catalogue.encoder)
+        (folder / "regions" / str(name) / "policy.toml").write_text(tomli_w.dumps(rules))
     return World(
         folder=folder,
         scenario=scenario,
@@ -175,7 +188,8 @@ def _clear(folder: Path) -> None:
 
 
 def _tell_server(scenario: Scenario, folder: Path) -> RunConfig:
-    run = scenario.run.model_copy(update={"out": str(folder)})
+    key = folder / "server.key"
+    run = scenario.run.model_copy(update={"out": str(folder), "signing_key": str(key)})
     public = scenario.public.model_copy(
         update={"catalogue": str(folder / "public" / "catalogue.npz")}
     )
@@ -195,34 +209,61 @@ def _settle(scenario: Scenario, profiles: InterestProfiles, events: pd.DataFrame
     return everybody.map(lambda number: f"region-{number + 1}")
 
 
-def _found_region(scenario: Scenario, folder: Path, name: str, events: pd.DataFrame) -> None:
-    """Write one region's settings, policy and events."""
-    region = folder / "regions" / name
+def _found_region(region: Path, settings: dict[str, Any], events: pd.DataFrame) -> None:
+    """Lay out one region: its settings and its people's events."""
     region.mkdir(parents=True)
     events.to_parquet(region / "events.parquet", index=False)
-    settings = {
+    (region / "agent.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
+
+
+def _settings(scenario: Scenario, name: str) -> dict[str, Any]:
+    """Return one region's ``agent.toml``."""
+    simulation = scenario.simulation
+    seeded = simulation.noise is NoiseKind.SEEDED
+    return {
         "region": name,
         "events": "events.parquet",
-        "catalogue": str(catalogue_path(scenario.simulation).resolve()),
+        "catalogue": str(catalogue_path(simulation).resolve()),
         "policy": "policy.toml",
         "ledger": f"../../ledgers/{name}.sqlite",
+        "signing-key": "signing.key",
+        "witness": WITNESS,
         "cluster-map": "cluster-map.npz",
         "rejected-events": "rejected-events.csv",
-        "cache": str(cache_path(scenario.simulation)),
-        "encoder": scenario.simulation.encoder,
-        "half-life-days": scenario.simulation.half_life_days,
-        "as-of": scenario.simulation.withheld_from.isoformat(),
-        "simulation": {"noise-seed": scenario.simulation.noise_seed},
+        "cache": str(cache_path(simulation)),
+        "encoder": simulation.encoder,
+        "noise": simulation.noise.value,
+        "half-life-days": simulation.half_life_days,
+        "as-of": simulation.withheld_from.isoformat(),
+        "simulation": {"noise-seed": simulation.noise_seed} if seeded else {},
     }
-    policy = {
+
+
+def _policy(scenario: Scenario, name: str, server: str, encoder: str) -> dict[str, Any]:
+    """Return one region's ``policy.toml``: it allows what the scenario asks, and no more."""
+    simulation, privacy = scenario.simulation, scenario.privacy
+    start = simulation.window_start or simulation.withheld_from.replace(
+        month=1, day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+    return {
         "region": name,
-        "window": scenario.privacy.window,
-        "epsilon": scenario.privacy.epsilon,
-        "delta": scenario.privacy.delta,
-        "trust-models": [scenario.privacy.trust_model.value],
-        "noise-kinds": ["seeded"],
-        "question-kinds": sorted(QUESTION_TYPES),
-        "least-noise-multiplier": LEAST_NOISE_MULTIPLIER,
+        "budget": {
+            "epsilon": privacy.epsilon,
+            "delta": privacy.delta,
+            "lifetime-epsilon": privacy.epsilon,
+            "lifetime-delta": privacy.delta,
+        },
+        "window": {"start": start, "days": simulation.window_days},
+        "answers": {
+            "questions": sorted(QUESTION_TYPES),
+            "trust-models": [privacy.trust_model.value],
+            "noise-kinds": [simulation.noise.value],
+            "least-noise-multiplier": LEAST_NOISE_MULTIPLIER,
+            "fewest-participants": max(1, scenario.run.n_clients // 2),
+        },
+        "trusted": {
+            "server-keys": [server],
+            "encoders": [encoder],
+            "code-hashes": [code_hash()],
+        },
     }
-    (region / "agent.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
-    (region / "policy.toml").write_text(tomli_w.dumps(policy), encoding="utf-8")

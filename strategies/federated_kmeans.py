@@ -21,10 +21,13 @@ from flwr.serverapp.strategy import Strategy
 
 from privacy.calibration import noise_multipliers
 from privacy.door import ServerDoor
-from privacy.query import NoiseKind, SumQuery, TrustModel
+from privacy.query import NoiseKind, SumQuery, TrustModel, sensitivity_of
 from privacy.release import Answer, ClippedSum, Refusal, Release
+from privacy.signing import SigningKey
+from privacy.window import is_window_name
 from strategies.aggregation import NoisySum, add_up
 from strategies.clustering import Clustering
+from strategies.heads import HeadBook
 from strategies.messages import MessageError, records_to_answer, request_to_records
 from strategies.phases import Mean, Phase
 from strategies.questions import Request
@@ -49,8 +52,8 @@ class RoundRecord:
 
     Attributes
     ----------
-    sensitivity, sigma, share : float
-        Of each region's release.
+    sensitivity, sigma, step, share : float
+        Of each region's release; ``step`` is the lattice's.
     answered : int
         Releases, or clipped sums.
     refusals : list of Refusal
@@ -65,6 +68,7 @@ class RoundRecord:
     purpose: str
     sensitivity: float
     sigma: float
+    step: float
     share: float
     answered: int = 0
     refusals: list[Refusal] = field(default_factory=list)
@@ -88,6 +92,8 @@ class FederatedKMeans(Strategy):
     trust_model : TrustModel
     server_door : ServerDoor, optional
         Adds the noise under ``central``.
+    signing_key : SigningKey, optional
+        Signs the requests, for regions that answer known servers only.
     n_clients : int
         Regions to wait for.
     wait_seconds : float
@@ -107,6 +113,7 @@ class FederatedKMeans(Strategy):
         trust_model: TrustModel,
         n_clients: int,
         server_door: ServerDoor | None = None,
+        signing_key: SigningKey | None = None,
         wait_seconds: float = 120.0,
         ask_once_too_often: bool = False,
     ) -> None:
@@ -118,10 +125,13 @@ class FederatedKMeans(Strategy):
         self.delta = delta
         self.trust_model = trust_model
         self.server_door = server_door
+        self.signing_key = signing_key
         self.n_clients = n_clients
         self.wait_seconds = wait_seconds
         self.history: list[RoundRecord] = []
         self.noises: set[NoiseKind] = set()
+        self.windows: set[str] = set()
+        self.heads = HeadBook()
         self._query: SumQuery | None = None
         self._asked_at = 0.0
         if ask_once_too_often and trust_model is TrustModel.LOCAL:
@@ -133,8 +143,11 @@ class FederatedKMeans(Strategy):
 
     @property
     def noise_kind(self) -> NoiseKind:
-        """The noise of this run's releases; ``seeded`` if any one was."""
-        return NoiseKind.SEEDED if NoiseKind.SEEDED in self.noises else NoiseKind.FLOAT
+        """The noise of this run's releases; the weakest, where they differ."""
+        for kind in (NoiseKind.SEEDED, NoiseKind.FLOAT):
+            if kind in self.noises:
+                return kind
+        return NoiseKind.DISCRETE
 
     @property
     def num_rounds(self) -> int:
@@ -213,18 +226,22 @@ class FederatedKMeans(Strategy):
 
     def _ask(self, number: int, phase: Phase, kind: str, grid: Grid) -> list[Message]:
         question = phase.ask(self.known)
-        bounds = [block.clipping_norm for block in question.blocks()]
-        sensitivity = float(np.linalg.norm(bounds))
+        nodes = self._nodes(grid)
+        multiplier = self.multipliers[phase.name]
+        sensitivity = sensitivity_of(question.blocks())
         request = Request(
             run=self.known.run,
             round_number=number,
             purpose=phase.name,
             trust_model=self.trust_model,
-            sigma=self.multipliers[phase.name] * sensitivity,
+            sigma=multiplier * sensitivity,
             encoder=self.known.catalogue.encoder,
             catalogue=self.known.catalogue.fingerprint,
             question=question,
+            participants=len(nodes),
         )
+        if self.signing_key is not None:
+            request = request.signed(self.signing_key)
         self._query = request.query()
         self.history.append(
             RoundRecord(
@@ -232,11 +249,11 @@ class FederatedKMeans(Strategy):
                 purpose=phase.name,
                 sensitivity=sensitivity,
                 sigma=request.sigma,
+                step=self._query.step,
                 share=phase.share,
             )
         )
         self._asked_at = time.monotonic()
-        nodes = self._nodes(grid)
         messages = [
             Message(request_to_records(request), dst_node_id=node, message_type=kind)
             for node in nodes
@@ -247,7 +264,7 @@ class FederatedKMeans(Strategy):
     def _nodes(self, grid: Grid) -> list[int]:
         """Return all regions; before the first round, wait for those that are still to come."""
         deadline = time.monotonic() + self.wait_seconds
-        first = len(self.history) == 1
+        first = not self.history
         while len(nodes := sorted(grid.get_node_ids())) < (self.n_clients if first else 1):
             if time.monotonic() > deadline:
                 raise StrategyError(
@@ -265,6 +282,9 @@ class FederatedKMeans(Strategy):
         for reply in replies:
             record.bytes_up += _size(reply)
             answer = self._read(reply)
+            if answer and answer.head and _is_unsigned(answers.get(answer.region)):
+                del answers[answer.region]  # anybody could have sent it in the region's name
+                record.malformed += 1
             if answer is None or answer.region in answers:
                 record.malformed += 1
                 if answer is not None:
@@ -300,17 +320,23 @@ class FederatedKMeans(Strategy):
         told = (answer.run, answer.round_number, answer.purpose)
         if told != (query.run, query.round_number, query.purpose):
             return None
+        if objection := self.heads.objection(answer):
+            log.warning("\t     An answer of %r is left out: %s", answer.region, objection)
+            return None
         if isinstance(answer, Refusal):
             return answer
+        if not is_window_name(answer.window):
+            return None
         if (answer.sensitivity, answer.sigma) != (query.sensitivity, query.sigma):
             return None
         expected = ClippedSum if self.trust_model is TrustModel.CENTRAL else Release
         shapes = {block.name: (block.cells, block.width) for block in query.blocks}
-        bound = MOST_USERS * query.sensitivity + 10 * query.sigma
+        unit = query.step if expected is ClippedSum else 1.0
+        bound = (MOST_USERS * query.sensitivity + 10 * query.sigma) / unit
         fits = (
             isinstance(answer, expected)
             and {name: array.shape for name, array in answer.sums.items()} == shapes
-            and all((np.abs(array) <= bound).all() for array in answer.sums.values())
+            and all((abs(np.float64(array)) <= bound).all() for array in answer.sums.values())
         )
         return answer if fits else None
 
@@ -334,11 +360,16 @@ class FederatedKMeans(Strategy):
             clipped = [answer for answer in answers if isinstance(answer, ClippedSum)]
             releases = [self.server_door.release(self._query, clipped)]
         self.noises |= {release.noise for release in releases}
+        self.windows |= {answer.window for answer in answers}
         return add_up(releases)
 
     @staticmethod
     def _arrays(centroids: np.ndarray) -> ArrayRecord:
         return ArrayRecord({"centroids": Array(centroids.astype(np.float32))})
+
+
+def _is_unsigned(answer: Answer | None) -> bool:
+    return answer is not None and answer.head is None
 
 
 def _size(message: Message) -> int:

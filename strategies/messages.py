@@ -10,16 +10,21 @@ There is no function here for anything else, so nothing else can be sent.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from privacy.query import FloatArray, NoiseKind, TrustModel
+from privacy.query import NoiseKind, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
+from privacy.signed_head import SignedHead
 from strategies.questions import Request, flatten, unflatten
 
 _QUESTION = "question."
+_HEAD = "head."
+LONGEST_SENTENCE = 500
+"""Characters of what a region says to people."""
 
 
 class MessageError(Exception):
@@ -40,6 +45,9 @@ def request_to_records(request: Request) -> RecordDict:
         "encoder": request.encoder,
         "catalogue": request.catalogue,
         "kind": request.question.kind,
+        "participants": request.participants,
+        "server-key": request.server_key,
+        "signature": request.signature,
     }
     config = ConfigRecord(cast(Any, envelope | numbers))
     return RecordDict({"request": config, "arrays": _pack(arrays)})
@@ -68,6 +76,9 @@ def records_to_request(records: RecordDict) -> Request:
             encoder=str(config["encoder"]),
             catalogue=str(config["catalogue"]),
             question=unflatten(str(config["kind"]), flat),
+            participants=int(_number(config, "participants")),
+            server_key=str(config["server-key"]),
+            signature=str(config["signature"]),
         )
     except (KeyError, ValueError, TypeError, EOFError, OverflowError) as error:
         raise MessageError(f"The request cannot be read: {error}") from error
@@ -87,7 +98,10 @@ def answer_to_records(answer: Answer) -> RecordDict:
         "run": answer.run,
         "round-number": answer.round_number,
         "purpose": answer.purpose,
+        "signature": answer.signature,
     }
+    if answer.head is not None:
+        envelope |= {_HEAD + name: value for name, value in asdict(answer.head).items()}
     if type(answer) is Refusal:
         envelope |= {"reason": answer.reason, "sentence": answer.sentence}
         return RecordDict({"answer": ConfigRecord(envelope)})
@@ -98,6 +112,7 @@ def answer_to_records(answer: Answer) -> RecordDict:
         )
     summed = cast(Release | ClippedSum, answer)
     envelope |= {
+        "window": summed.window,
         "sensitivity": summed.sensitivity,
         "sigma": summed.sigma,
         "entry": summed.entry,
@@ -119,16 +134,20 @@ def records_to_answer(records: RecordDict) -> Answer:
         config = records.config_records["answer"]
         kind = _text(config, "type")
         common: dict[str, Any] = {
-            "region": _text(config, "region"),
+            "region": _word(config, "region"),
             "run": _text(config, "run"),
             "round_number": int(_number(config, "round-number")),
             "purpose": _text(config, "purpose"),
+            "signature": _text(config, "signature"),
+            "head": _head(config),
         }
         if kind == "Refusal":
-            reason, sentence = _text(config, "reason"), _text(config, "sentence")
+            reason, sentence = _word(config, "reason"), _word(config, "sentence")
             return Refusal(**common, reason=reason, sentence=sentence)
+        number = np.int64 if kind == "ClippedSum" else np.float32
         common |= {
-            "sums": _unpack(records.array_records["sums"]),
+            "window": _text(config, "window"),
+            "sums": _unpack(records.array_records["sums"], number),
             "sensitivity": float(_number(config, "sensitivity")),
             "sigma": float(_number(config, "sigma")),
             "entry": int(_number(config, "entry")),
@@ -142,11 +161,26 @@ def records_to_answer(records: RecordDict) -> Answer:
     raise MessageError(f"An answer cannot be of type {kind!r}.")
 
 
+def _head(config: ConfigRecord) -> SignedHead | None:
+    found = {
+        key.removeprefix(_HEAD): value for key, value in config.items() if key.startswith(_HEAD)
+    }
+    return SignedHead.from_json(found) if found else None
+
+
 def _text(config: ConfigRecord, key: str) -> str:
     value = config[key]
     if not isinstance(value, str):
         raise TypeError(f"{key} is {type(value).__name__}, not a text")
     return value
+
+
+def _word(config: ConfigRecord, key: str) -> str:
+    """Return a text that will be shown to people: nothing that moves a cursor, nothing long."""
+    text = _text(config, key)
+    if not text.isprintable() or len(text) > LONGEST_SENTENCE:
+        raise ValueError(f"{key} is not printable, or longer than {LONGEST_SENTENCE} characters")
+    return text
 
 
 def _number(config: ConfigRecord, key: str) -> float:
@@ -156,13 +190,13 @@ def _number(config: ConfigRecord, key: str) -> float:
     return cast(float, value)
 
 
-def _pack(arrays: dict[str, FloatArray]) -> ArrayRecord:
+def _pack(arrays: dict[str, Any]) -> ArrayRecord:
     return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in arrays.items()})
 
 
-def _unpack(record: ArrayRecord) -> dict[str, FloatArray]:
+def _unpack(record: ArrayRecord, number: type[np.generic] = np.float32) -> dict[str, Any]:
     arrays = {name: array.numpy() for name, array in record.items()}
     for name, array in arrays.items():
-        if array.dtype != np.float32:
-            raise ValueError(f"array {name!r} is {array.dtype}, not float32")
+        if array.dtype != number:
+            raise ValueError(f"array {name!r} is {array.dtype}, not {number.__name__}")
     return arrays

@@ -10,7 +10,7 @@ post-processing: it costs nothing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,14 @@ class Phase(ABC):
         As it stands in plans, ledgers and reports.
     share : float
         Part of the run's mu^2.
+
+    Attributes
+    ----------
+    asks : type of Question
+        The kind of its question.
     """
+
+    asks: ClassVar[type[Question]]
 
     def __init__(self, name: str, share: float) -> None:
         self.name = name
@@ -65,6 +72,8 @@ class Phase(ABC):
 @final
 class Mean(Phase):
     """The mean of all interest vectors, shrunk towards the catalogue's mean."""
+
+    asks = CellSums
 
     COUNT_WEIGHT = 0.3
 
@@ -89,6 +98,8 @@ class Mean(Phase):
 @final
 class Radius(Phase):
     """How far people are from the mean; then the public basis and candidates, for free."""
+
+    asks = DistanceHistogram
 
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the mean."""
@@ -125,6 +136,8 @@ class Summary(Phase):
     The first one moves the candidates to where people are and drops what holds
     nobody; the last one is clustered by weighted k-means++.
     """
+
+    asks = CellSums
 
     COUNT_WEIGHT = 0.5
     """Counts matter here: they weigh the cells and tell which hold anybody."""
@@ -183,6 +196,8 @@ class Summary(Phase):
 class Spread(Phase):
     """How far people are from their centroid: the clipping norm of the Lloyd rounds."""
 
+    asks = DistanceHistogram
+
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the nearest centroid."""
         return DistanceHistogram(
@@ -237,6 +252,8 @@ class LloydPool:
 class Lloyd(Phase):
     """One noisy Lloyd round in all dimensions, by relative updates."""
 
+    asks = CellSums
+
     COUNT_WEIGHT = 0.3
 
     def __init__(self, name: str, share: float, pool: LloydPool) -> None:
@@ -266,6 +283,8 @@ class Lloyd(Phase):
 @final
 class Items(Phase):
     """Which items each cluster takes up; then the labels, for free."""
+
+    asks = ItemWeights
 
     RECENT_DAYS = 60.0
     SATURATION = 10.0
@@ -313,6 +332,8 @@ class Items(Phase):
 @final
 class Quality(Phase):
     """The push-back: clients keep the map and say, with noise, how well it fits."""
+
+    asks = MapQuality
 
     def ask(self, known: Clustering) -> Question:
         """Send the map along with the question."""

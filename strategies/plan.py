@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from privacy.calibration import noise_multipliers
+from privacy.forecast import PlannedRelease
 from strategies.phases import (
     Items,
     Lloyd,
@@ -13,6 +15,15 @@ from strategies.phases import (
     Spread,
     Summary,
 )
+
+
+def planned_releases(epsilon: float, delta: float) -> list[PlannedRelease]:
+    """Return what a run with this budget would ask of each region, in its order."""
+    phases = plan()
+    multipliers = noise_multipliers(epsilon, delta, {phase.name: phase.share for phase in phases})
+    return [
+        PlannedRelease(phase.name, phase.asks.kind, multipliers[phase.name]) for phase in phases
+    ]
 
 
 def plan() -> list[Phase]:

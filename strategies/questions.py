@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
 
 from privacy.query import Block, FloatArray, SumQuery, TrustModel
+from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
 
 MOST_CENTRES = 2**14
@@ -57,9 +58,20 @@ class CellSums:
         _require(self.kind, self.basis.shape[0] == len(self.origin), "shapes")
         width = self.basis.shape[1] or len(self.origin)
         _require_centres(self.kind, self.centres)
+        _require(self.kind, self.basis.shape[1] <= len(self.origin), "a basis of its space")
         _require(self.kind, self.centres.shape[1] == width, "shapes")
         _require(self.kind, _finite(self.origin, self.basis), "finite arrays")
-        _require(self.kind, 0 < self.count_weight <= 1, "a count weight in (0, 1]")
+        _require(self.kind, _is_number(self.radius), "a number for a radius")
+        _require(
+            self.kind,
+            _is_number(self.count_weight) and 0 < self.count_weight <= 1,
+            "a count weight in (0, 1]",
+        )
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors that it is about."""
+        return len(self.origin)
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks ``sums`` and ``counts``."""
@@ -91,7 +103,12 @@ class DistanceHistogram:
 
     def __post_init__(self) -> None:
         _require_centres(self.kind, self.centres)
-        _require(self.kind, 0 < self.largest < math.inf, "a positive largest distance")
+        _require_positive(self.kind, self.largest, "largest distance")
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors that it is about."""
+        return int(self.centres.shape[1])
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the block ``histogram``: a user adds 1 to one bin."""
@@ -132,9 +149,22 @@ class ItemWeights:
 
     def __post_init__(self) -> None:
         _require_centres(self.kind, self.centroids)
-        _require(self.kind, 0 <= self.recent_days < math.inf, "recent days of at least 0")
-        _require(self.kind, 0 < self.saturation < math.inf, "a positive saturation")
-        _require(self.kind, 0 < self.cluster_weight < 1, "a cluster weight in (0, 1)")
+        _require(
+            self.kind,
+            _is_number(self.recent_days) and 0 <= self.recent_days < math.inf,
+            "recent days of at least 0",
+        )
+        _require_positive(self.kind, self.saturation, "saturation")
+        _require(
+            self.kind,
+            _is_number(self.cluster_weight) and 0 < self.cluster_weight < 1,
+            "a cluster weight in (0, 1)",
+        )
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors that it is about."""
+        return int(self.centroids.shape[1])
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks ``by_cluster`` (k, n_items) and ``overall`` (1, n_items)."""
@@ -177,7 +207,17 @@ class MapQuality:
 
     def __post_init__(self) -> None:
         _require_centres(self.kind, self.cluster_map.centroids)
-        _require(self.kind, 0 < self.largest_distance < math.inf, "a positive largest distance")
+        _require_positive(self.kind, self.largest_distance, "largest distance")
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors that it is about."""
+        return int(self.cluster_map.centroids.shape[1])
+
+    @property
+    def n_items(self) -> int:
+        """Length of the catalogue that the map is about."""
+        return len(self.cluster_map.popularity)
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks ``users``, ``silhouette`` and ``squared_distance``, one number each."""
@@ -192,6 +232,14 @@ def _require(kind: str, holds: bool, what: str) -> None:
     """Raise ValueError unless a question has ``what`` it must have, whoever's users they are."""
     if not holds:
         raise ValueError(f"A question of kind {kind!r} needs {what} that it does not have.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _require_positive(kind: str, value: float, name: str) -> None:
+    _require(kind, _is_number(value) and 0 < value < math.inf, f"a positive {name}")
 
 
 def _require_centres(kind: str, centres: FloatArray) -> None:
@@ -225,6 +273,11 @@ class Request:
     encoder, catalogue : str
         Fingerprints of what the vectors and item numbers in the question mean.
     question : Question
+    participants : int
+        How many clients are asked.
+    server_key, signature : str
+        The server's Ed25519 key and its signature, in hexadecimal; empty where
+        it does not sign.
     """
 
     run: str
@@ -235,6 +288,9 @@ class Request:
     encoder: str
     catalogue: str
     question: Question
+    participants: int = 1
+    server_key: str = ""
+    signature: str = ""
 
     def __post_init__(self) -> None:
         self.query()  # an impossible request is an error here, not at the door
@@ -250,15 +306,25 @@ class Request:
             run=self.run,
             round_number=self.round_number,
             nonce=self._digest(),
+            participants=self.participants,
+            encoder=self.encoder,
+            server_key=self.server_key,
+            signature=self.signature,
         )
+
+    def signed(self, key: SigningKey) -> Request:
+        """Return the same request with its server's signature."""
+        named = replace(self, server_key=key.public)
+        return replace(named, signature=key.sign(named.query().signed_message()))
 
     def _digest(self) -> str:
         digest = hashlib.sha256(f"{self.encoder}/{self.catalogue}".encode())
         for name, value in flatten(self.question).items():
-            digest.update(f"/{name}=".encode())
-            digest.update(
-                value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-            )
+            if isinstance(value, np.ndarray):
+                digest.update(f"/{name}={value.dtype.str}{value.shape}:".encode())
+                digest.update(np.ascontiguousarray(value).tobytes())
+            else:
+                digest.update(f"/{name}={value!r}".encode())
         return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -130,10 +131,10 @@ def a_region(
     *,
     people: Sequence[tuple[str, str, str]] = PEOPLE,
     shop: Mapping[str, str] = SHOP,
-    policy: Mapping[str, object] | None = None,
+    policy: Mapping[str, Any] | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> Region:
-    """Lay out a region's files, and open it."""
+    """Lay out a region's files, and open it; ``policy`` changes keys of its tables."""
     folder.mkdir(parents=True, exist_ok=True)
     columns = ["user_id", "item_id", "timestamp"]
     pd.DataFrame(people, columns=columns).assign(action="purchase").to_csv(
@@ -141,15 +142,23 @@ def a_region(
     )
     items = {"item_id": list(shop), "text": list(shop.values()), "category": "SHOP"}
     pd.DataFrame(items).to_csv(folder / "catalogue.csv", index=False)
-    rules = {
-        "region": "north",
-        "window": "2017",
-        "epsilon": 10.0,
-        "noise-kinds": ["seeded"],
-        "question-kinds": ["cell-sums", "map-quality"],
-    } | dict(policy or {})
-    (folder / "policy.toml").write_text(tomli_w.dumps(rules), encoding="utf-8")
+    write_policy(folder, **dict(policy or {}))
     return open_region(write_settings(folder, **dict(settings or {})))
+
+
+def write_policy(folder: Path, **changes: Any) -> Path:
+    """Write ``policy.toml``; a change to a table changes the keys that it has."""
+    rules: dict[str, Any] = {
+        "region": "north",
+        "budget": {"epsilon": 10.0, "lifetime-epsilon": 1000.0},
+        "window": {"start": datetime(2017, 1, 1, tzinfo=UTC), "days": 365},
+        "answers": {"questions": ["cell-sums", "map-quality"], "noise-kinds": ["seeded"]},
+    }
+    for key, value in changes.items():
+        rules[key] = rules.get(key, {}) | value if isinstance(value, Mapping) else value
+    path = folder / "policy.toml"
+    path.write_text(tomli_w.dumps(rules), encoding="utf-8")
+    return path
 
 
 def write_settings(folder: Path, **changes: object) -> Path:
@@ -164,6 +173,7 @@ def write_settings(folder: Path, **changes: object) -> Path:
         "rejected-events": "rejected.csv",
         "cache": "cache",
         "as-of": AS_OF,
+        "noise": "seeded",
         "simulation": {"noise-seed": 1},
     } | {key.replace("_", "-"): value for key, value in changes.items()}
     path = folder / "agent.toml"

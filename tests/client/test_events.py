@@ -279,3 +279,28 @@ def test_unreadable_file_is_an_error_that_names_it(
         read_events(path, SHOP, tmp_path / "rejected.csv")
     assert str(path) in str(caught.value)
     assert not (tmp_path / "rejected.csv").exists()
+
+
+def test_nanoseconds_in_one_row_change_no_other_row(tmp_path: Path) -> None:
+    """They would narrow the years that all rows can have, and drop those with placeholders."""
+    usual = "".join(f"user-{n},milk,view,0001-01-01T00:00:00Z\n" for n in range(5))
+    hostile = "x,milk,view,2017-01-01T00:00:00.123456789Z\n"
+    path = tmp_path / "events.csv"
+    found = []
+    for rows in (usual, usual + hostile):
+        path.write_text("user_id,item_id,action,timestamp\n" + rows)
+        table = read_events(path, SHOP, tmp_path / "rejected.csv")
+        found.append(table[table.user_id != "x"].reset_index(drop=True))
+    assert len(found[0]) == 5
+    pd.testing.assert_frame_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    "value", ["1" + "0" * 400, "-" + "9" * 400, "1e999", '"1"', "[1]", "{}", "true"]
+)
+def test_no_value_of_one_row_stops_the_others(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "events.jsonl"
+    row = '{"user_id":"%s","item_id":"milk","action":"view","timestamp":"2017-03-01T00:00:00Z"%s}\n'
+    path.write_text(row % ("a", "") + row % ("b", f',"value":{value}'))
+    table = read_events(path, SHOP, tmp_path / "rejected.csv")
+    assert "a" in set(table.user_id)

@@ -121,3 +121,34 @@ def test_a_region_without_events_has_no_users_and_keeps_its_dimensions(
     ]
     assert profiles.vectors.shape == (0, 3)
     assert [array.shape for array in arrays] == [(0, 4)] * 3
+
+
+@pytest.mark.parametrize("extra", [[], [("x", "milk", ago(3)), ("x", "bread", ago(2))]])
+def test_one_user_does_not_change_another_in_the_last_bit(
+    extra: list[tuple[str, str, str]],
+) -> None:
+    """Opposite vectors cancel only if rounding is the same, whoever else is there."""
+    amounts = [2.0**54] + [1.0] * 19 + [2.0**54]
+    events = [("anna", "bread", ago(1))] * 20 + [("anna", "milk", ago(1))]
+    table = usable([*events, *extra])
+    table["value"] = amounts + [1.0] * len(extra)
+    opposite = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    alone = usable(events).assign(value=amounts)
+    profiles, expected = (
+        build_profiles(one, ITEMS, opposite, as_of=AS_OF, half_life_days=36500.0)
+        for one in (table, alone)
+    )
+    assert profiles.vectors[0].tobytes() == expected.vectors[0].tobytes()
+    assert profiles.counts[0].toarray().tobytes() == expected.counts[0].toarray().tobytes()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_users_are_the_same_to_the_last_bit_with_or_without_others(seed: int) -> None:
+    events = random_events(seed, n=300)
+    together = build(events)
+    for number, user in enumerate(together.user_ids):
+        alone = build(events[events.user_id == user])
+        for name in ("counts", "habits", "last_days"):
+            row = getattr(together, name)[number].toarray()
+            assert row.tobytes() == getattr(alone, name)[0].toarray().tobytes()
+        assert together.vectors[number].tobytes() == alone.vectors[0].tobytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,76 @@ import pytest
 
 from client.errors import RecommendationError, SettingsError
 from client.region import Region
-from tests.client.examples import PEOPLE, SHOP, a_region, region_map
+from privacy.policy import Policy
+from privacy.window import Window, WindowEvents
+from tests.client.examples import PEOPLE, SHOP, a_region, region_map, write_policy
+from tests.privacy.examples import a_policy
 
 
 def test_profiles_come_from_the_settings_files(region: Region) -> None:
     assert region.profiles.user_ids == ("anna", "bert")
     assert region.profiles.item_ids == tuple(SHOP)
     assert region.item_vectors.shape == (len(SHOP), 4)
+
+
+OCTOBER = Window(datetime(2017, 10, 1, tzinfo=UTC), datetime(2017, 11, 1, tzinfo=UTC))
+
+
+def policy_with(events: WindowEvents) -> Policy:
+    return a_policy(events=events)
+
+
+@pytest.mark.usefixtures("fake_encoder")
+def test_answers_of_a_window_are_made_of_its_own_events(tmp_path: Path) -> None:
+    """From its first moment up to but without its last."""
+    people = [
+        ("before", "milk", "2017-09-30T23:59:59Z"),
+        ("first", "milk", "2017-10-01T00:00:00Z"),
+        ("last", "milk", "2017-10-31T23:59:59Z"),
+        ("after", "milk", "2017-11-01T00:00:00Z"),
+        ("both", "milk", "2017-09-01T00:00:00Z"),
+        ("both", "tea", "2017-10-02T00:00:00Z"),
+    ]
+    region = a_region(tmp_path, people=people)
+    profiles = region.profiles_for(policy_with(WindowEvents.WINDOW), OCTOBER)
+    assert profiles.user_ids == ("both", "first", "last")
+    met = dict(zip(profiles.user_ids, profiles.counts.toarray() > 0, strict=True))
+    assert [list(SHOP)[item] for item in met["both"].nonzero()[0]] == ["tea"]
+
+
+def test_answers_of_all_events_are_made_of_all_events(region: Region) -> None:
+    assert region.profiles_for(policy_with(WindowEvents.ALL), OCTOBER) is region.profiles
+    assert region.profiles.user_ids == ("anna", "bert")
+
+
+def test_recommendations_are_made_of_all_events_whatever_answers_are_made_of(
+    region: Region,
+) -> None:
+    assert region.profiles_for(policy_with(WindowEvents.WINDOW), OCTOBER).user_ids == ("bert",)
+    region_map(region).save(region.settings.cluster_map)
+    assert {item.item_id for item in region.recommender.usuals("anna")} == {"bread", "milk"}
+
+
+@pytest.mark.parametrize("simulation", [{"noise-seed": 1}, None])
+@pytest.mark.usefixtures("fake_encoder")
+def test_a_simulated_regions_ledger_says_so_and_goes_by_its_moment(
+    tmp_path: Path, simulation: dict[str, int] | None
+) -> None:
+    noise = "seeded" if simulation else "discrete"
+    region = a_region(tmp_path, settings={"simulation": simulation, "noise": noise})
+    account = region.door.ledger.account()
+    assert account.identity.simulated is (simulation is not None)
+    begun = datetime.fromisoformat(account.time)
+    if simulation:
+        assert begun == region.settings.moment
+    else:
+        assert abs(begun - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_changed_policy_is_in_force_at_the_next_answer(region: Region, tmp_path: Path) -> None:
+    assert region.door.policy.budget.epsilon == 10.0
+    write_policy(tmp_path, budget={"epsilon": 0.5})
+    assert region.door.policy.budget.epsilon == 0.5
 
 
 @pytest.mark.usefixtures("fake_encoder")

@@ -10,10 +10,12 @@ import jsonschema
 import numpy as np
 import pytest
 
-from privacy.ledger import Ledger
-from privacy.policy import read_policy
+from privacy.code_identity import code_hash
+from privacy.ledger_check import read_account
+from privacy.ledger_file import LedgerFile
 from privacy.query import TrustModel
 from privacy.release import ClippedSum, Refusal, Release
+from privacy.signing import SigningKey
 from server.results import read_report
 from simulations.cluster_quality import kmeans_cost
 from simulations.oracle import complete_report, receipts
@@ -21,15 +23,15 @@ from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.cluster_map import ClusterMap
 from strategies.federated_kmeans import StrategyError
+from strategies.heads import read_heads
 from strategies.messages import records_to_answer
 from tests.end_to_end.conftest import ONCE_TOO_OFTEN, Finished, sample
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 
 
-def ledger_of(world: World, region: str) -> Ledger:
-    policy = read_policy(world.folder / "regions" / region / "policy.toml")
-    return Ledger(world.folder / "ledgers" / f"{region}.sqlite", policy)
+def ledger_of(world: World, region: str) -> Path:
+    return world.folder / "ledgers" / f"{region}.sqlite"
 
 
 def test_every_reply_is_a_release_or_a_refusal(finished: Finished) -> None:
@@ -49,12 +51,49 @@ def test_every_release_is_in_the_ledger_of_its_region_byte_for_byte(finished: Fi
     for answer in answers:
         if not isinstance(answer, Release):
             continue
-        ledger = ledger_of(finished.world, answer.region)
-        with ledger._transaction() as database:
-            (kept,) = database.execute(
-                "SELECT reply FROM entries WHERE entry = ?", (answer.entry,)
-            ).fetchone()
-        assert kept == answer.to_bytes()
+        with LedgerFile(ledger_of(finished.world, answer.region)).reading() as rows:
+            assert rows.reply(answer.entry) == answer.to_bytes()
+
+
+def test_every_reply_is_signed_together_with_a_head_of_its_ledger(finished: Finished) -> None:
+    for reply in finished.grid.replies:
+        answer = records_to_answer(reply.content)
+        assert answer.is_genuine
+        assert answer.head is not None
+        with LedgerFile(ledger_of(finished.world, answer.region)).reading() as rows:
+            assert rows.records()[answer.head.sequence - 1].hash == answer.head.head
+
+
+def test_servers_heads_are_the_ledgers_last_ones(finished: Finished) -> None:
+    heads = read_heads(finished.world.folder / "ledgers" / "heads.json")
+    assert [head.region for head in heads] == [f"region-{n}" for n in range(1, 9)]
+    for head in heads:
+        account = read_account(ledger_of(finished.world, head.region))
+        assert (head.sequence, head.head) == (account.sequence, account.head)
+        assert account.identity.simulated
+
+
+def test_every_entry_says_who_asked_and_what_answered(finished: Finished) -> None:
+    server = SigningKey.load(finished.world.folder / "server.key").public
+    for entry in read_account(ledger_of(finished.world, "region-1")).entries.values():
+        assert (entry.server_key, entry.participants) == (server, 8)
+        assert (entry.code, entry.encoder) == (code_hash(), finished.report.encoder.fingerprint)
+        assert entry.state == "committed"
+
+
+def test_run_with_the_noise_of_deployments_is_as_good(finished: Finished, out: Path) -> None:
+    world = prepare(sample("simulation.noise=discrete"), out)
+    run_world(world)
+    report = complete_report(world, 1.0)
+    assert report.privacy.noise == "discrete"
+    assert report.run.simulated
+    assert not [one for one in report.privacy.not_protected if "eeded" in one or "loating" in one]
+    for entry in read_account(ledger_of(world, "region-1")).entries.values():
+        assert entry.noise == "discrete"
+        assert entry.step > 0
+    assert report.clustering.normalized_cost is not None
+    assert report.clustering.normalized_cost < 1.16
+    assert report.privacy.epsilon_by_accountant["gaussian-dp"] <= 4.0
 
 
 def test_report_is_valid_and_says_what_was_asked(finished: Finished) -> None:
@@ -197,7 +236,7 @@ def test_central_run_sends_clipped_sums_and_is_closer(finished: Finished, out: P
         for folder in (out, finished.world.folder)
     ]
     assert costs[0] < 0.98 * costs[1]
-    for entry in ledger_of(world, "region-1").entries():
+    for entry in read_account(ledger_of(world, "region-1")).entries.values():
         assert (entry.trust_model, entry.noise) == ("central", "server")
 
 

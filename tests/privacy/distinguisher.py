@@ -17,22 +17,31 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta, norm
 
-from privacy.query import Contributions
+from privacy.door import Door
+from privacy.mechanism import NoiseSource
+from privacy.query import Contributions, NoiseKind
 from privacy.release import Release
-from tests.privacy.examples import a_block, a_door, a_query, giving
+from tests.privacy.examples import a_block, a_ledger, a_query, giving
 
 TRIALS = 20_000
 ERROR = 1e-6
 """Probability with which each of the two limits may be wrong."""
+BLOCKS = (
+    a_block("sums", cells=TRIALS, width=2, clipping_norm=1.0),
+    a_block("counts", cells=TRIALS, width=1, clipping_norm=0.75),
+)
+SIGMA = 1.25
+QUERY = a_query(*BLOCKS, sigma=SIGMA)
+TARGET = {"sums": np.array([3.0, -4.0]), "counts": np.array([9.0])}
+"""What the target adds before clipping; it is too long for either block."""
+
+Doubles = npt.NDArray[np.float64]
 
 
-def least_mu(folder: Path, *, row: npt.NDArray[np.float32], sigma: float) -> float:
-    """Return what a door's answers betray at least of a user with the given row."""
-    everywhere = Contributions(np.arange(TRIALS), np.tile(row, (TRIALS, 1)))
-    nobody = Contributions(np.arange(0), np.zeros((0, len(row)), np.float32))
-    direction = row / np.linalg.norm(row)
-    there = _answer(folder / "with", everywhere, sigma) @ direction
-    absent = _answer(folder / "without", nobody, sigma) @ direction
+def least_mu(folder: Path, kind: NoiseKind) -> float:
+    """Return what a door's answers betray at least of the target."""
+    there = _evidence(folder / "with", kind, world=1)
+    absent = _evidence(folder / "without", kind, world=0)
     threshold = (np.median(there) + np.median(absent)) / 2
     hits, alarms = int((there > threshold).sum()), int((absent > threshold).sum())
     true_positives = beta.ppf(ERROR, hits, TRIALS - hits + 1)
@@ -40,11 +49,19 @@ def least_mu(folder: Path, *, row: npt.NDArray[np.float32], sigma: float) -> flo
     return float(norm.ppf(true_positives) - norm.ppf(false_positives))
 
 
-def _answer(folder: Path, contributions: Contributions, sigma: float) -> npt.NDArray[np.float32]:
-    # Both worlds must not share their noise, so it comes from the operating system.
-    door = a_door(folder, seed=None, epsilon=100.0)
-    query = a_query(a_block(cells=TRIALS, width=contributions.rows.shape[1]), sigma=sigma)
-    answer = door.answer(query, giving({"sums": contributions}))
+def _evidence(folder: Path, kind: NoiseKind, *, world: int) -> Doubles:
+    """Return how far the answer of each cell lies in the direction of the target."""
+    # Both worlds must not share their noise.
+    source = NoiseSource(kind, world if kind is NoiseKind.SEEDED else None)
+    door = Door(a_ledger(folder, epsilon=100.0), source)
+    cells = np.arange(TRIALS * world, dtype=np.int64)
+    contributions = {
+        name: Contributions(cells, np.tile(row, (len(cells), 1)).astype(np.float32))
+        for name, row in TARGET.items()
+    }
+    answer = door.answer(QUERY, giving(contributions))
     if not isinstance(answer, Release):
         raise TypeError(f"The door gave {answer!r}, not a release.")
-    return answer.sums["sums"]
+    clipped = {b.name: TARGET[b.name] / np.linalg.norm(TARGET[b.name]) for b in BLOCKS}
+    parts = [answer.sums[b.name] @ (b.clipping_norm * clipped[b.name]) for b in BLOCKS]
+    return np.asarray(sum(parts))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 
 from privacy.door import Contribute, Door
 from privacy.ledger import Ledger
 from privacy.mechanism import NoiseSource
-from privacy.policy import Policy
+from privacy.policy import Answers, Budget, Policy, Trusted, Windows
 from privacy.query import Block, Contributions, NoiseKind, SumQuery, TrustModel
+from privacy.sealed_ledger import Clock
+from privacy.window import Window
 
 SEED = 7
 """Of every seeded noise in these tests."""
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+"""By the clock of every ledger here, unless a test sets it."""
 
 
 def a_block(
@@ -34,6 +40,7 @@ def a_query(
     purpose: str = "lloyd-1",
     kind: str = "cell-sums",
     nonce: str = "digest",
+    **more: Any,
 ) -> SumQuery:
     return SumQuery(
         purpose=purpose,
@@ -44,27 +51,66 @@ def a_query(
         run=run,
         round_number=round_number,
         nonce=nonce,
+        **more,
     )
 
 
+class SetClock:
+    """A clock that a test sets."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_days(self, days: float) -> None:
+        self.now += timedelta(days=days)
+
+
 def a_policy(**changes: Any) -> Policy:
+    """Return a policy; ``changes`` are keys of whichever table has them."""
     rules: dict[str, Any] = {
         "region": "north",
-        "window": "2017",
-        "epsilon": 10.0,
-        "delta": 1e-6,
-        "noise_kinds": {NoiseKind.FLOAT, NoiseKind.SEEDED},
-        "question_kinds": {"cell-sums"},
+        "budget": {"epsilon": 10.0, "lifetime_epsilon": 1e6},
+        "window": {"start": NOW - timedelta(days=1), "days": 10},
+        "answers": {
+            "noise_kinds": set(NoiseKind),
+            "questions": {"cell-sums"},
+            "least_noise_multiplier": 1.0,
+        },
+        "trusted": {},
     }
-    return Policy(**(rules | changes))
+    tables: dict[str, type[BaseModel]] = {
+        "budget": Budget,
+        "window": Windows,
+        "answers": Answers,
+        "trusted": Trusted,
+    }
+    for name, value in changes.items():
+        homes = [table for table, fields in tables.items() if name in fields.model_fields]
+        (rules[homes[0]] if homes else rules)[name] = value
+    return Policy(**rules)
 
 
-def a_ledger(folder: Path, **changes: Any) -> Ledger:
-    return Ledger(folder / "ledger.sqlite", a_policy(**changes))
+def a_ledger(
+    folder: Path,
+    *,
+    clock: Clock = SetClock(),  # noqa: B008  (nobody sets this one)
+    witness: Path | None = None,
+    **changes: Any,
+) -> Ledger:
+    return Ledger(
+        folder / "ledger.sqlite", a_policy(**changes), clock=clock, witness=witness, simulated=True
+    )
 
 
-def a_door(folder: Path, *, seed: int | None = SEED, **changes: Any) -> Door:
-    return Door(a_ledger(folder, **changes), NoiseSource(seed))
+def a_noise(kind: NoiseKind) -> NoiseSource:
+    return NoiseSource(kind, SEED if kind is NoiseKind.SEEDED else None)
+
+
+def a_door(folder: Path, *, noise: NoiseKind = NoiseKind.SEEDED, **changes: Any) -> Door:
+    return Door(a_ledger(folder, **changes), a_noise(noise))
 
 
 def users(
@@ -80,13 +126,13 @@ def users(
 
 
 def giving(contributions: Mapping[str, Contributions]) -> Contribute:
-    return lambda: contributions
+    return lambda window: contributions
 
 
 def forbidden(reason: str = "users were touched") -> Contribute:
     """Fail the test when anything is computed from users."""
 
-    def contribute() -> Mapping[str, Contributions]:
+    def contribute(window: Window) -> Mapping[str, Contributions]:
         raise AssertionError(reason)
 
     return contribute

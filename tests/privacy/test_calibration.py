@@ -1,20 +1,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pytest
 
-from privacy.accountant import GaussianEvent, compose, epsilon_of
+from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.calibration import noise_multipliers
+from privacy.query import STEPS_BITS
 
 SHARES = {"calibrate": 0.05, "lloyd": 0.75, "popularity": 0.2}
 
 
+def spent(multipliers: Iterable[float], step: float = 0.0) -> float:
+    events = [GaussianEvent(1.0, z, step) for z in multipliers]
+    return epsilon_of(compose(events, Adjacency.ADD_OR_REMOVE_ONE), 1e-6)
+
+
 def test_plan_that_spends_every_share_spends_the_whole_budget_and_no_more() -> None:
     multipliers = noise_multipliers(3.0, 1e-6, SHARES)
-    spent = epsilon_of(compose(GaussianEvent(1, z) for z in multipliers.values()), 1e-6)
-    assert spent <= 3.0
-    assert spent == pytest.approx(3.0, rel=1e-6)
+    assert spent(multipliers.values()) <= 3.0
+    assert spent(multipliers.values()) == pytest.approx(3.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 3.0, 20.0, 500.0])
+def test_plan_stays_within_the_budget_with_discrete_noise_as_well(epsilon: float) -> None:
+    multipliers = noise_multipliers(epsilon, 1e-6, SHARES)
+    coarsest = 2.0**-STEPS_BITS  # of a sensitivity of 1
+    assert spent(multipliers.values()) <= spent(multipliers.values(), coarsest) <= epsilon
 
 
 def test_a_larger_share_gets_less_noise() -> None:

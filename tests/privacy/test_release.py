@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
 
 import numpy as np
@@ -22,6 +23,7 @@ def a_release(sums: dict[str, FloatArray] | None = None, *, sigma: float = 2.0) 
         run="run-1",
         round_number=3,
         purpose="lloyd-3",
+        window="2026-01-01/2027-01-01",
         sums=SUMS if sums is None else sums,
         sensitivity=1 / 3,
         sigma=sigma,
@@ -87,3 +89,26 @@ def test_bytes_with_pickled_objects_are_not_read() -> None:
     np.savez(buffer, header=np.array([{"region": "north"}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         Release.from_bytes(buffer.getvalue())
+
+
+def test_signatures_hold_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An archive's bytes tell which system wrote it; what is signed must not.
+    digest = a_release().digest()
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert a_release().digest() == digest
+    big = {name: array.astype(array.dtype.newbyteorder(">")) for name, array in SUMS.items()}
+    assert a_release(big).digest() == digest
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        {"sums": SUMS["sums"].reshape(2, 3), "counts": SUMS["counts"]},
+        {"sums": SUMS["counts"], "counts": SUMS["sums"]},
+        {"sums": SUMS["sums"]},
+        {"sums": SUMS["sums"] + 1, "counts": SUMS["counts"]},
+    ],
+    ids=["shape", "names", "fewer", "values"],
+)
+def test_other_sums_have_another_digest(sums: dict[str, FloatArray]) -> None:
+    assert a_release(sums).digest() != a_release().digest()

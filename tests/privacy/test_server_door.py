@@ -13,21 +13,21 @@ import pytest
 from privacy.accountant import epsilon_of
 from privacy.door import ServerDoor
 from privacy.errors import ContributionError, RefusalError
-from privacy.mechanism import NoiseSource
 from privacy.query import FloatArray, NoiseKind, TrustModel
 from privacy.release import ClippedSum, Release
-from tests.privacy.examples import SEED, a_block, a_ledger, a_query
+from tests.privacy.examples import a_block, a_ledger, a_noise, a_query
 
 QUERY = a_query(a_block(cells=300, width=50), trust_model=TrustModel.CENTRAL)
 
 
 def clipped(region: str, value: float = 1.0, **changes: Any) -> ClippedSum:
-    sums: dict[str, FloatArray] = {"sums": np.full((300, 50), value, dtype=np.float32)}
+    sums = {"sums": np.full((300, 50), round(value / QUERY.step), dtype=np.int64)}
     part = ClippedSum(
         region=region,
         run=QUERY.run,
         round_number=QUERY.round_number,
         purpose=QUERY.purpose,
+        window="2026",
         sums=sums,
         sensitivity=QUERY.sensitivity,
         sigma=QUERY.sigma,
@@ -36,17 +36,17 @@ def clipped(region: str, value: float = 1.0, **changes: Any) -> ClippedSum:
     return replace(part, **changes)
 
 
-def a_server(folder: Path, *, seed: int | None = SEED, **changes: Any) -> ServerDoor:
+def a_server(folder: Path, *, noise: NoiseKind = NoiseKind.SEEDED, **changes: Any) -> ServerDoor:
     ledger = a_ledger(folder, region="server", trust_models={TrustModel.CENTRAL}, **changes)
-    return ServerDoor(ledger, NoiseSource(seed))
+    return ServerDoor(ledger, a_noise(noise))
 
 
 THREE = (clipped("north", 1.0), clipped("south", 10.0), clipped("west", 100.0))
 
 
-@pytest.mark.parametrize("seed", [SEED, None], ids=["seeded", "float"])
-def test_server_adds_one_noise_to_the_sum_of_all(tmp_path: Path, seed: int | None) -> None:
-    release = a_server(tmp_path, seed=seed).release(QUERY, THREE)
+@pytest.mark.parametrize("noise_kind", list(NoiseKind))
+def test_server_adds_one_noise_to_the_sum_of_all(tmp_path: Path, noise_kind: NoiseKind) -> None:
+    release = a_server(tmp_path, noise=noise_kind).release(QUERY, THREE)
     noise = release.sums["sums"].astype(np.float64) - 111.0
     assert noise.std() == pytest.approx(QUERY.sigma, rel=0.05)
     assert noise.mean() == pytest.approx(0, abs=0.1)
@@ -71,7 +71,7 @@ def test_server_over_budget_releases_nothing(tmp_path: Path) -> None:
 def test_server_does_not_change_what_clients_sent(tmp_path: Path) -> None:
     part = clipped("north")
     a_server(tmp_path).release(QUERY, [part])
-    assert (part.sums["sums"] == 1.0).all()
+    assert (part.sums["sums"] == 1 / QUERY.step).all()
 
 
 def refuses(folder: Path, parts: Sequence[ClippedSum], words: str) -> None:
@@ -94,6 +94,18 @@ def test_arrays_that_do_not_fit_are_refused_before_any_charge(
     tmp_path: Path, sums: dict[str, FloatArray]
 ) -> None:
     refuses(tmp_path, [*THREE, clipped("east", sums=sums)], "east")
+
+
+@pytest.mark.parametrize("most", [-(2**63), 2**63 - 1, 2**61])
+def test_sums_that_would_run_over_are_refused_before_any_charge(tmp_path: Path, most: int) -> None:
+    # An overflow before the noise would show the signs of the honest sums.
+    huge = {"sums": np.full((300, 50), most, dtype=np.int64)}
+    refuses(tmp_path, [*THREE, clipped("east", sums=huge)], "east")
+
+
+def test_sums_of_another_number_type_are_refused_before_any_charge(tmp_path: Path) -> None:
+    doubles: Any = {"sums": np.zeros((300, 50))}
+    refuses(tmp_path, [*THREE, clipped("east", sums=doubles)], "east")
 
 
 def test_one_region_counted_twice_is_refused(tmp_path: Path) -> None:

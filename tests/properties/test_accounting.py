@@ -8,13 +8,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from privacy.accountant import GaussianEvent, compose, delta_of, epsilon_of, mu_of
+from privacy.accountant import Adjacency, GaussianEvent, compose, delta_of, epsilon_of, mu_of
 from privacy.calibration import noise_multipliers
 from tests.privacy.examples import a_block, a_query
 
 EPSILONS = st.floats(0.01, 50)
 DELTAS = st.floats(-12, -3).map(lambda exponent: 10.0**exponent)
 MUS = st.floats(1e-3, 20)
+ADJACENCIES = st.sampled_from(Adjacency)
+NOISE_MULTIPLIERS = st.floats(-2, 6).map(lambda exponent: 10.0**exponent)
 
 
 @given(EPSILONS, DELTAS)
@@ -46,14 +48,36 @@ def test_smaller_delta_never_costs_less(mu: float, delta: float, factor: float) 
     assert epsilon_of(mu, delta) <= epsilon_of(mu, delta / factor)
 
 
-@given(st.lists(st.tuples(st.floats(0.01, 10), st.floats(0.1, 100)), max_size=20))
-def test_every_event_adds_to_the_account(pairs: list[tuple[float, float]]) -> None:
+@given(st.lists(st.tuples(st.floats(0.01, 10), st.floats(0.1, 100)), max_size=20), ADJACENCIES)
+def test_every_event_adds_to_the_account(
+    pairs: list[tuple[float, float]], adjacency: Adjacency
+) -> None:
     events = [GaussianEvent(sensitivity, sigma) for sensitivity, sigma in pairs]
-    parts = [compose(events[:n]) for n in range(len(events) + 1)]
+    parts = [compose(events[:n], adjacency) for n in range(len(events) + 1)]
     assert parts == sorted(parts)
-    assert compose(events) == pytest.approx(
-        math.hypot(*(sensitivity / sigma for sensitivity, sigma in pairs)), rel=1e-6
+    once = math.hypot(*(sensitivity / sigma for sensitivity, sigma in pairs))
+    assert parts[-1] == pytest.approx(adjacency.changes * once, rel=1e-6)
+
+
+@given(MUS, ADJACENCIES, st.integers(1, 50), DELTAS)
+def test_many_releases_cost_what_one_with_as_little_noise_costs(
+    mu: float, adjacency: Adjacency, n: int, delta: float
+) -> None:
+    one, many = GaussianEvent(1.0, 1 / mu), [GaussianEvent(1.0, math.sqrt(n) / mu)] * n
+    expected = epsilon_of(compose([one], adjacency), delta)
+    assert epsilon_of(compose(many, adjacency), delta) == pytest.approx(
+        expected, rel=1e-6, abs=1e-9
     )
+
+
+@given(st.floats(1e-6, 1e6), NOISE_MULTIPLIERS)
+def test_discrete_noise_on_a_querys_lattice_never_costs_less_and_hardly_more(
+    norm: float, multiplier: float
+) -> None:
+    query = a_query(a_block(clipping_norm=norm), sigma=multiplier * norm)
+    continuous = GaussianEvent(query.sensitivity, query.sigma).mu
+    discrete = GaussianEvent(query.sensitivity, query.sigma, query.step).mu
+    assert continuous <= discrete <= continuous * (1 + 1e-9)
 
 
 @given(
@@ -61,15 +85,17 @@ def test_every_event_adds_to_the_account(pairs: list[tuple[float, float]]) -> No
     DELTAS,
     st.lists(st.floats(0.01, 1), min_size=1, max_size=8),
     st.floats(0.01, 10),
+    st.booleans(),
 )
 @settings(max_examples=50)
 def test_plan_that_spends_all_shares_stays_within_epsilon(
-    epsilon: float, delta: float, weights: list[float], norm: float
+    epsilon: float, delta: float, weights: list[float], norm: float, discrete: bool
 ) -> None:
     shares = {f"phase-{i}": weight / sum(weights) for i, weight in enumerate(weights)}
-    query = a_query(a_block(clipping_norm=norm), a_block("counts", clipping_norm=norm / 3))
-    events = [
-        GaussianEvent(query.sensitivity, z * query.sensitivity)
-        for z in noise_multipliers(epsilon, delta, shares).values()
-    ]
-    assert epsilon_of(compose(events), delta) <= epsilon
+    blocks = a_block(clipping_norm=norm), a_block("counts", clipping_norm=norm / 3)
+    events = []
+    for multiplier in noise_multipliers(epsilon, delta, shares).values():
+        query = a_query(*blocks, sigma=multiplier * math.hypot(norm, norm / 3))
+        step = query.step if discrete else 0.0
+        events.append(GaussianEvent(query.sensitivity, query.sigma, step))
+    assert epsilon_of(compose(events, Adjacency.ADD_OR_REMOVE_ONE), delta) <= epsilon

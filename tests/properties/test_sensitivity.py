@@ -1,24 +1,57 @@
-"""Adding or removing one user changes a query's exact answer by at most its sensitivity."""
+"""Adding or removing one user changes a query's exact answer by at most its sensitivity.
+
+Exactly: sums are compared as whole numbers of steps, bounds as fractions.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
+from client.contributions import contributions_to
+from client.interest_profile import InterestProfiles
 from privacy.clipping import BATCH, clipped_sum
-from privacy.query import Block, Contributions, SumQuery
-from tests.privacy.examples import a_block, a_query, distance, users
-
-ROUNDING = 1e-5
-"""Relative; what float32 does to sums of a dozen users."""
+from privacy.door import _clip_and_sum
+from privacy.query import Block, Contributions, FloatArray, IntArray, SumQuery, TrustModel
+from strategies import exact_geometry
+from strategies.cluster_map import ClusterMap
+from strategies.questions import (
+    QUESTION_TYPES,
+    CellSums,
+    DistanceHistogram,
+    ItemWeights,
+    MapQuality,
+    Question,
+    Request,
+)
+from tests.privacy.examples import a_block, a_query, users
 
 LENGTHS = (0.0, 1e-38, 1e-30, 1e-6, 0.5, 1.0, 1.0 + 1e-6, 2.0, 1e10, 1e18, 1e30)
 """Of a user's row, in clipping norms: nothing, tiny, within, exact, just beyond, huge."""
+
+Totals = Mapping[str, IntArray]
+
+
+def squared_change(one: Totals, other: Totals) -> int:
+    """Squared L2 distance of two exact answers over all their blocks, in squared steps."""
+    changes = np.concatenate([(one[name] - other[name]).ravel() for name in one])
+    return sum(int(change) ** 2 for change in changes)
+
+
+def within(query: SumQuery, one: Totals, other: Totals, *, users: int = 1) -> bool:
+    """Tell whether two answers are no further apart than so many users may move them."""
+    change = squared_change(one, other) * Fraction(query.step) ** 2
+    return change <= (users * Fraction(query.sensitivity)) ** 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +89,7 @@ def neighbours(draw: st.DrawFn) -> Neighbours:
             name,
             cells=draw(st.integers(1, 3)),
             width=draw(st.integers(1, 4)),
-            clipping_norm=draw(st.sampled_from([1e-3, 0.1, 1.0, 2.0, 100.0])),
+            clipping_norm=draw(st.sampled_from([1e-6, 1e-3, 0.1, 1.0, 2.0, 100.0, 1e6])),
         )
         cell = st.integers(0, block.cells - 1)
         cells = np.array(draw(st.lists(cell, min_size=n, max_size=n)), dtype=np.int64)
@@ -64,15 +97,8 @@ def neighbours(draw: st.DrawFn) -> Neighbours:
         blocks.append(block)
         everybody[name] = Contributions(cells, array)
         one_less[name] = Contributions(np.delete(cells, removed), np.delete(array, removed, axis=0))
-    return Neighbours(a_query(*blocks), everybody, one_less)
-
-
-def exact_answer(
-    query: SumQuery, contributions: dict[str, Contributions]
-) -> dict[str, npt.NDArray[np.float32]]:
-    return {
-        block.name: clipped_sum(block, contributions[block.name]).numpy() for block in query.blocks
-    }
+    sigma = 2 * math.hypot(*(block.clipping_norm for block in blocks))
+    return Neighbours(a_query(*blocks, sigma=sigma), everybody, one_less)
 
 
 @given(neighbours())
@@ -85,34 +111,45 @@ def exact_answer(
 )
 @settings(max_examples=80, deadline=None)
 def test_one_user_changes_the_answer_by_at_most_the_sensitivity(case: Neighbours) -> None:
-    change = distance(
-        exact_answer(case.query, case.everybody), exact_answer(case.query, case.one_less)
+    assert within(
+        case.query,
+        _clip_and_sum(case.query, case.everybody),
+        _clip_and_sum(case.query, case.one_less),
     )
-    assert change <= case.query.sensitivity * (1 + ROUNDING)
 
 
 def test_the_sensitivity_is_not_larger_than_it_must_be() -> None:
     query = a_query(a_block(), a_block("counts", width=1, clipping_norm=0.5))
     alone = {"sums": users([[30.0, 40.0]]), "counts": users([[9.0]], width=1)}
     nobody = {"sums": users([]), "counts": users([], width=1)}
-    change = distance(exact_answer(query, alone), exact_answer(query, nobody))
-    assert change == pytest.approx(query.sensitivity, rel=1e-4)
+    change = squared_change(_clip_and_sum(query, alone), _clip_and_sum(query, nobody))
+    assert math.sqrt(change) * query.step == pytest.approx(query.sensitivity, rel=1e-6)
 
 
-def test_rounding_in_a_large_silo_does_not_exceed_the_sensitivity() -> None:
-    block = a_block(cells=1, width=1)
+def test_the_comparison_notices_a_single_step_too_much() -> None:
+    query = a_query(a_block(cells=1, width=1))
+    longest = math.isqrt(query.longest_row(query.blocks[0]))
+    nothing, most, more = ({"sums": np.array([[steps]])} for steps in (0, longest, longest + 1))
+    assert within(query, most, nothing)
+    assert not within(query, more, nothing)
+
+
+def test_one_user_more_in_a_large_silo_adds_that_users_row_and_nothing_else() -> None:
+    query = a_query(a_block(cells=1, width=1))
     silo = silo_that_rounds_down_or_up()
     newcomer = np.full((1, 1), 0.75, dtype=np.float32)
-    without = clipped_sum(block, users(silo, width=1))
-    together = clipped_sum(block, users(np.vstack([newcomer, silo]), width=1))
-    assert float((together.double() - without.double()).abs()) <= 1 + 1e-3
+    without = clipped_sum(query, query.blocks[0], users(silo, width=1))
+    together = clipped_sum(query, query.blocks[0], users(np.vstack([newcomer, silo]), width=1))
+    alone = clipped_sum(query, query.blocks[0], users(newcomer, width=1))
+    np.testing.assert_array_equal(together - without, alone)
 
 
 def silo_that_rounds_down_or_up() -> npt.NDArray[np.float32]:
-    """Make 455,000 users whose sum, in float32, rounds down in every batch but the first 22.
+    """Make users whose sum, in float32, rounds down in every batch but the first 22.
 
     One user more in front moves each batch's last user into the next batch, and
-    all of these batches round up instead.
+    all of these batches round up instead: in single precision, the answer
+    would change by far more than one user's row.
     """
     grid = 2.0**-6  # what float32 can tell apart in sums between 2^17 and 2^18
     step = 2.0**-12
@@ -122,3 +159,248 @@ def silo_that_rounds_down_or_up() -> npt.NDArray[np.float32]:
     silo[22:, -1, 0] = last
     silo[22:, 0, 0] = 0.5 + grid / 2 - step / 2 - last
     return silo.reshape(-1, 1)
+
+
+# What users add to each kind of question, from their profiles on.
+
+HOSTILE = (np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 4.0, 4.0 + 2**-20)
+"""Entries of a vector that no encoder gives; some lie at the edge of the exact geometry."""
+N_ITEMS = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question and two silos, of one person each more than ``common``."""
+
+    question: Question
+    common: InterestProfiles
+    one_more: InterestProfiles
+    another: InterestProfiles
+
+
+def people(vectors: FloatArray, last_days: npt.NDArray[np.float64]) -> InterestProfiles:
+    """Return users; what they never met has a negative number of days."""
+    user, item = np.nonzero(~(last_days < 0))
+    met = csr_matrix((last_days[user, item], (user, item)), shape=last_days.shape)
+    return InterestProfiles(
+        user_ids=tuple(f"user-{number}" for number in range(len(vectors))),
+        item_ids=tuple(f"item-{number}" for number in range(last_days.shape[1])),
+        vectors=vectors,
+        counts=met,
+        last_days=met,
+        habits=met,
+    )
+
+
+def only(profiles: InterestProfiles, kept: Sequence[int]) -> InterestProfiles:
+    """Return some of the users, in this order."""
+    days = np.full(profiles.last_days.shape, -1.0)
+    met = profiles.last_days.tocoo()
+    days[met.row, met.col] = met.data
+    return people(profiles.vectors[list(kept)], days[list(kept)])
+
+
+def unit_rows(rng: np.random.Generator, n: int, width: int) -> FloatArray:
+    rows = rng.standard_normal((n, width))
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+@st.composite
+def vectors(draw: st.DrawFn, n: int, width: int, centres: FloatArray) -> FloatArray:
+    """Draw usual vectors, zeros, ties between two centres, and what no encoder gives."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    found = unit_rows(rng, n, width)
+    kinds = st.sampled_from(["usual", "zero", "centre", "tie", "huge", "hostile"])
+    for user, kind in enumerate(draw(st.lists(kinds, min_size=n, max_size=n))):
+        one, other = centres[rng.integers(len(centres), size=2)]
+        match kind:
+            case "zero":
+                found[user] = 0
+            case "centre":
+                found[user] = one
+            case "tie":
+                found[user] = (one + other) / 2
+            case "huge":
+                found[user] *= np.float32(10.0 ** rng.uniform(0, 37))
+            case "hostile":
+                found[user, rng.integers(width)] = rng.choice(HOSTILE)
+    return found
+
+
+def a_map(centroids: FloatArray) -> ClusterMap:
+    k = len(centroids)
+    return ClusterMap(
+        run="run-1",
+        catalogue="catalogue-1",
+        encoder="encoder-1",
+        centroids=centroids,
+        noisy_sizes=np.ones(k, np.float32),
+        labels=[f"cluster {number}" for number in range(k)],
+        item_weights=np.ones((k, N_ITEMS), np.float32),
+        popularity=np.ones(N_ITEMS, np.float32),
+    )
+
+
+@st.composite
+def cell_sums(draw: st.DrawFn, centres: FloatArray, *, plane: bool) -> CellSums:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    d = centres.shape[1]
+    m = draw(st.integers(1, d)) if plane else 0
+    basis = np.linalg.qr(rng.standard_normal((d, d)))[0][:, :m].astype(np.float32)
+    origin = draw(st.sampled_from([np.zeros(d, np.float32), centres[0], 3 * centres[-1]]))
+    return CellSums(
+        origin=origin,
+        basis=basis,
+        centres=centres[:, :m] if plane else centres,
+        radius=draw(st.sampled_from([1e-4, 0.3, 0.7, 1.0, 2.0, 5e4])),
+        count_weight=draw(st.sampled_from([0.1, 1 / 3, 1.0])),
+    )
+
+
+KINDS = ("cell-sums", "cell-sums in a plane", "distance-histogram", "item-weights", "map-quality")
+
+
+def test_every_kind_of_question_is_here() -> None:
+    assert set(KINDS) - {"cell-sums in a plane"} == set(QUESTION_TYPES)
+
+
+@st.composite
+def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
+    largest = draw(st.sampled_from([1e-6, 0.5, 1.5, 2.0, 1e6]))
+    match kind:
+        case "distance-histogram":
+            return DistanceHistogram(centres=centres, largest=largest, bins=draw(st.integers(1, 9)))
+        case "item-weights":
+            return ItemWeights(
+                centroids=centres,
+                n_items=N_ITEMS,
+                recent_days=draw(st.sampled_from([0.0, 30.0, 1e6])),
+                saturation=draw(st.sampled_from([1e-3, 1.0, 2.5, 1e3])),
+                cluster_weight=draw(st.sampled_from([1e-3, 0.6, 0.8, 0.999])),
+            )
+        case "map-quality":
+            return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
+        case _:
+            return draw(cell_sums(centres, plane=kind.endswith("plane")))
+
+
+@st.composite
+def cases(draw: st.DrawFn, kind: str) -> Case:
+    n = draw(st.integers(0, 5))  # beside the two who come and go; down to an empty silo
+    width = draw(st.integers(1, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    centres = unit_rows(rng, draw(st.integers(1, 4)), width)
+    if draw(st.booleans()):
+        centres = np.vstack([centres, centres[:1]])  # two centres at one place
+    days = rng.choice([-1.0, -1.0, 0.0, 30.0, 60.0, np.nan, np.inf, 1e300], size=(n + 2, N_ITEMS))
+    everybody = people(draw(vectors(n + 2, width, centres)), days)
+    place = draw(st.integers(0, n))
+    order = list(range(n))
+    return Case(
+        draw(questions(kind, centres)),
+        only(everybody, order),
+        only(everybody, [*order[:place], n, *order[place:]]),
+        only(everybody, [*order[:place], n + 1, *order[place:]]),
+    )
+
+
+def query_of(question: Question) -> SumQuery:
+    largest = math.hypot(*(block.clipping_norm for block in question.blocks()))
+    return Request(
+        run="run-1",
+        round_number=1,
+        purpose="any",
+        trust_model=TrustModel.LOCAL,
+        sigma=2 * largest,
+        encoder="encoder-1",
+        catalogue="catalogue-1",
+        question=question,
+    ).query()
+
+
+def exact_answer(question: Question, profiles: InterestProfiles) -> Totals:
+    with np.errstate(all="ignore"):  # nothing that a user has may raise
+        return _clip_and_sum(query_of(question), contributions_to(question, profiles))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_no_person_changes_the_answer_to_a_question_by_more_than_its_sensitivity(
+    kind: str, data: st.DataObject
+) -> None:
+    case = data.draw(cases(kind))
+    query = query_of(case.question)
+    common, one_more, another = (
+        exact_answer(case.question, profiles)
+        for profiles in (case.common, case.one_more, case.another)
+    )
+    assert within(query, one_more, common)
+    assert within(query, another, common)
+    assert within(query, one_more, another, users=2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_what_one_person_adds_does_not_depend_on_the_others_to_the_last_bit(
+    kind: str, data: st.DataObject
+) -> None:
+    case = data.draw(cases(kind))
+    together = exact_answer(case.question, case.one_more)
+    alone = [
+        exact_answer(case.question, only(case.one_more, [user]))
+        for user in range(len(case.one_more.user_ids))
+    ]
+    for name, total in together.items():
+        np.testing.assert_array_equal(total, sum(answer[name] for answer in alone))
+
+
+def a_question(kind: str, centres: FloatArray) -> Question:
+    """Return a usual one of each kind."""
+    d = centres.shape[1]
+    plane = np.linalg.qr(np.random.default_rng(5).standard_normal((d, d)))[0].astype(np.float32)
+    usual: dict[str, Any] = {"radius": 0.7, "count_weight": 0.3}
+    made: dict[str, Question] = {
+        "cell-sums": CellSums(
+            origin=np.zeros(d, np.float32), basis=plane[:, :0], centres=centres, **usual
+        ),
+        "cell-sums in a plane": CellSums(
+            origin=centres[0], basis=plane[:, :3], centres=centres[:, :3].copy(), **usual
+        ),
+        "distance-histogram": DistanceHistogram(centres=centres, largest=2.0, bins=8),
+        "item-weights": ItemWeights(
+            centroids=centres, n_items=N_ITEMS, recent_days=60, saturation=2.5, cluster_weight=0.6
+        ),
+        "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
+    }
+    return made[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_person_in_front_of_many_moves_all_batches_and_changes_nothing_else(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    n, width = max(BATCH, exact_geometry.BATCH) * 2 + 1, 33
+    centre = unit_rows(rng, 1, width)
+    centres = np.vstack([centre, centre[:, ::-1]])
+    everybody = unit_rows(rng, n, width)
+    everybody += everybody[:, ::-1]  # so as far from one centre as from its mirror image
+    days = np.where(rng.random((n, N_ITEMS)) < 0.5, rng.uniform(0, 100, (n, N_ITEMS)), -1.0)
+    question = a_question(kind, centres)
+    together = exact_answer(question, people(everybody, days))
+    without = exact_answer(question, people(everybody[1:], days[1:]))
+    alone = exact_answer(question, people(everybody[:1], days[:1]))
+    for name, total in together.items():
+        np.testing.assert_array_equal(total - without[name], alone[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_person_can_use_up_most_of_the_sensitivity(kind: str) -> None:
+    # So the bounds above are not kept by adding nothing.
+    centres = unit_rows(np.random.default_rng(0), 4, 5)
+    question = a_question(kind, centres)
+    query = query_of(question)
+    person = people(-5 * centres[:1], np.ones((1, N_ITEMS)))
+    nobody = only(person, [])
+    change = squared_change(exact_answer(question, person), exact_answer(question, nobody))
+    assert math.sqrt(change) * query.step >= 0.75 * query.sensitivity

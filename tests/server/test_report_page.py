@@ -114,7 +114,15 @@ def full(minimal: Report) -> Report:
         baselines={"popularity": RepeatBaseline(recall=0.145)},
     )
     report.receipts = [
-        ReceiptPart(region="region-0", releases=9, spent_epsilon=3.9, limit_epsilon=4.0, refused=1)
+        ReceiptPart(
+            region="region-0",
+            releases=9,
+            spent_epsilon=3.9,
+            limit_epsilon=4.0,
+            lifetime_epsilon=7.5,
+            lifetime_limit=16.0,
+            refused=1,
+        )
     ]
     return report
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -11,9 +13,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from privacy.accountant import GaussianEvent, compose, epsilon_of
+from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.query import NoiseKind
-from privacy.release import Refusal
 from server import results
 from server.report import Report
 from server.results import (
@@ -22,6 +23,7 @@ from server.results import (
     prepare_output,
     read_report,
     report_schema,
+    write_heads,
     write_report,
     write_results,
 )
@@ -29,12 +31,17 @@ from server.run_config import RunConfig, parse_flat
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.heads import read_heads
 from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
+from tests.strategies.examples import a_refusal, signed
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILES = ["centroids.npz", "cluster-map.npz", "report.html", "report.json"]
+HEADS = "ledgers/heads.json"
+WINDOW = "2026-01-01/2026-04-01"
+STEP = 2.0**-24
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +51,7 @@ def config() -> RunConfig:
 
 @pytest.fixture(scope="module")
 def strategy(config: RunConfig) -> FederatedKMeans:
-    """Return a strategy after its run: two clusters of six items, one refusal at the end."""
+    """Return a strategy after its run: two clusters of six items, two refusals at the end."""
     vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 3, axis=0)
     items = [f"item-{number}" for number in range(6)]
     known = Clustering(
@@ -87,6 +94,7 @@ def strategy(config: RunConfig) -> FederatedKMeans:
             purpose=phase.name,
             sensitivity=2.0,
             sigma=2.0 * done.multipliers[phase.name],
+            step=STEP,
             share=phase.share,
             answered=2,
             bytes_up=300,
@@ -95,19 +103,14 @@ def strategy(config: RunConfig) -> FederatedKMeans:
         )
         for number, phase in enumerate(done.phases, start=1)
     ]
-    extra = RoundRecord(number=10, purpose="extra", sensitivity=1.0, sigma=1.0, share=0.05)
-    extra.refusals = [
-        Refusal(
-            region="north",
-            run="spring-1",
-            round_number=10,
-            purpose="extra",
-            reason="budget-exhausted",
-            sentence="Over the limit.",
-        )
-    ]
+    extra = RoundRecord(
+        number=10, purpose="extra", sensitivity=1.0, sigma=1.0, step=STEP, share=0.05
+    )
+    extra.refusals = [signed(a_refusal("north"), 12), signed(a_refusal("south"), 14)]
+    assert [done.heads.objection(refusal) for refusal in extra.refusals] == [None, None]
     done.history.append(extra)
     done.noises = {NoiseKind.FLOAT, NoiseKind.SEEDED}
+    done.windows = {WINDOW}
     return done
 
 
@@ -126,7 +129,10 @@ def fail(*_: object, **__: object) -> NoReturn:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
+    """Return all files, those in folders with their folder."""
+    return sorted(
+        file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()
+    )
 
 
 def test_unwritable_output_is_an_error_before_anything_is_asked(tmp_path: Path) -> None:
@@ -169,13 +175,126 @@ def test_the_report_says_what_was_found(report: Report) -> None:
 def test_the_report_says_what_was_spent_and_refused(report: Report, config: RunConfig) -> None:
     privacy = report.privacy
     events = [GaussianEvent(release.sensitivity, release.sigma) for release in privacy.plan]
-    spent = epsilon_of(compose(events), config.privacy.delta)
+    spent = epsilon_of(compose(events, Adjacency.ADD_OR_REMOVE_ONE), config.privacy.delta)
     assert [release.phase for release in privacy.plan] == [phase.name for phase in plan()]
     assert sum(release.share for release in privacy.plan) == pytest.approx(1.0)
     assert privacy.epsilon_by_accountant["gaussian-dp"] == pytest.approx(spent)
     assert spent == pytest.approx(privacy.epsilon, rel=1e-3)
     assert privacy.releases == 18
-    assert [refusal.client for refusal in privacy.refusals] == ["north"]
+    assert [refusal.client for refusal in privacy.refusals] == ["north", "south"]
+
+
+def test_accountants_that_share_no_code_agree_on_what_was_spent(report: Report) -> None:
+    by_accountant = report.privacy.epsilon_by_accountant
+    claimed = by_accountant["gaussian-dp"]
+    assert by_accountant["pld"] == pytest.approx(claimed, rel=1e-3)
+    assert claimed < by_accountant["rdp"] < 1.1 * claimed
+    assert claimed < by_accountant["zcdp"] < 1.1 * claimed
+
+
+def told_of(
+    strategy: FederatedKMeans,
+    config: RunConfig,
+    *,
+    noises: set[NoiseKind] | None = None,
+    windows: set[str] | None = None,
+) -> Report:
+    """Return the report of the same run with other noises or windows."""
+    other = copy.copy(strategy)
+    other.noises, other.windows = noises or {NoiseKind.DISCRETE}, windows or {WINDOW}
+    return build_report(config, other, STARTED, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("windows", "told"),
+    [
+        ({WINDOW}, WINDOW),
+        ({WINDOW, "2025-01-01/2026-01-01"}, f"2025-01-01/2026-01-01; {WINDOW}"),
+    ],
+)
+def test_the_reports_window_is_that_of_the_releases(
+    strategy: FederatedKMeans, config: RunConfig, windows: set[str], told: str
+) -> None:
+    privacy = told_of(strategy, config, windows=windows).privacy
+    assert privacy.window == told
+    assert f"window {told}" in privacy.statement
+
+
+SEEDED, FLOAT = "Seeded noise", "Floating-point noise"
+
+
+@pytest.mark.parametrize(
+    ("noises", "kind", "weaknesses"),
+    [
+        ({NoiseKind.DISCRETE}, "discrete", set()),
+        ({NoiseKind.FLOAT}, "float", {FLOAT}),
+        ({NoiseKind.DISCRETE, NoiseKind.FLOAT}, "float", {FLOAT}),
+        ({NoiseKind.SEEDED}, "seeded", {SEEDED}),
+        (set(NoiseKind), "seeded", {SEEDED}),
+    ],
+    ids=str,
+)
+def test_what_is_not_protected_follows_the_noise_of_the_releases(
+    strategy: FederatedKMeans,
+    config: RunConfig,
+    noises: set[NoiseKind],
+    kind: str,
+    weaknesses: set[str],
+) -> None:
+    report = told_of(strategy, config, noises=noises)
+    text = " ".join(report.privacy.not_protected)
+    assert report.privacy.noise == kind
+    assert {weakness for weakness in (SEEDED, FLOAT) if weakness in text} == weaknesses
+    assert "A user at several regions" in text
+    simulated = SEEDED in weaknesses
+    assert report.run.simulated is simulated
+    assert ("This run was a simulation" in report.privacy.statement) is simulated
+
+
+def test_discrete_noise_is_charged_with_its_lattice(
+    strategy: FederatedKMeans, config: RunConfig
+) -> None:
+    """A coarse lattice costs a little more than continuous noise of the same sigma."""
+    coarse = copy.copy(strategy)
+    coarse.history = [replace(record, step=0.25) for record in strategy.history]
+    spent = {
+        kind: told_of(coarse, config, noises={kind}).privacy.epsilon_by_accountant["gaussian-dp"]
+        for kind in (NoiseKind.DISCRETE, NoiseKind.FLOAT)
+    }
+    events = [
+        GaussianEvent(record.sensitivity, record.sigma, 0.25)
+        for record in coarse.history
+        if record.answered
+    ]
+    expected = epsilon_of(compose(events, Adjacency.ADD_OR_REMOVE_ONE), config.privacy.delta)
+    assert spent[NoiseKind.DISCRETE] == pytest.approx(expected)
+    assert spent[NoiseKind.DISCRETE] > 1.0001 * spent[NoiseKind.FLOAT]
+
+
+def test_the_ledgers_heads_are_kept_with_the_results(
+    tmp_path: Path, config: RunConfig, strategy: FederatedKMeans
+) -> None:
+    """An auditor can compare them with the ledgers."""
+    write_heads(tmp_path, strategy)
+    write_results(tmp_path, config, strategy, STARTED, 12.3456)
+    assert names(tmp_path) == sorted([*FILES, HEADS])
+    heads = read_heads(tmp_path / HEADS)
+    assert heads == list(strategy.heads)
+    assert [(head.region, head.sequence) for head in heads] == [("north", 12), ("south", 14)]
+    content = json.loads((tmp_path / HEADS).read_text(encoding="utf-8"))
+    assert content["run"] == "spring-1"
+
+
+def test_heads_that_cannot_be_written_leave_the_old_ones_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: FederatedKMeans
+) -> None:
+    write_heads(tmp_path, strategy)
+    old = (tmp_path / HEADS).read_bytes()
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OutputError, match=f"{HEADS} cannot be written .No space left"):
+        write_heads(tmp_path, strategy)
+    assert (tmp_path / HEADS).read_bytes() == old
+    assert names(tmp_path) == [HEADS]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -188,12 +307,12 @@ def test_a_failure_leaves_the_old_file_whole_and_no_half_written_one(
 ) -> None:
     for file in FILES:
         (tmp_path / file).write_bytes(b"of an earlier run")
-    replace = Path.replace
+    move = Path.replace
 
     def stumble(self: Path, target: Path) -> Path:
-        if Path(target).name == name:
+        if Path(target) == tmp_path / name:
             fail()
-        return replace(self, target)
+        return move(self, target)
 
     monkeypatch.setattr(Path, "replace", stumble)
     with pytest.raises(OutputError, match=f"{name} cannot be written .No space left"):

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.query import TrustModel
-from server.run_config import ConfigError, RunConfig, parse_config, parse_flat
+from server.run_config import ConfigError, RunConfig, parse_config, parse_flat, read_run_config
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -33,6 +34,7 @@ def test_defaults_are_those_of_pyproject() -> None:
     trust_model=st.sampled_from(list(TrustModel)),
     once_too_often=st.booleans(),
     catalogue=st.text(),
+    signing_key=st.text(),
 )
 @settings(max_examples=40, deadline=None)
 def test_flat_and_parse_flat_are_inverse(
@@ -42,9 +44,14 @@ def test_flat_and_parse_flat_are_inverse(
     trust_model: TrustModel,
     once_too_often: bool,
     catalogue: str,
+    signing_key: str,
 ) -> None:
     nested = {
-        "run": {"seed": seed, "ask-once-too-often": once_too_often},
+        "run": {
+            "seed": seed,
+            "ask-once-too-often": once_too_often,
+            "signing-key": signing_key,
+        },
         "clustering": {"k": k},
         "privacy": {"epsilon": epsilon, "trust-model": trust_model.value},
         "public": {"catalogue": catalogue},
@@ -81,6 +88,7 @@ def test_flat_values_are_what_flower_can_carry() -> None:
         ("run.wait-seconds", float("inf"), "finite number"),
         ("run.name", "../elsewhere", "match pattern"),
         ("run.name", "", "match pattern"),
+        ("run.signing-key", 7, "valid string"),
     ],
 )
 def test_value_out_of_range_is_named_with_its_key_and_the_range(
@@ -97,6 +105,7 @@ def test_value_out_of_range_is_named_with_its_key_and_the_range(
         ({"privacy": {"epsilom": 4.0}}, "unknown key 'privacy.epsilom' (found 4.0)"),
         ({"run": {"n_clients": 8}}, "unknown key 'run.n_clients' (found 8)"),
         ({"secrecy": {"epsilon": 4.0}}, "unknown key 'secrecy'"),
+        ({"privacy": {"window": "2017"}}, "unknown key 'privacy.window' (found '2017')"),
         ({"run": 3}, "key 'run': found 3"),
     ],
 )
@@ -122,3 +131,33 @@ def test_results_go_where_the_run_says(tmp_path: Path, monkeypatch: pytest.Monke
     assert parse_flat({"run.name": "spring"}).out == tmp_path / "runs" / "spring"
     assert parse_flat({"run.out": "here"}).out == tmp_path / "here"
     assert parse_flat({"run.out": "/there"}).out == Path("/there")
+
+
+def test_a_planned_run_is_read_from_a_scenario_or_from_a_run_config(tmp_path: Path) -> None:
+    """A scenario has a world besides, which is not the server's affair."""
+    config = parse_flat({"clustering.k": 12, "privacy.epsilon": 2.5, "run.name": "spring"})
+    nested = {
+        "run": {"name": "spring"},
+        "clustering": {"k": 12},
+        "privacy": {"epsilon": 2.5},
+        "simulation": {"withheld-from": "2017-12-01T00:00:00Z"},
+    }
+    (tmp_path / "scenario.toml").write_text(tomli_w.dumps(nested))
+    (tmp_path / "run-config.toml").write_text(tomli_w.dumps(config.flat()))
+    assert read_run_config(tmp_path / "scenario.toml") == config
+    assert read_run_config(tmp_path / "run-config.toml") == config
+
+
+@pytest.mark.parametrize("content", ["clustering.k = 1", '"clustering.k" = 1'])
+def test_a_planned_run_with_a_value_out_of_range_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.toml").write_text(content)
+    with pytest.raises(ConfigError, match=r"key 'clustering\.k': found 1"):
+        read_run_config(tmp_path / "run.toml")
+
+
+def test_a_planned_run_that_cannot_be_read_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"run\.toml cannot be read .*Nothing was checked"):
+        read_run_config(tmp_path / "run.toml")
+    (tmp_path / "run.toml").write_text("clustering.k = ")
+    with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML.*Nothing was checked"):
+        read_run_config(tmp_path / "run.toml")

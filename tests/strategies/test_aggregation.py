@@ -22,6 +22,7 @@ def release(region: str, value: float, sigma: float) -> Release:
         run="run",
         round_number=1,
         purpose="mean",
+        window="2026-01-01/2027-01-01",
         sums={"sums": np.full((2, 3), value, np.float32)},
         sensitivity=1.0,
         sigma=sigma,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,37 +13,40 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
+from privacy.door import ServerDoor
 from privacy.query import NoiseKind, TrustModel
-from privacy.release import Answer, Refusal, Release
+from privacy.release import LEDGER_UNUSABLE, Answer, ClippedSum, Refusal, Release
+from privacy.signing import is_signed
 from simulations.in_process_grid import InProcessGrid
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, StrategyError
 from strategies.messages import answer_to_records, records_to_request
-from strategies.plan import plan
+from strategies.phases import Mean
+from strategies.plan import plan, planned_releases
 from strategies.questions import Request
+from tests.privacy.examples import a_ledger, a_noise
+from tests.strategies.examples import a_head, a_key, signed
 
 Respond = Callable[[Request, int], RecordDict]
 
 
-def strategy_over(known: Clustering, n_clients: int = 2) -> FederatedKMeans:
+def strategy_over(known: Clustering, n_clients: int = 2, **more: Any) -> FederatedKMeans:
+    settings: dict[str, Any] = {"trust_model": TrustModel.LOCAL, "wait_seconds": 0.3} | more
     return FederatedKMeans(
-        known=known,
-        phases=plan(),
-        epsilon=4.0,
-        delta=1e-6,
-        trust_model=TrustModel.LOCAL,
-        n_clients=n_clients,
-        wait_seconds=0.3,
+        known=known, phases=plan(), epsilon=4.0, delta=1e-6, n_clients=n_clients, **settings
     )
 
 
-def release_for(request: Request, region: str, *, value: float = 1.0) -> Release:
+def release_for(request: Request, region: str, *, value: float = 1.0, **changes: Any) -> Release:
+    """Return what ``region`` answers, signed by it."""
     query = request.query()
-    return Release(
+    release = Release(
         region=region,
         run=request.run,
         round_number=request.round_number,
         purpose=request.purpose,
+        window="2026-01-01/2027-01-01",
         sums={
             block.name: np.full((block.cells, block.width), value, np.float32)
             for block in query.blocks
@@ -50,20 +56,64 @@ def release_for(request: Request, region: str, *, value: float = 1.0) -> Release
         noise=NoiseKind.SEEDED,
         entry=1,
     )
+    return signed(replace(release, **changes))
 
 
-def first_round(strategy: FederatedKMeans, respond: Respond) -> None:
-    """Play the first round with two clients; ``respond`` makes each one's reply."""
-    clients = ClientApp()
+def clipped_for(request: Request, region: str, *, people: int = 10, **changes: Any) -> ClippedSum:
+    """Return the exact answer of so many ``people`` at one point, signed by their region."""
+    query = request.query()
+    exact = ClippedSum(
+        region=region,
+        run=request.run,
+        round_number=request.round_number,
+        purpose=request.purpose,
+        window="2026-01-01/2027-01-01",
+        sums={
+            block.name: np.full(
+                (block.cells, block.width),
+                people * round(block.clipping_norm / query.step / block.width**0.5),
+                np.int64,
+            )
+            for block in query.blocks
+        },
+        sensitivity=query.sensitivity,
+        sigma=query.sigma,
+        entry=1,
+    )
+    return signed(replace(exact, **changes))
+
+
+def refusal_for(request: Request, region: str, reason: str = "budget-exhausted") -> Refusal:
+    return Refusal(
+        region=region,
+        run=request.run,
+        round_number=request.round_number,
+        purpose=request.purpose,
+        reason=reason,
+        sentence="Enough.",
+    )
+
+
+def window_at(node: int) -> str:
+    return f"202{node}-01-01/202{node + 1}-01-01"
+
+
+def first_round(strategy: FederatedKMeans, respond: Respond) -> list[Request]:
+    """Play the first round with two clients; ``respond`` makes each one's reply.
+
+    Return the requests as the clients received them.
+    """
+    clients, asked = ClientApp(), []
 
     @clients.train()
     def reply(message: Message, context: Context) -> Message:
-        request = records_to_request(message.content)
-        return Message(respond(request, context.node_id), reply_to=message)
+        asked.append(records_to_request(message.content))
+        return Message(respond(asked[-1], context.node_id), reply_to=message)
 
     grid = InProcessGrid(clients, [{}, {}])
     messages = strategy.configure_train(1, strategy.initial_arrays(), ConfigRecord(), grid)
     strategy.aggregate_train(1, grid.send_and_receive(messages))
+    return asked
 
 
 def answer(request: Request, node: int) -> RecordDict:
@@ -71,14 +121,22 @@ def answer(request: Request, node: int) -> RecordDict:
 
 
 def refusal(request: Request, node: int) -> Answer:
-    return Refusal(
-        region=f"region-{node}",
-        run=request.run,
-        round_number=request.round_number,
-        purpose=request.purpose,
-        reason="budget-exhausted",
-        sentence="Enough.",
-    )
+    return signed(refusal_for(request, f"region-{node}"))
+
+
+def with_one_answer_changed(change: Callable[[Release], Answer]) -> Respond:
+    """Let the second region's answer be changed after it was signed."""
+
+    def respond(request: Request, node: int) -> RecordDict:
+        honest = release_for(request, f"region-{node}")
+        return answer_to_records(change(honest) if node == 3 else honest)
+
+    return respond
+
+
+def assert_one_of_two_is_left_out(strategy: FederatedKMeans) -> None:
+    assert (strategy.history[0].answered, strategy.history[0].malformed) == (1, 1)
+    assert np.isfinite(strategy.known.mean).all()
 
 
 def test_answers_are_added_up(known: Clustering) -> None:
@@ -129,38 +187,20 @@ def test_arrays_of_another_shape_are_left_out(known: Clustering) -> None:
 
     def respond(request: Request, node: int) -> RecordDict:
         honest = release_for(request, f"region-{node}")
-        if node == 2:
-            return answer_to_records(honest)
-        sums = {name: array[:, :1] for name, array in honest.sums.items()}
-        return answer_to_records(
-            Release(
-                region=honest.region,
-                run=honest.run,
-                round_number=honest.round_number,
-                purpose=honest.purpose,
-                sums=sums,
-                sensitivity=honest.sensitivity,
-                sigma=honest.sigma,
-                noise=honest.noise,
-                entry=honest.entry,
-            )
-        )
+        narrow = {name: array[:, :1] for name, array in honest.sums.items()}
+        return answer_to_records(signed(replace(honest, sums=narrow)) if node == 3 else honest)
 
     first_round(strategy, respond)
-    assert strategy.history[0].malformed == 1
+    assert_one_of_two_is_left_out(strategy)
 
 
 def test_answer_to_another_round_is_left_out(known: Clustering) -> None:
     strategy = strategy_over(known)
-
-    def respond(request: Request, node: int) -> RecordDict:
-        records = answer(request, node)
-        if node == 3:
-            records.config_records["answer"]["round-number"] = 7
-        return records
-
-    first_round(strategy, respond)
-    assert strategy.history[0].malformed == 1
+    first_round(
+        strategy,
+        with_one_answer_changed(lambda honest: signed(replace(honest, round_number=7))),
+    )
+    assert_one_of_two_is_left_out(strategy)
 
 
 def test_reply_that_is_no_answer_is_left_out(known: Clustering) -> None:
@@ -176,18 +216,37 @@ def test_reply_that_is_no_answer_is_left_out(known: Clustering) -> None:
     [
         ("sigma", 1e9),
         ("sigma", float("nan")),
-        ("sigma", "wide"),
         ("sensitivity", 0.5),
         ("purpose", "items"),
-        ("region", 5),
-        ("entry", "first"),
-        ("noise", "none"),
-        ("type", "Gift"),
+        ("run", "another"),
     ],
 )
 def test_release_that_says_something_else_than_was_asked_is_left_out(
     known: Clustering, key: str, value: Any
 ) -> None:
+    """Its region has signed it all the same."""
+    strategy = strategy_over(known)
+    first_round(
+        strategy, with_one_answer_changed(lambda honest: signed(replace(honest, **{key: value})))
+    )
+    assert_one_of_two_is_left_out(strategy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sigma", "wide"),
+        ("region", 5),
+        ("entry", "first"),
+        ("noise", "none"),
+        ("type", "Gift"),
+        ("head.sequence", "first"),
+        ("head.colour", "red"),
+        ("signature", 5),
+        ("window", 2026),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_left_out(known: Clustering, key: str, value: Any) -> None:
     strategy = strategy_over(known)
 
     def respond(request: Request, node: int) -> RecordDict:
@@ -197,7 +256,135 @@ def test_release_that_says_something_else_than_was_asked_is_left_out(
         return records
 
     first_round(strategy, respond)
-    assert (strategy.history[0].answered, strategy.history[0].malformed) == (1, 1)
+    assert_one_of_two_is_left_out(strategy)
+
+
+def one_more_user(release: Release) -> Release:
+    return replace(
+        release, sums={name: array + np.float32(1) for name, array in release.sums.items()}
+    )
+
+
+def another_entry(release: Release) -> Release:
+    return replace(release, entry=2)
+
+
+def another_window(release: Release) -> Release:
+    return replace(release, window="2027-01-01/2028-01-01")
+
+
+def stronger_noise(release: Release) -> Release:
+    return replace(release, noise=NoiseKind.DISCRETE)
+
+
+def another_region(release: Release) -> Release:
+    return replace(release, region="region-9")
+
+
+def exchanged_head(release: Release) -> Release:
+    return replace(release, head=a_head(release.region, 5))
+
+
+def another_regions_head(release: Release) -> Release:
+    return replace(release, head=a_head("region-2"))
+
+
+def no_signature(release: Release) -> Release:
+    return replace(release, signature="")
+
+
+def no_head(release: Release) -> Release:
+    return replace(release, head=None, signature="")
+
+
+def refused_instead(release: Release) -> Refusal:
+    return Refusal(
+        region=release.region,
+        run=release.run,
+        round_number=release.round_number,
+        purpose=release.purpose,
+        reason="budget-exhausted",
+        sentence="Enough.",
+        head=release.head,
+        signature=release.signature,
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        one_more_user,
+        another_entry,
+        another_window,
+        stronger_noise,
+        another_region,
+        exchanged_head,
+        another_regions_head,
+        no_signature,
+        no_head,
+        refused_instead,
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_an_answer_that_was_changed_on_the_way_is_left_out_and_the_others_go_on(
+    known: Clustering, change: Callable[[Release], Answer]
+) -> None:
+    strategy = strategy_over(known)
+    first_round(strategy, with_one_answer_changed(change))
+    assert_one_of_two_is_left_out(strategy)
+    assert strategy.history[0].refusals == []
+    assert [head.region for head in strategy.heads] == ["region-2"]
+    assert (strategy.windows, strategy.noises) == ({"2026-01-01/2027-01-01"}, {NoiseKind.SEEDED})
+
+
+def test_why_an_answer_is_left_out_is_in_the_servers_log(
+    known: Clustering, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    first_round(strategy_over(known), with_one_answer_changed(another_entry))
+    assert "An answer of 'region-3' is left out: its signature is wrong" in caplog.text
+
+
+def test_answers_of_other_ledgers_than_before_are_left_out(known: Clustering) -> None:
+    """One region has another key now, the other a ledger that went back."""
+    strategy = strategy_over(known)
+    strategy.heads.objection(signed(refusal_at("region-2"), key=a_key("the region before")))
+    strategy.heads.objection(signed(refusal_at("region-3"), 9))
+    with pytest.raises(StrategyError, match="No region answered"):
+        first_round(strategy, answer)
+    assert strategy.history[0].malformed == 2
+
+
+def refusal_at(region: str) -> Refusal:
+    return Refusal(
+        region=region, run="run-1", round_number=0, purpose="", reason="any", sentence="Any."
+    )
+
+
+def test_a_refusal_for_an_unusable_ledger_counts_although_it_is_not_signed(
+    known: Clustering,
+) -> None:
+    strategy = strategy_over(known)
+
+    def respond(request: Request, node: int) -> RecordDict:
+        bare = refusal_for(request, f"region-{node}", LEDGER_UNUSABLE)
+        return answer(request, node) if node == 2 else answer_to_records(bare)
+
+    first_round(strategy, respond)
+    assert [one.reason for one in strategy.history[0].refusals] == [LEDGER_UNUSABLE]
+    assert strategy.history[0].malformed == 0
+
+
+def test_another_refusal_that_is_not_signed_is_left_out(known: Clustering) -> None:
+    strategy = strategy_over(known)
+
+    def respond(request: Request, node: int) -> RecordDict:
+        bare = refusal_for(request, f"region-{node}")
+        return answer(request, node) if node == 2 else answer_to_records(bare)
+
+    first_round(strategy, respond)
+    assert strategy.history[0].refusals == []
+    assert_one_of_two_is_left_out(strategy)
 
 
 def test_sums_that_no_number_of_users_could_give_are_left_out(known: Clustering) -> None:
@@ -231,9 +418,126 @@ def test_missing_regions_are_waited_for_and_then_named(known: Clustering) -> Non
 
 
 def test_plan_spends_exactly_the_epsilon_asked_for(known: Clustering) -> None:
-    from privacy.accountant import GaussianEvent, compose, epsilon_of
-
     strategy = strategy_over(known)
     events = [GaussianEvent(1.0, multiplier) for multiplier in strategy.multipliers.values()]
-    spent = epsilon_of(compose(events), 1e-6)
+    spent = epsilon_of(compose(events, Adjacency.ADD_OR_REMOVE_ONE), 1e-6)
     assert 3.9999 < spent <= 4.0
+
+
+def test_the_noise_is_what_the_plan_told_beforehand(known: Clustering) -> None:
+    told = {release.purpose: release.noise_multiplier for release in planned_releases(4.0, 1e-6)}
+    assert strategy_over(known).multipliers == told
+
+
+def test_requests_say_how_many_regions_are_asked(known: Clustering) -> None:
+    """All that are connected, not only those that are waited for."""
+    asked = first_round(strategy_over(known, n_clients=1), answer)
+    assert [request.participants for request in asked] == [2, 2]
+
+
+def test_requests_are_signed_with_the_servers_key(known: Clustering) -> None:
+    key = a_key("server")
+    for request in first_round(strategy_over(known, signing_key=key), answer):
+        fingerprint = request.query().signed_message()
+        assert request.server_key == key.public
+        assert is_signed(fingerprint, request.signature, key.public)
+
+
+def test_without_a_key_requests_are_not_signed(known: Clustering) -> None:
+    for request in first_round(strategy_over(known), answer):
+        assert (request.server_key, request.signature) == ("", "")
+
+
+def test_a_rounds_step_is_that_of_its_lattice(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    (request, _) = first_round(strategy, answer)
+    assert strategy.history[0].step == request.query().step
+    assert request.query().blocks == Mean("mean", 1.0).ask(known).blocks()
+
+
+def test_windows_and_heads_of_a_run_are_those_of_its_answers(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    first_round(
+        strategy,
+        lambda request, node: answer_to_records(
+            release_for(request, f"region-{node}", window=window_at(node))
+        ),
+    )
+    assert strategy.windows == {window_at(2), window_at(3)}
+    assert list(strategy.heads) == [a_head("region-2"), a_head("region-3")]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "weakest"),
+    [
+        ((NoiseKind.DISCRETE, NoiseKind.DISCRETE), NoiseKind.DISCRETE),
+        ((NoiseKind.DISCRETE, NoiseKind.FLOAT), NoiseKind.FLOAT),
+        ((NoiseKind.SEEDED, NoiseKind.FLOAT), NoiseKind.SEEDED),
+        ((NoiseKind.SEEDED, NoiseKind.DISCRETE), NoiseKind.SEEDED),
+    ],
+)
+def test_of_different_noises_the_weakest_is_told(
+    known: Clustering, kinds: tuple[NoiseKind, NoiseKind], weakest: NoiseKind
+) -> None:
+    strategy = strategy_over(known)
+    first_round(
+        strategy,
+        lambda request, node: answer_to_records(
+            release_for(request, f"region-{node}", noise=kinds[node - 2])
+        ),
+    )
+    assert strategy.noises == set(kinds)
+    assert strategy.noise_kind is weakest
+
+
+def central(known: Clustering, folder: Path, noise: NoiseKind) -> FederatedKMeans:
+    door = ServerDoor(a_ledger(folder, region="server"), a_noise(noise))
+    return strategy_over(known, trust_model=TrustModel.CENTRAL, server_door=door)
+
+
+@pytest.mark.parametrize("noise", list(NoiseKind))
+def test_under_central_the_noise_is_the_servers_and_the_windows_are_the_regions(
+    known: Clustering, tmp_path: Path, noise: NoiseKind
+) -> None:
+    strategy = central(known, tmp_path, noise)
+    first_round(
+        strategy,
+        lambda request, node: answer_to_records(
+            clipped_for(request, f"region-{node}", people=50_000, window=window_at(node))
+        ),
+    )
+    assert strategy.history[0].answered == 2
+    assert strategy.noise_kind is noise
+    assert strategy.windows == {window_at(2), window_at(3)}
+    assert known.users == pytest.approx(100_000, rel=0.01)
+
+
+@pytest.mark.parametrize("most", [2**62, -(2**62), -(2**63)])
+def test_under_central_sums_that_no_number_of_users_could_give_are_left_out(
+    known: Clustering, tmp_path: Path, most: int
+) -> None:
+    strategy = central(known, tmp_path, NoiseKind.SEEDED)
+
+    def respond(request: Request, node: int) -> RecordDict:
+        honest = clipped_for(request, f"region-{node}")
+        huge = {name: np.full_like(array, most) for name, array in honest.sums.items()}
+        return answer_to_records(signed(replace(honest, sums=huge)) if node == 3 else honest)
+
+    first_round(strategy, respond)
+    assert_one_of_two_is_left_out(strategy)
+
+
+@pytest.mark.parametrize("asked", list(TrustModel))
+def test_an_answer_under_another_trust_model_is_left_out(
+    known: Clustering, tmp_path: Path, asked: TrustModel
+) -> None:
+    is_local = asked is TrustModel.LOCAL
+    strategy = strategy_over(known) if is_local else central(known, tmp_path, NoiseKind.SEEDED)
+
+    def respond(request: Request, node: int) -> RecordDict:
+        region = f"region-{node}"
+        noised, exact = release_for(request, region), clipped_for(request, region)
+        return answer_to_records(noised if is_local is (node == 2) else exact)
+
+    first_round(strategy, respond)
+    assert_one_of_two_is_left_out(strategy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 
 from privacy.query import NoiseKind, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
+from privacy.signed_head import SignedHead
 from strategies.cluster_map import ClusterMap
 from strategies.messages import (
     MessageError,
@@ -30,6 +32,7 @@ from strategies.questions import (
     Request,
     flatten,
 )
+from tests.strategies.examples import a_head, signed
 
 ORIGIN = np.arange(4, dtype=np.float32)
 CLUSTER_MAP = ClusterMap(
@@ -61,29 +64,18 @@ QUESTIONS: list[Question] = [
     MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
 ]
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
+STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
+COMMON: dict[str, Any] = {"region": "north", "run": "run", "round_number": 2, "purpose": "mean"}
+SUMMED: dict[str, Any] = COMMON | {
+    "window": "2026-01-01/2026-04-01",
+    "sensitivity": 1.1,
+    "sigma": 7.0,
+    "entry": 4,
+}
 ANSWERS: list[Answer] = [
-    Release(
-        region="north",
-        run="run",
-        round_number=2,
-        purpose="mean",
-        sums=SUMS,
-        sensitivity=1.1,
-        sigma=7.0,
-        noise=NoiseKind.FLOAT,
-        entry=4,
-    ),
-    ClippedSum(
-        region="north",
-        run="run",
-        round_number=2,
-        purpose="mean",
-        sums=SUMS,
-        sensitivity=1.1,
-        sigma=7.0,
-        entry=4,
-    ),
-    Refusal(region="north", run="run", round_number=2, purpose="mean", reason="no", sentence="No."),
+    signed(Release(**SUMMED, sums=SUMS, noise=NoiseKind.DISCRETE)),
+    signed(ClippedSum(**SUMMED, sums=STEPS)),
+    signed(Refusal(**COMMON, reason="no", sentence="No.")),
 ]
 
 
@@ -134,6 +126,113 @@ def test_answer_survives_the_wire(answer: Answer) -> None:
         assert plain(getattr(received, name)) == plain(getattr(answer, name))
 
 
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_answer_is_still_genuine_after_the_wire(answer: Answer) -> None:
+    received = records_to_answer(over_the_wire(answer_to_records(answer)))
+    assert received.is_genuine
+    assert (received.head, received.signature) == (answer.head, answer.signature)
+
+
+def test_a_refusal_without_a_head_survives_the_wire_as_one() -> None:
+    bare = Refusal(**COMMON, reason="ledger-unusable", sentence="No.")
+    received = records_to_answer(over_the_wire(answer_to_records(bare)))
+    assert (received.head, received.signature) == (None, "")
+
+
+def another(value: Any) -> Any:
+    """Return another value of the same type, as little different as can be."""
+    match value:
+        case float():
+            return np.nextafter(value, np.inf).item()
+        case int():
+            return value + 1
+        case str():
+            return ("1" if value[:1] == "0" else "0") + value[1:]
+    raise TypeError(f"A message has no {type(value).__name__}.")
+
+
+def flip_a_bit(array: Array) -> Array:
+    values = array.numpy().copy()
+    values.view(np.uint8)[0, 0] ^= 1
+    return Array(values)
+
+
+def changed_on_the_way(answer: Answer) -> Iterator[tuple[str, RecordDict]]:
+    """Return the messages in which one value is another than was sent, and its name."""
+    for key in answer_to_records(answer).config_records["answer"]:
+        records = answer_to_records(answer)
+        records.config_records["answer"][key] = another(records.config_records["answer"][key])
+        yield key, records
+    for name in getattr(answer, "sums", {}):
+        records = answer_to_records(answer)
+        sums = records.array_records["sums"]
+        sums[name] = flip_a_bit(sums[name])
+        yield name, records
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_an_answer_that_was_changed_on_the_way_is_not_genuine(answer: Answer) -> None:
+    tried = set()
+    for name, records in changed_on_the_way(answer):
+        tried.add(name)
+        try:
+            received = records_to_answer(over_the_wire(records))
+        except MessageError:
+            continue  # no answer at all
+        assert not received.is_genuine, name
+    assert tried >= {"region", "run", "round-number", "purpose", "signature", "head.sequence"}
+    assert tried >= {"sums", "counts", "entry", "window"} or isinstance(answer, Refusal)
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+@pytest.mark.parametrize(
+    "head", [a_head("south"), a_head("north", 5), a_head("north", 4, state="branch")]
+)
+def test_an_answer_with_another_genuine_head_is_not_genuine(
+    answer: Answer, head: SignedHead
+) -> None:
+    received = records_to_answer(
+        over_the_wire(answer_to_records(dataclasses.replace(answer, head=head)))
+    )
+    assert head.is_genuine
+    assert not received.is_genuine
+
+
+@pytest.mark.parametrize("answer", ANSWERS[:2], ids=lambda answer: type(answer).__name__)
+@pytest.mark.parametrize("change", ["missing", "added"])
+def test_an_answer_with_an_array_more_or_less_is_not_genuine(answer: Answer, change: str) -> None:
+    records = answer_to_records(answer)
+    sums = records.array_records["sums"]
+    if change == "missing":
+        del sums["counts"]
+    else:
+        sums["more"] = sums["counts"]
+    assert not records_to_answer(over_the_wire(records)).is_genuine
+
+
+@pytest.mark.parametrize("change", ["head.sequence", "head.colour"])
+def test_a_head_with_a_field_more_or_less_is_no_head(change: str) -> None:
+    records = answer_to_records(ANSWERS[0])
+    config = records.config_records["answer"]
+    if change in config:
+        del config[change]
+    else:
+        config[change] = "red"
+    with pytest.raises(MessageError, match="A signed head has"):
+        records_to_answer(over_the_wire(records))
+
+
+@pytest.mark.parametrize(
+    ("index", "number"), [(0, np.float64), (0, np.int64), (1, np.float32), (1, np.int32)]
+)
+def test_sums_of_another_number_type_are_an_error(index: int, number: type[np.generic]) -> None:
+    records = answer_to_records(ANSWERS[index])
+    sums = records.array_records["sums"]
+    sums["sums"] = Array(sums["sums"].numpy().astype(number))
+    with pytest.raises(MessageError, match=f"'sums' is {np.dtype(number)}, not"):
+        records_to_answer(over_the_wire(records))
+
+
 @pytest.mark.parametrize("value", ["text", 3, {"sums": SUMS["sums"]}, None, SUMS["sums"]])
 def test_nothing_but_the_three_answers_can_be_packed(value: Any) -> None:
     with pytest.raises((TypeError, AttributeError)):
@@ -144,17 +243,7 @@ def test_a_subclass_of_release_cannot_be_packed() -> None:
     class WithExactNorms(Release):
         pass
 
-    smuggled = WithExactNorms(
-        region="north",
-        run="run",
-        round_number=1,
-        purpose="mean",
-        sums=SUMS,
-        sensitivity=1.0,
-        sigma=1.0,
-        noise=NoiseKind.FLOAT,
-        entry=1,
-    )
+    smuggled = WithExactNorms(**SUMMED, sums=SUMS, noise=NoiseKind.FLOAT)
     with pytest.raises(TypeError, match="Release, ClippedSum or Refusal"):
         answer_to_records(smuggled)
 

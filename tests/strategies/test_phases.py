@@ -12,11 +12,13 @@ from sklearn.cluster import KMeans
 from client.contributions import contributions_to
 from client.interest_profile import InterestProfiles
 from privacy.clipping import clipped_sum
+from privacy.query import SumQuery, TrustModel, sensitivity_of
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.exact_geometry import squared_distances
 from strategies.labels import label_clusters
-from strategies.plan import plan
+from strategies.plan import plan, planned_releases
+from strategies.questions import Question
 
 
 def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
@@ -32,23 +34,42 @@ def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
     )
 
 
-def run_phases(known: Clustering, people: np.ndarray, multiplier: float) -> None:
-    """Ask every phase's question of ``people``; noise is ``multiplier`` x sensitivity."""
+def query_of(question: Question) -> SumQuery:
+    return SumQuery(
+        purpose="test",
+        kind=question.kind,
+        blocks=question.blocks(),
+        sigma=sensitivity_of(question.blocks()),
+        trust_model=TrustModel.LOCAL,
+        run="run-1",
+        round_number=1,
+        nonce="",
+    )
+
+
+def run_phases(known: Clustering, people: np.ndarray, multiplier: float) -> list[tuple[str, str]]:
+    """Ask every phase's question of ``people``; noise is ``multiplier`` x sensitivity.
+
+    Return name and kind of each.
+    """
+    asked = []
     rng = np.random.default_rng(7)
     profiles = profiles_of(people, len(known.catalogue.item_ids))
     for phase in plan():
         question = phase.ask(known)
-        parts = contributions_to(question, profiles)
+        query, parts = query_of(question), contributions_to(question, profiles)
         bounds = [block.clipping_norm for block in question.blocks()]
         sigma = multiplier * float(np.linalg.norm(bounds)) / np.sqrt(phase.share)
         sums = {
-            block.name: clipped_sum(block, parts[block.name]).numpy().astype(np.float64)
+            block.name: clipped_sum(query, block, parts[block.name]) * query.step
             for block in question.blocks()
         }
         noisy = {
             name: total + sigma * rng.standard_normal(total.shape) for name, total in sums.items()
         }
         phase.absorb(known, NoisySum(noisy, sigma))
+        asked.append((phase.name, question.kind))
+    return asked
 
 
 def cost(people: np.ndarray, centroids: np.ndarray) -> float:
@@ -58,6 +79,11 @@ def cost(people: np.ndarray, centroids: np.ndarray) -> float:
 def test_shares_of_a_run_add_up_to_one() -> None:
     assert sum(phase.share for phase in plan()) == pytest.approx(1.0)
     assert len({phase.name for phase in plan()}) == len(plan())
+
+
+def test_a_plan_tells_beforehand_what_will_be_asked(known: Clustering, people: np.ndarray) -> None:
+    told = [(release.purpose, release.kind) for release in planned_releases(4.0, 1e-6)]
+    assert told == run_phases(known, people[:300], multiplier=1.0)
 
 
 def test_with_little_noise_the_clusters_are_those_of_kmeans(

@@ -1,0 +1,163 @@
+"""Read and verify a ledger from outside: with no private key, and without changing anything.
+
+file  (+ witness)  (+ heads that a server received)  ->  account, and what does not hold
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from privacy.errors import DamagedLedgerError, LedgerError
+from privacy.ledger_file import LedgerFile, LedgerRows
+from privacy.records import Account, Record, add_up
+from privacy.signed_head import SignedHead, Witness, check_head, check_heads
+
+
+@dataclass(slots=True)
+class Verification:
+    """What a look at a ledger found.
+
+    Attributes
+    ----------
+    account : Account, optional
+        What the records add up to, if they can be read.
+    faults : list of str
+        What does not hold; empty if all does.
+    unchecked : list of str
+        What could not be looked at, and what it would take.
+    """
+
+    account: Account | None = None
+    faults: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong with what was looked at."""
+        return not self.faults
+
+
+def read_account(path: Path) -> Account:
+    """Return what a ledger's records add up to, chain and last signature checked.
+
+    Raises
+    ------
+    LedgerError
+        If there is no ledger, it cannot be read, or it has been damaged.
+    """
+    with LedgerFile(path).reading() as rows:
+        try:
+            records = rows.records()
+            account = add_up(records)
+            check_signatures(rows, account, records[-1:])
+        except DamagedLedgerError as error:
+            raise DamagedLedgerError(f"Ledger {path} cannot be trusted. {error}") from error
+    return account
+
+
+def verify_ledger(
+    path: Path,
+    *,
+    witness: Path | None = None,
+    heads: Sequence[SignedHead] | None = None,
+) -> Verification:
+    """Check everything that a ledger's file can tell.
+
+    Parameters
+    ----------
+    path : Path
+    witness : Path, optional
+        File that kept the ledger's heads.
+    heads : sequence of SignedHead, optional
+        What servers received; heads of other regions are passed over.
+
+    Raises
+    ------
+    LedgerError
+        If there is no ledger, or it or the witness cannot be read.
+    """
+    found = Verification()
+    # Before the records: one that is added meanwhile is in the ledger, and not yet expected there.
+    kept = _heads_of(witness, found)
+    with LedgerFile(path).reading() as rows:
+        try:
+            records = rows.records()
+            account = found.account = add_up(records)
+            check_signatures(rows, account, records)
+            check_replies(rows, account)
+            if kept is not None:
+                check_heads(kept, account, records)
+            _compare_heads(found, account, records, heads)
+        except DamagedLedgerError as error:
+            found.faults.append(str(error))
+    if found.account and is_elsewhere(path, found.account):
+        found.unchecked.append(
+            "This file is a copy, or was moved: its agent does not use it until it is adopted."
+        )
+    if witness is None:
+        found.unchecked.append("Rollback since the last release: no witness was given.")
+    return found
+
+
+def _heads_of(witness: Path | None, found: Verification) -> list[SignedHead] | None:
+    """Return what a witness kept, or None where there is none or it is damaged."""
+    try:
+        return Witness(witness).heads() if witness else None
+    except DamagedLedgerError as error:
+        found.faults.append(str(error))
+        return None
+
+
+def _compare_heads(
+    found: Verification,
+    account: Account,
+    records: Sequence[Record],
+    heads: Sequence[SignedHead] | None,
+) -> None:
+    ours = [head for head in heads or () if head.region == account.identity.region]
+    if not ours:
+        found.unchecked.append("Exchange of the key: no head that a server received was given.")
+    for head in ours:
+        check_head(head, account, [record.hash for record in records])
+
+
+def check_signatures(rows: LedgerRows, account: Account, records: Sequence[Record]) -> None:
+    """Raise unless the given records' checkpoints are genuine, and the last record has one."""
+    signatures = rows.signatures()
+    region, key = account.identity.region, account.identity.public_key
+    for record in records:
+        signature = signatures.pop(record.sequence, None)
+        if signature is None:
+            if record.sequence == account.sequence:
+                raise DamagedLedgerError(f"Record {record.sequence} is not signed.")
+            continue
+        head = SignedHead(
+            region=region,
+            sequence=record.sequence,
+            head=record.hash,
+            public_key=key,
+            signature=signature,
+        )
+        if not head.is_genuine:
+            raise DamagedLedgerError(f"The signature of record {record.sequence} is wrong.")
+    if beyond := [sequence for sequence in signatures if sequence > account.sequence]:
+        raise DamagedLedgerError(f"Record {min(beyond)} is signed, but missing.")
+
+
+def check_replies(rows: LedgerRows, account: Account) -> None:
+    """Raise unless all kept replies are those that were committed."""
+    for entry, reply in rows.replies().items():
+        _, digest = account.answers.get(entry, (0, None))
+        if digest != hashlib.sha256(reply).hexdigest():
+            raise DamagedLedgerError(f"The reply of entry {entry} is not the one committed.")
+
+
+def is_elsewhere(path: Path, account: Account) -> bool:
+    """Tell whether the file at ``path`` is a copy of the one that the ledger lives in."""
+    try:
+        return LedgerFile(path).identity != account.file
+    except OSError as error:
+        raise LedgerError(f"Ledger {path} cannot be read ({error.strerror}).") from error

@@ -1,0 +1,294 @@
+"""A ledger's records: an append-only chain of hashes, and what it adds up to.
+
+record 1  <-  record 2  <-  record 3 ...      each holds the hash of the one before
+records   ->  Account: entries, refusals, windows, the latest time
+
+Pure: nothing here touches a disk or a clock. Records hold mechanisms
+(sensitivity, sigma), from which an accountant computes epsilon, and no user
+identifiers, so that a user can be erased while the chain stays whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from privacy.accountant import GaussianEvent
+from privacy.errors import DamagedLedgerError
+from privacy.window import Window
+
+FORMAT = 2
+BEGINNING = "0" * 64
+"""What the first record has for the hash of the one before it."""
+
+
+class RecordKind(StrEnum):
+    """What happened."""
+
+    OPENED = "opened"
+    """The ledger was begun: region, deltas, unit, adjacency, key."""
+    ADOPTED = "adopted"
+    """An operator took over a file that was moved or restored."""
+    WINDOW = "window"
+    """A window was opened: the budget was renewed."""
+    RESERVED = "reserved"
+    """A release was charged, before anything was computed for it."""
+    COMMITTED = "committed"
+    """Its answer became final, before it was sent."""
+    FAILED = "failed"
+    """The program failed on it; it stays charged."""
+    REFUSED = "refused"
+    """A request was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the ledger.
+
+    Attributes
+    ----------
+    sequence : int
+        From 1, without gaps.
+    time : str
+        ISO 8601, UTC, by the client's clock; never earlier than the record before.
+    kind : RecordKind
+    content : str
+        JSON object, its keys in alphabetical order.
+    previous : str
+        Hash of the record before.
+    hash : str
+        SHA-256 over all of the above, in hexadecimal.
+    """
+
+    sequence: int
+    time: str
+    kind: str
+    content: str
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whose ledger it is, and what its promise is about; fixed for its life."""
+
+    format: int
+    region: str
+    delta: float
+    lifetime_delta: float
+    unit: str
+    adjacency: str
+    public_key: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One charged release: what was asked and the mechanism that answers.
+
+    Attributes
+    ----------
+    entry : int
+        From 1, without gaps.
+    time, window, run, round_number, purpose, kind, fingerprint
+        When it was charged, to which window, and for which request.
+    trust_model, noise : str
+        ``noise`` is ``server`` where the server promises to add it.
+    clipping_norm, sensitivity, sigma, step : float
+        The mechanism; ``step`` is 0 for continuous noise.
+    participants, encoder, server_key
+        As the request said.
+    code, policy : str
+        Hashes of the program and of the rules in force.
+    state : str
+        ``reserved``, ``committed`` or ``failed``; all three are charged.
+    """
+
+    entry: int
+    time: str
+    window: str
+    run: str
+    round_number: int
+    purpose: str
+    kind: str
+    fingerprint: str
+    trust_model: str
+    noise: str
+    clipping_norm: float
+    sensitivity: float
+    sigma: float
+    step: float
+    participants: int
+    encoder: str
+    server_key: str
+    code: str
+    policy: str
+    state: str = RecordKind.RESERVED
+
+    @property
+    def event(self) -> GaussianEvent:
+        """The mechanism, for an accountant."""
+        return GaussianEvent(self.sensitivity, self.sigma, self.step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRefusal:
+    """One request that was refused, and why.
+
+    ``time`` is by the clock, right or wrong; it decides nothing.
+    """
+
+    time: str
+    run: str
+    round_number: int
+    purpose: str
+    kind: str
+    fingerprint: str
+    server_key: str
+    reason: str
+    sentence: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What a chain of records adds up to.
+
+    Attributes
+    ----------
+    identity : Identity
+    file : str
+        Which file on disk the ledger lives in.
+    sequence, head, time : int, str, str
+        Number, hash and time of the last record.
+    entries : dict of int to LedgerEntry
+    answers : dict of int to (int, str or None)
+        For each committed entry, the record that says so and the digest of its reply.
+    refusals : list of LedgerRefusal
+    windows : list of Window
+        Opened so far; the last one is in force.
+    """
+
+    identity: Identity
+    file: str
+    sequence: int = 0
+    head: str = BEGINNING
+    time: str = ""
+    entries: dict[int, LedgerEntry] = field(default_factory=dict)
+    answers: dict[int, tuple[int, str | None]] = field(default_factory=dict)
+    refusals: list[LedgerRefusal] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+
+    @property
+    def window(self) -> Window | None:
+        """The window in force, if any was opened."""
+        return self.windows[-1] if self.windows else None
+
+    def events(self, window: str | None = None) -> list[GaussianEvent]:
+        """Return what was charged, in one window or in all."""
+        entries = self.entries.values()
+        return [entry.event for entry in entries if window in (None, entry.window)]
+
+    def entry_of(self, server_key: str, run: str, round_number: int) -> LedgerEntry | None:
+        """Return the entry for one round of a server's run, if there is one."""
+        asked = server_key, run, round_number
+        for entry in self.entries.values():
+            if (entry.server_key, entry.run, entry.round_number) == asked:
+                return entry
+        return None
+
+
+def make_record(
+    account: Account | None, time: str, kind: RecordKind, content: Mapping[str, Any]
+) -> Record:
+    """Return the record that comes next."""
+    sequence, previous = (account.sequence, account.head) if account else (0, BEGINNING)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    digest = _hash(sequence + 1, time, kind, text, previous)
+    return Record(sequence + 1, time, kind.value, text, previous, digest)
+
+
+def add_up(records: Iterable[Record]) -> Account:
+    """Check the chain and return what it adds up to.
+
+    Raises
+    ------
+    DamagedLedgerError
+        If a record is missing, out of order, changed, or makes no sense; the
+        message names it.
+    """
+    account: Account | None = None
+    for record in records:
+        account = append(account, record)
+    if account is None:
+        raise DamagedLedgerError("It has no records.")
+    return account
+
+
+def append(account: Account | None, record: Record) -> Account:
+    """Add one record to an account (in place, unless it is the first) and return it."""
+    sequence, head, time = (
+        (account.sequence, account.head, account.time) if account else (0, BEGINNING, "")
+    )
+    if record.sequence != sequence + 1 or record.previous != head:
+        raise DamagedLedgerError(f"Record {record.sequence} does not follow record {sequence}.")
+    expected = _hash(record.sequence, record.time, record.kind, record.content, record.previous)
+    if record.hash != expected:
+        raise DamagedLedgerError(f"Record {record.sequence} has been changed.")
+    if record.time < time:
+        raise DamagedLedgerError(f"Record {record.sequence} is older than the one before it.")
+    try:
+        content = json.loads(record.content)
+        account = _understand(account, record, content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedLedgerError(f"Record {record.sequence} makes no sense.") from error
+    account.sequence, account.head, account.time = record.sequence, record.hash, record.time
+    return account
+
+
+def _understand(account: Account | None, record: Record, content: dict[str, Any]) -> Account:
+    """Let one record take effect; what does not fit raises ValueError, KeyError or TypeError."""
+    kind = RecordKind(record.kind)
+    if account is None:
+        if kind is not RecordKind.OPENED:
+            raise ValueError("the first record opens the ledger")
+        file = content.pop("file")
+        return Account(identity=Identity(**content), file=file)
+    match kind:
+        case RecordKind.ADOPTED:
+            account.file = content["file"]
+        case RecordKind.WINDOW:
+            start, end = (datetime.fromisoformat(content[key]) for key in ("start", "end"))
+            account.windows.append(Window(start, end))
+        case RecordKind.RESERVED:
+            entry = LedgerEntry(time=record.time, **content)
+            if entry.entry != len(account.entries) + 1 or entry.state != RecordKind.RESERVED:
+                raise ValueError("entries are numbered without gaps")
+            entry.event  # noqa: B018  (raises where the mechanism is none)
+            account.entries[entry.entry] = entry
+        case RecordKind.COMMITTED | RecordKind.FAILED:
+            entry = account.entries[content["entry"]]
+            if entry.state != RecordKind.RESERVED:
+                raise ValueError("an entry ends once")
+            account.entries[entry.entry] = _ended(entry, kind)
+            if kind is RecordKind.COMMITTED:
+                account.answers[entry.entry] = (record.sequence, content["reply"])
+        case RecordKind.REFUSED:
+            account.refusals.append(LedgerRefusal(**content))
+        case RecordKind.OPENED:
+            raise ValueError("a ledger is opened once")
+    return account
+
+
+def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:
+    values = {part.name: getattr(entry, part.name) for part in fields(entry)}
+    return LedgerEntry(**values | {"state": kind.value})
+
+
+def _hash(sequence: int, time: str, kind: str, content: str, previous: str) -> str:
+    parts = [str(sequence), time, kind, content, previous]
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
