@@ -213,6 +213,7 @@ def check_policy(
     from datetime import UTC, datetime
 
     from client.operator_view import show_forecast
+    from privacy.code_identity import code_hash
     from privacy.errors import PolicyError
     from privacy.forecast import forecast
     from privacy.ledger_check import read_account
@@ -226,6 +227,17 @@ def check_policy(
     if noise not in set(NoiseKind):
         raise PolicyError(f"There is no noise of kind {noise!r}: {', '.join(NoiseKind)}.")
     account = read_account(ledger) if ledger else None
+    if account and account.identity.region != policy.region:
+        raise PolicyError(
+            f"{ledger} is the ledger of {account.identity.region}, {path} is the policy of "
+            f"{policy.region}. Nothing was checked."
+        )
+    hashes = policy.trusted.code_hashes
+    if hashes and code_hash() not in hashes:
+        raise PolicyError(
+            f"{path} does not approve of this program ({code_hash()}): everything would be "
+            "refused (code-not-allowed)."
+        )
     simulated = account is not None and account.identity.simulated
     lines = forecast(
         policy,

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from privacy.accountant import Adjacency, PrivacyLoss, Unit, privacy_loss
+from privacy.accountant import Adjacency, GaussianEvent, PrivacyLoss, Unit, privacy_loss
 from privacy.forecast import ForecastLine
 from privacy.ledger_check import Verification
 from privacy.policy import Policy
 from privacy.query import NoiseKind, TrustModel
-from privacy.records import Account, LedgerEntry
+from privacy.records import Account, LedgerEntry, RecordKind
 
 console = Console(highlight=False)
 
@@ -46,7 +47,8 @@ def show_policy(policy: Policy, code: str) -> None:
         f"  At most {answers.most_releases_per_run} releases per run, for at least "
         f"{answers.fewest_participants} clients."
     )
-    console.print(f"  This program: {code}")
+    console.print(f"  These rules, as ledgers name them: {policy.digest()}", soft_wrap=True)
+    console.print(f"  This program: {code}", soft_wrap=True)
     for warning in _warnings(policy, code):
         console.print(f"  [yellow]![/] {warning}", soft_wrap=True)
 
@@ -122,7 +124,9 @@ def show_ledger(account: Account, policy: Policy | None) -> None:
         soft_wrap=True,
     )
     _show_budget(account, policy)
-    _show_entries(list(account.entries.values()))
+    _show_entries(account)
+    for act in account.acts:
+        console.print(f"The operator, {_minute(act.time)}: {escape(act.what)}")
     _show_refusals(account)
 
 
@@ -143,11 +147,14 @@ def _show_budget(account: Account, policy: Policy | None) -> None:
 
 def _loss(account: Account, window: str | None) -> PrivacyLoss:
     who = account.identity
+    delta = who.lifetime_delta if window is None else who.delta
+    return _loss_of(account, account.events(window), delta)
+
+
+def _loss_of(account: Account, events: Sequence[GaussianEvent], delta: float) -> PrivacyLoss:
+    who = account.identity
     return privacy_loss(
-        account.events(window),
-        delta=who.lifetime_delta if window is None else who.delta,
-        unit=Unit(who.unit),
-        adjacency=Adjacency(who.adjacency),
+        events, delta=delta, unit=Unit(who.unit), adjacency=Adjacency(who.adjacency)
     )
 
 
@@ -158,27 +165,44 @@ def _add_budget(
     table.add_row(span, str(releases), f"{loss.delta:g}", f"{loss.epsilon:.4f}", *told)
 
 
-def _show_entries(entries: Sequence[LedgerEntry]) -> None:
-    for run in dict.fromkeys(entry.run for entry in entries):
-        table = Table(title=f"Charged to run {escape(run)}", title_justify="left")
-        for column in ("entry", "time", "round", "purpose", "noise", "sigma", "sens.", "state"):
-            number = column in ("entry", "round", "sigma", "sens.")
+def _show_entries(account: Account) -> None:
+    """Show every charge, by run and by who asked under which rules; epsilon is per window."""
+    entries = list(account.entries.values())
+    groups = dict.fromkeys(_circumstances(entry) for entry in entries)
+    for circumstances in groups:
+        run, server, encoder, code, policy = circumstances
+        console.print(f"[bold]Charged to run {escape(run)}[/]")
+        console.print(
+            f"  server {server[:16] or 'not signed'}, encoder {encoder[:16] or '-'}, "
+            f"program {code[:16] or '-'}, policy {policy[:16]}",
+            soft_wrap=True,
+        )
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for column in ("#", "when", "purpose", "question", "noise", "x", "epsilon", ""):
+            number = column in ("#", "x", "epsilon")
             table.add_column(column, justify="right" if number else "left", no_wrap=True)
         for entry in entries:
-            if entry.run == run:
+            if _circumstances(entry) == circumstances:
+                until = [one.event for one in entries[: entry.entry] if one.window == entry.window]
                 table.add_row(
                     str(entry.entry),
-                    _minute(entry.time),
-                    str(entry.round_number),
+                    _minute(entry.time)[5:],
                     escape(entry.purpose),
-                    entry.noise,
-                    f"{entry.sigma:.4g}",
-                    f"{entry.sensitivity:.4g}",
-                    entry.state,
+                    escape(entry.kind),
+                    f"{entry.noise}" + ("" if entry.trust_model == "local" else ", central"),
+                    f"{entry.sigma / entry.sensitivity:.2f}",
+                    f"{_loss_of(account, until, account.identity.delta).epsilon:.4f}",
+                    "" if entry.state == RecordKind.COMMITTED else entry.state,
                 )
         console.print(table)
-    if not entries:
+    if entries:
+        console.print("x: noise over sensitivity; epsilon: of the window, after it.")
+    else:
         console.print("Nothing has been released.")
+
+
+def _circumstances(entry: LedgerEntry) -> tuple[str, str, str, str, str]:
+    return entry.run, entry.server_key, entry.encoder, entry.code, entry.policy
 
 
 def _minute(time: str) -> str:

@@ -10,6 +10,7 @@ later stays charged, and still nothing leaves.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -42,6 +43,9 @@ SERVER = "server"
 
 LARGEST_TOTAL = 2**62
 """In steps, of all clients together; there is room for the noise above it."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Opacus' hooks and torch's modes are not made for several threads at once."""
 
 AnswerT = TypeVar("AnswerT", Release, ClippedSum, Refusal)
 Contribute = Callable[[Window], Mapping[str, Contributions]]
@@ -235,9 +239,11 @@ def _clip_and_sum(
             name: Contributions(part.cells[finite], part.rows[finite])
             for name, part in contributions.items()
         }
-    return {
-        block.name: clipped_sum(query, block, contributions[block.name]) for block in query.blocks
-    }
+    with _ONE_AT_A_TIME:
+        return {
+            block.name: clipped_sum(query, block, contributions[block.name])
+            for block in query.blocks
+        }
 
 
 def _noised(
@@ -247,13 +253,15 @@ def _noised(
     owner: str,
     source: NoiseSource,
 ) -> Release:
+    with _ONE_AT_A_TIME:
+        sums = add_noise(query, totals, source, owner=owner, entry=reserved.entry)
     return Release(
         region=owner,
         run=query.run,
         round_number=query.round_number,
         purpose=query.purpose,
         window=reserved.window.name,
-        sums=add_noise(query, totals, source, owner=owner, entry=reserved.entry),
+        sums=sums,
         sensitivity=query.sensitivity,
         sigma=query.sigma,
         noise=source.kind,

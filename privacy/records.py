@@ -154,6 +154,14 @@ class LedgerRefusal:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorsAct:
+    """What a person did to the ledger: when, and what."""
+
+    time: str
+    what: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Account:
     """What a chain of records adds up to.
@@ -171,6 +179,8 @@ class Account:
     refusals : list of LedgerRefusal
     windows : list of Window
         Opened so far; the last one is in force.
+    acts : list of OperatorsAct
+        Renewals and adoptions.
     """
 
     identity: Identity
@@ -182,6 +192,7 @@ class Account:
     answers: dict[int, tuple[int, str | None]] = field(default_factory=dict)
     refusals: list[LedgerRefusal] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    acts: list[OperatorsAct] = field(default_factory=list)
 
     @property
     def window(self) -> Window | None:
@@ -261,9 +272,13 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
     match kind:
         case RecordKind.ADOPTED:
             account.file = content["file"]
+            account.acts.append(OperatorsAct(record.time, f"adopted: {content['reason']}"))
         case RecordKind.WINDOW:
             start, end = (datetime.fromisoformat(content[key]) for key in ("start", "end"))
             account.windows.append(Window(start, end))
+            if content["by"] == "operator":
+                renewed = f"renewed the budget: {account.windows[-1].name}"
+                account.acts.append(OperatorsAct(record.time, renewed))
         case RecordKind.RESERVED:
             entry = LedgerEntry(time=record.time, **content)
             if entry.entry != len(account.entries) + 1 or entry.state != RecordKind.RESERVED:

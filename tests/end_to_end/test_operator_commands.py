@@ -113,7 +113,7 @@ def test_ledger_shows_what_was_spent_released_and_refused(
 ) -> None:
     shown = fedinterest("ledger", "show", ledger, "--policy", region / "policy.toml")
     assert shown.returncode == 0
-    for word in ("SIMULATED", "2017-01-01/2018-01-01", "4.0000", "lloyd-2", "committed"):
+    for word in ("SIMULATED", "2017-01-01/2018-01-01", "4.0000", "lloyd-2", "item-weights"):
         assert word in shown.stdout
     assert "budget-exhausted" in shown.stdout  # the run asked once too often
     assert read_account(ledger).identity.public_key in shown.stdout
@@ -207,6 +207,36 @@ def test_servers_key_is_made_once_and_its_public_half_told(
     told = fedinterest("key", path)
     assert told.stdout.strip() == SigningKey.load(path).public
     assert_fails(fedinterest("key", path), "exists already")
+
+
+def test_ledger_tells_who_asked_what_ran_and_by_which_rules_at_any_width(
+    fedinterest: Command, region: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = fedinterest("ledger", "show", ledger, "--policy", region / "policy.toml").stdout
+    entry = read_account(ledger).entries[1]
+    for told in (entry.server_key, entry.encoder, entry.code, entry.policy):
+        assert told[:16] in shown
+    assert "…" not in shown
+    assert entry.policy in fedinterest("policy", "show", region / "policy.toml").stdout
+
+
+def test_what_an_operator_did_is_told(fedinterest: Command, tmp_path: Path) -> None:
+    own = a_ledger(tmp_path)
+    own.reserve(a_query(), "float")
+    fedinterest("ledger", "adopt", own.path, "--reason", "the disk was replaced")
+    assert "adopted: the disk was replaced" in fedinterest("ledger", "show", own.path).stdout
+
+
+def test_another_regions_ledger_or_program_is_an_error_before_any_forecast(
+    fedinterest: Command, region: Path, ledger: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.toml"
+    fedinterest("policy", "new", path, "--region", "north")
+    check = ("policy", "check", path, "--run", SAMPLE)
+    assert_fails(fedinterest(*check, "--ledger", ledger), "ledger of region-1")
+    path.write_text(path.read_text().replace("code-hashes = []", 'code-hashes = ["old"]'))
+    assert_fails(fedinterest(*check), "does not approve of this program")
 
 
 def test_looking_leaves_nothing_behind(

@@ -67,7 +67,8 @@ def event_of(answer: dict[str, Any]) -> GaussianEvent:
 
 def test_everybody_in_a_crowd_gets_an_answer(answers: list[dict[str, Any]]) -> None:
     kinds = Counter(answer["type"] for answer in answers)
-    assert set(kinds) == {"Release", "Refusal"}, answers
+    assert [one for one in answers if one["type"] not in ("Release", "Refusal")][:3] == []
+    assert set(kinds) == {"Release", "Refusal"}
     assert kinds.total() == 2 * PROCESSES * THREADS
     assert all(answer["genuine"] for answer in answers if answer["head"])
     reasons = Counter(answer["reason"] for answer in answers if answer["type"] == "Refusal")
