@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",  # without it, help texts show escaped brackets
 )
 
 Out = Annotated[Path, typer.Option(help="Folder of the results.")]

@@ -18,6 +18,7 @@ from privacy.ledger_check import Verification
 from privacy.policy import Policy
 from privacy.query import NoiseKind, TrustModel
 from privacy.records import Account, LedgerEntry, RecordKind
+from strategies.questions import QUESTION_TYPES
 
 console = Console(highlight=False)
 
@@ -50,7 +51,7 @@ def show_policy(policy: Policy, code: str) -> None:
     console.print(f"  These rules, as ledgers name them: {policy.digest()}", soft_wrap=True)
     console.print(f"  This program: {code}", soft_wrap=True)
     for warning in _warnings(policy, code):
-        console.print(f"  [yellow]![/] {warning}", soft_wrap=True)
+        console.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
 
 
 _EVENTS = {"all": "all events up to now", "window": "the window's own events"}
@@ -59,6 +60,8 @@ _EVENTS = {"all": "all events up to now", "window": "the window's own events"}
 def _warnings(policy: Policy, code: str) -> list[str]:
     answers, trusted = policy.answers, policy.trusted
     found = []
+    if unknown := answers.questions - set(QUESTION_TYPES):
+        found.append(f"questions has {', '.join(sorted(unknown))}: nobody asks such questions.")
     if TrustModel.CENTRAL in answers.trust_models:
         found.append("trust-models has central: a server then sees exact clipped sums.")
     if NoiseKind.SEEDED in answers.noise_kinds:

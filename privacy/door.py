@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -255,31 +255,24 @@ def _noised(
 ) -> Release:
     with _ONE_AT_A_TIME:
         sums = add_noise(query, totals, source, owner=owner, entry=reserved.entry)
-    return Release(
-        region=owner,
-        run=query.run,
-        round_number=query.round_number,
-        purpose=query.purpose,
-        window=reserved.window.name,
-        sums=sums,
-        sensitivity=query.sensitivity,
-        sigma=query.sigma,
-        noise=source.kind,
-        entry=reserved.entry,
-    )
+    return Release(sums=sums, noise=source.kind, **_circumstances(query, reserved, owner))
 
 
 def _clipped_sum(
     query: SumQuery, reserved: Reservation, totals: Mapping[str, IntArray], owner: str
 ) -> ClippedSum:
-    return ClippedSum(
-        region=owner,
-        run=query.run,
-        round_number=query.round_number,
-        purpose=query.purpose,
-        window=reserved.window.name,
-        sums=totals,
-        sensitivity=query.sensitivity,
-        sigma=query.sigma,
-        entry=reserved.entry,
-    )
+    return ClippedSum(sums=totals, **_circumstances(query, reserved, owner))
+
+
+def _circumstances(query: SumQuery, reserved: Reservation, owner: str) -> dict[str, Any]:
+    """Return what every answer with sums says beside them."""
+    return {
+        "region": owner,
+        "run": query.run,
+        "round_number": query.round_number,
+        "purpose": query.purpose,
+        "window": reserved.window.name,
+        "sensitivity": query.sensitivity,
+        "sigma": query.sigma,
+        "entry": reserved.entry,
+    }

@@ -149,7 +149,12 @@ class LedgerRows:
 
     def reply(self, entry: int) -> bytes | None:
         """Return the bytes of an entry's answer, if they are kept."""
-        return self.replies().get(entry)
+        row = self._database.execute(
+            "SELECT reply FROM replies WHERE entry = ?", (entry,)
+        ).fetchone()
+        if row is not None and type(row[0]) is not bytes:
+            raise DamagedLedgerError("A reply has a value of another type.")
+        return None if row is None else row[0]
 
     def keep_reply(self, entry: int, reply: bytes) -> None:
         """Keep an answer, and drop those that are too old to be asked for."""

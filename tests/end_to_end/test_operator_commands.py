@@ -239,6 +239,18 @@ def test_another_regions_ledger_or_program_is_an_error_before_any_forecast(
     assert_fails(fedinterest(*check), "does not approve of this program")
 
 
+def test_question_that_nobody_asks_is_told(fedinterest: Command, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    fedinterest("policy", "new", path, "--region", "north")
+    assert "nobody asks" not in fedinterest("policy", "show", path).stdout
+    path.write_text(path.read_text().replace('"cell-sums"', '"cellsums"'))
+    assert "questions has cellsums: nobody asks" in fedinterest("policy", "show", path).stdout
+
+
+def test_help_shows_no_escaped_brackets(fedinterest: Command) -> None:
+    assert "\\[" not in fedinterest("policy", "check", "--help").stdout
+
+
 def test_looking_leaves_nothing_behind(
     fedinterest: Command, region: Path, ledger: Path, tmp_path: Path
 ) -> None:
