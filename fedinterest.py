@@ -64,6 +64,65 @@ def simulate(
 
 
 @app.command()
+def cluster(
+    vectors: Annotated[
+        list[Path], typer.Argument(help="Users' vectors (.npy, shape (n, d)); each file a silo.")
+    ],
+    k: Annotated[int, typer.Option("--k", help="Number of clusters.")],
+    epsilon: Annotated[float, typer.Option(help="Budget of the run; inf is without privacy.")],
+    out: Out,
+    delta: Annotated[float, typer.Option(help="Budget of the run.")] = 1e-6,
+    public: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Public vectors of the same space (.npy), such as a catalogue's."),
+    ] = None,
+    silos: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Split one file into so many silos, in its order."),
+    ] = None,
+    trust_model: Annotated[str, typer.Option(help="local, or central.")] = "local",
+    noise: Annotated[str, typer.Option(help="discrete, float, or seeded.")] = "discrete",
+    n_declared: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Public estimate of the number of users; else counted with noise."),
+    ] = None,
+    norm_bound: Annotated[
+        float, typer.Option(help="Public bound of the norms; longer vectors are shortened.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the server's choices, and of seeded noise.")] = 0,
+    choose_k: Annotated[
+        bool, typer.Option("--choose-k", help="Let the private summary choose K, --k at most.")
+    ] = False,
+) -> None:
+    """Cluster your own vectors privately, in this process: report, centroids and ledgers.
+
+    Example: fedinterest cluster users.npy --k 20 --epsilon 1 --public items.npy --out runs/mine
+    """
+    from simulations.given_vectors import noise_kind_of, read_public, read_silos, trust_model_of
+
+    kind, trust = noise_kind_of(noise), trust_model_of(trust_model)
+    given = read_silos(vectors, silos)
+    start_from = read_public(public, given[0].shape[1]) if public else None
+
+    from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+    from simulations.tell import clustered, only_progress
+
+    settings = ClusterSettings(
+        k=k,
+        epsilon=epsilon,
+        delta=delta,
+        trust_model=trust,
+        noise=kind,
+        seed=seed,
+        norm_bound=norm_bound,
+        n_declared=n_declared,
+        choose_k=choose_k,
+    )
+    only_progress()
+    clustered(cluster_vectors(given, settings, out, public=start_from), out)
+
+
+@app.command()
 def demo(out: Out = Path("runs/demo")) -> None:
     """Run the bundled sample with `flwr run`, and show what happens at each step.
 
@@ -242,7 +301,11 @@ def check_policy(
     lines = forecast(
         policy,
         account,
-        planned_releases(config.privacy.epsilon, config.privacy.delta),
+        planned_releases(
+            config.privacy.epsilon,
+            config.privacy.delta,
+            choosing_k=config.clustering.choose_k,
+        ),
         trust_model=config.privacy.trust_model,
         noise=NoiseKind(noise),
         participants=config.run.n_clients,
@@ -372,6 +435,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         "client.errors": "ClientError",
         "privacy.errors": "PrivacyError",
         "server.run_config": "ConfigError",
+        "simulations.given_vectors": "VectorsError",
         "server.results": "OutputError",
         "simulations.world": "SimulationError",
         "strategies.federated_kmeans": "StrategyError",

@@ -9,28 +9,63 @@ sensitivity counts on it. The door does not trust the rows' length; it clips.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import singledispatch
+from typing import Protocol
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
-from client.interest_profile import InterestProfiles
 from privacy.query import Contributions, FloatArray, IntArray
 from strategies.exact_geometry import nearest, nearest_centre, project
-from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
+from strategies.questions import (
+    CellSums,
+    DistanceHistogram,
+    ItemWeights,
+    MapQuality,
+    Question,
+    SecondMoments,
+)
+
+USERS_AT_A_TIME = 8192
+"""Bounds the memory beyond the profiles to so many users' rows."""
+
+
+class Users(Protocol):
+    """The users of a client, or some of them. Private."""
+
+    @property
+    def vectors(self) -> FloatArray:
+        """Interest vectors: float32, shape (n_users, d)."""
+        ...
+
+    @property
+    def last_days(self) -> csr_matrix:
+        """Days since the last event on each item met: sparse, shape (n_users, n_items)."""
+        ...
+
+    def part(self, users: slice) -> Users:
+        """Return some of them."""
+        ...
+
+
+def batches_of_contributions(
+    question: Question, users: Users
+) -> Iterator[Mapping[str, Contributions]]:
+    """Go through what the users add to each block, some users at a time."""
+    for start in range(0, len(users.vectors), USERS_AT_A_TIME):
+        yield contributions_to(question, users.part(slice(start, start + USERS_AT_A_TIME)))
 
 
 @singledispatch
-def contributions_to(question: Question, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+def contributions_to(question: Question, profiles: Users) -> Mapping[str, Contributions]:
     """Return what each user adds to each block of the question's answer."""
     raise TypeError(f"Nobody knows how to answer a {type(question).__name__}.")
 
 
 @contributions_to.register
-def _(question: CellSums, profiles: InterestProfiles) -> Mapping[str, Contributions]:
-    points = profiles.vectors - question.origin
-    if question.basis.shape[1]:
-        points = project(points, question.basis)
+def _(question: CellSums, profiles: Users) -> Mapping[str, Contributions]:
+    points = _coordinates(profiles, question)
     cells = nearest_centre(points, question.centres)
     count = question.count_weight * question.radius
     return {
@@ -40,15 +75,20 @@ def _(question: CellSums, profiles: InterestProfiles) -> Mapping[str, Contributi
 
 
 @contributions_to.register
-def _(question: DistanceHistogram, profiles: InterestProfiles) -> Mapping[str, Contributions]:
-    squared = nearest(profiles.vectors, question.centres)[1]
-    scaled = np.sqrt(squared[:, 0]) / question.largest * question.bins
-    bins = np.clip(np.nan_to_num(scaled), 0, question.bins - 1).astype(np.int64)
+def _(question: DistanceHistogram, profiles: Users) -> Mapping[str, Contributions]:
+    squared = nearest(_coordinates(profiles, question), question.centres)[1][:, 0]
+    bins = np.searchsorted(question.ends[:-1] ** 2, squared).astype(np.int64)
     return {"histogram": Contributions(bins, _constant(len(bins), 1.0))}
 
 
 @contributions_to.register
-def _(question: ItemWeights, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+def _(question: SecondMoments, profiles: Users) -> Mapping[str, Contributions]:
+    points = _coordinates(profiles, question)
+    return {"moments": Contributions(np.zeros(len(points), dtype=np.int64), points)}
+
+
+@contributions_to.register
+def _(question: ItemWeights, profiles: Users) -> Mapping[str, Contributions]:
     taste = taste_vectors(profiles, question.recent_days, question.saturation)
     cells = nearest_centre(profiles.vectors, question.centroids)
     return {
@@ -58,7 +98,7 @@ def _(question: ItemWeights, profiles: InterestProfiles) -> Mapping[str, Contrib
 
 
 @contributions_to.register
-def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contributions]:
+def _(question: MapQuality, profiles: Users) -> Mapping[str, Contributions]:
     squared = nearest(profiles.vectors, question.cluster_map.centroids, count=2)[1]
     own, other = np.sqrt(squared).T
     silhouette = (other - own) / np.maximum(other, 1e-12)
@@ -71,12 +111,12 @@ def _(question: MapQuality, profiles: InterestProfiles) -> Mapping[str, Contribu
     }
 
 
-def taste_vectors(profiles: InterestProfiles, recent_days: float, saturation: float) -> FloatArray:
+def taste_vectors(profiles: Users, recent_days: float, saturation: float) -> FloatArray:
     """Return what each user goes for: at most unit length, over the catalogue.
 
     Parameters
     ----------
-    profiles : InterestProfiles
+    profiles : Users
     recent_days : float
         An item met within so many days counts twice.
     saturation : float
@@ -91,6 +131,14 @@ def taste_vectors(profiles: InterestProfiles, recent_days: float, saturation: fl
     rows = met.toarray().astype(np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, saturation), dtype=np.float32)
+
+
+def _coordinates(
+    users: Users, question: CellSums | DistanceHistogram | SecondMoments
+) -> FloatArray:
+    """Return the users' vectors in the question's space: float32, shape (n_users, width)."""
+    points = users.vectors - question.origin
+    return project(points, question.basis) if question.basis.shape[1] else points
 
 
 def _constant(users: int, value: float) -> FloatArray:

@@ -53,6 +53,17 @@ class InterestProfiles:
     last_days: csr_matrix
     habits: csr_matrix
 
+    def part(self, users: slice) -> InterestProfiles:
+        """Return some users' profiles."""
+        return InterestProfiles(
+            user_ids=self.user_ids[users],
+            item_ids=self.item_ids,
+            vectors=self.vectors[users],
+            counts=self.counts[users],
+            last_days=self.last_days[users],
+            habits=self.habits[users],
+        )
+
 
 def build_profiles(
     events: pd.DataFrame,

@@ -70,6 +70,30 @@ class Region:
         """Centred unit vectors of the items: float32, shape (n_items, d)."""
         return encode_catalogue(self.catalogue, self.encoder, EmbeddingCache(self.settings.cache))
 
+    @property
+    def encoder_fingerprint(self) -> str:
+        """Of the language model."""
+        return self.encoder.fingerprint
+
+    @property
+    def catalogue_fingerprint(self) -> str:
+        """Of the public items."""
+        return self.catalogue.fingerprint()
+
+    @property
+    def n_items(self) -> int:
+        """How many public items there are."""
+        return len(self.catalogue.item_ids)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the interest vectors."""
+        return int(self.item_vectors.shape[1])
+
+    def keep(self, pushed: ClusterMap) -> None:
+        """Keep the pushed-back map on disk."""
+        pushed.save(self.settings.cluster_map)
+
     @cached_property
     def events(self) -> pd.DataFrame:
         """Usable events of this region's users, oldest first. Private."""
@@ -81,7 +105,12 @@ class Region:
         """The users' interests, from all their events. Private."""
         return self._build_profiles(self.events)
 
-    def profiles_for(self, policy: Policy, window: Window) -> InterestProfiles:
+    @property
+    def everybody(self) -> InterestProfiles:
+        """The users, as answers know them where their policy does not narrow it. Private."""
+        return self.profiles
+
+    def users_for(self, policy: Policy, window: Window) -> InterestProfiles:
         """Return the profiles that answers charged to ``window`` may be made of. Private."""
         if policy.window.events is WindowEvents.ALL:
             return self.profiles

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 
 from privacy.accountant import mu_of
+from privacy.query import LEAST_NOISE
 
 ROUNDING = 1e-9
 
@@ -24,7 +25,8 @@ def noise_multipliers(
     Parameters
     ----------
     epsilon, delta : float
-        Budget of the whole run, for one user added or removed.
+        Budget of the whole run, for one user added or removed. An infinite
+        epsilon promises nothing: every phase gets the least noise there is.
     shares : mapping of str to float
         Each phase's share of mu^2; positive, together at most 1.
 
@@ -38,5 +40,7 @@ def noise_multipliers(
     total = math.fsum(shares.values())
     if total > 1 + ROUNDING:
         raise ValueError(f"The phases' shares of the budget add up to {total:.6f}, more than 1.")
+    if math.isinf(epsilon):
+        return dict.fromkeys(shares, LEAST_NOISE)
     mu = mu_of(epsilon, delta)
     return {phase: 1 / (mu * math.sqrt(share)) for phase, share in shares.items()}

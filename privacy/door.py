@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -48,7 +48,10 @@ _ONE_AT_A_TIME = threading.Lock()
 """Opacus' hooks and torch's modes are not made for several threads at once."""
 
 AnswerT = TypeVar("AnswerT", Release, ClippedSum, Refusal)
-Contribute = Callable[[Window], Mapping[str, Contributions]]
+Batch = Mapping[str, Contributions]
+"""What some users add to each block."""
+Contribute = Callable[[Window], Batch | Iterable[Batch]]
+"""Computes what all users add: at once, or some users at a time to save memory."""
 
 
 class Door:
@@ -207,7 +210,7 @@ def _check_clipped(query: SumQuery, clipped: Sequence[ClippedSum]) -> None:
             "Nothing was released."
         )
     asked = (query.run, query.round_number, query.purpose, query.sensitivity, query.sigma)
-    shapes = {block.name: (block.cells, block.width) for block in query.blocks}
+    shapes = {block.name: block.shape for block in query.blocks}
     for part in clipped:
         answered = (part.run, part.round_number, part.purpose, part.sensitivity, part.sigma)
         if answered != asked:
@@ -226,24 +229,24 @@ def _check_clipped(query: SumQuery, clipped: Sequence[ClippedSum]) -> None:
             )
 
 
-def _clip_and_sum(
-    query: SumQuery, contributions: Mapping[str, Contributions]
-) -> dict[str, IntArray]:
+def _clip_and_sum(query: SumQuery, contributions: Batch | Iterable[Batch]) -> dict[str, IntArray]:
     """Sum the users' clipped rows of every block; exact, so it stays in this file."""
-    check_contributions(query, contributions)
-    finite = finite_users(contributions)
-    if not finite.all():
+    totals = {block.name: np.zeros(block.shape, dtype=np.int64) for block in query.blocks}
+    unusable = 0
+    for batch in [contributions] if isinstance(contributions, Mapping) else contributions:
+        check_contributions(query, batch)
+        finite = finite_users(batch)
+        unusable += int((~finite).sum())
+        with _ONE_AT_A_TIME:
+            for block in query.blocks:
+                part = batch[block.name]
+                if not finite.all():
+                    part = Contributions(part.cells[finite], part.rows[finite])
+                totals[block.name] += clipped_sum(query, block, part)
+    if unusable:
         # A user whose rows are not finite adds nothing. Refusing would tell the server.
-        log.warning("%d users' contributions are not finite; they add nothing", (~finite).sum())
-        contributions = {
-            name: Contributions(part.cells[finite], part.rows[finite])
-            for name, part in contributions.items()
-        }
-    with _ONE_AT_A_TIME:
-        return {
-            block.name: clipped_sum(query, block, contributions[block.name])
-            for block in query.blocks
-        }
+        log.warning("%d users' contributions are not finite; they add nothing", unusable)
+    return totals
 
 
 def _noised(

@@ -6,7 +6,8 @@ in each block a user adds one bounded row to one row of an array:
     cell of each user (n,), row of each user (n, w)  ->  block of shape (cells, w)
 
 A centroid update has a block of sums and a block of counts; a histogram is a
-block of width 1. Under add-or-remove of one user the whole query changes by at
+block of width 1. A block of *moments* sums the products of each user's row with
+itself instead of the row. Under add-or-remove of one user the whole query changes by at
 most ``sensitivity`` in L2, whatever the data are.
 
 Sums are taken on a lattice: each clipped row is cut down to integer multiples
@@ -38,6 +39,11 @@ SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
 divides, so that rows within a norm as small as that are shortened, too."""
 STEPS_BITS = 24
 """A sensitivity is 2^24 to 2^25 steps of the lattice: squares of norms fit into a double."""
+MOMENTS_BITS = 34
+"""Of moments, 2^34 to 2^36: their rows stand on a lattice of the square root of the step."""
+DIAGONAL, OFF_DIAGONAL = 29, 41
+"""What products count: 41 is just below 29 times the root of 2, so that a matrix whose entries
+off the diagonal stand once has the length that the whole matrix has, in integers."""
 LEAST_NOISE, MOST_NOISE = 2.0**-16, 2.0**20
 """Noise multipliers of which the noise is many steps wide and still fits into integers."""
 LARGEST_NUMBER = 2**31 - 1
@@ -78,12 +84,17 @@ class Block:
         Shape (cells, width) of the array; a user touches one of its rows.
     clipping_norm : float
         Largest L2 norm of the row that one user adds.
+    moments : bool
+        Whether the products of the row's entries are summed, not the row: of a
+        row y of this ``width``, ``29 y_i^2`` and ``41 y_i y_j`` for i < j, in the
+        order of the upper triangle. There is one cell then.
     """
 
     name: str
     cells: int
     width: int
     clipping_norm: float
+    moments: bool = False
 
     def __post_init__(self) -> None:
         if type(self.cells) is not int or type(self.width) is not int:
@@ -96,9 +107,11 @@ class Block:
                 f"Block {self.name!r} has shape ({self.cells}, {self.width}); "
                 "both must be at least 1."
             )
-        if self.cells * self.width > MOST_ENTRIES:
+        if type(self.moments) is not bool or (self.moments and self.cells != 1):
+            raise ValueError(f"Block {self.name!r} has moments of {self.cells} cells, not of one.")
+        if math.prod(self.shape) > MOST_ENTRIES:
             raise ValueError(
-                f"Block {self.name!r} has {self.cells} x {self.width} entries; "
+                f"Block {self.name!r} has {self.shape[0]} x {self.shape[1]} entries; "
                 f"at most {MOST_ENTRIES} fit into one answer."
             )
         if not SMALLEST_NORM <= self.clipping_norm <= LARGEST_NORM:
@@ -106,6 +119,21 @@ class Block:
                 f"Block {self.name!r} has clipping norm {self.clipping_norm!r}; "
                 f"it must lie between {SMALLEST_NORM:g} and {LARGEST_NORM:g}."
             )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of its array in the answer."""
+        return (1, self.width * (self.width + 1) // 2) if self.moments else (self.cells, self.width)
+
+    @property
+    def exact_sensitivity(self) -> Fraction:
+        """Largest L2 norm of what one user adds to the array.
+
+        Of moments: ``29^2 sum_i y_i^4 + 41^2 sum_{i<j} y_i^2 y_j^2 <= (29 |y|^2)^2``,
+        because ``41^2 < 2 * 29^2``.
+        """
+        norm = Fraction(self.clipping_norm)
+        return DIAGONAL * norm**2 if self.moments else norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +186,8 @@ class SumQuery:
             raise ValueError(f"Query {self.purpose!r} is of round {self.round_number}.")
         if not self.blocks:
             raise ValueError(f"Query {self.purpose!r} has no blocks; it asks nothing.")
+        if len(self.blocks) > 1 and any(block.moments for block in self.blocks):
+            raise ValueError(f"Query {self.purpose!r} has moments beside another block.")
         if len({block.name for block in self.blocks}) < len(self.blocks):
             names = [block.name for block in self.blocks]
             raise ValueError(f"Query {self.purpose!r} has two blocks of one name: {names}.")
@@ -178,12 +208,24 @@ class SumQuery:
 
     @property
     def step(self) -> float:
-        """Distance of neighbouring points of the lattice, a power of two."""
-        return math.ldexp(1.0, math.frexp(self.sensitivity)[1] - 1 - STEPS_BITS)
+        """Distance of neighbouring points of the lattice, a power of two; of moments, of four."""
+        exponent = math.frexp(self.sensitivity)[1] - 1
+        if self._is_of_moments:
+            return math.ldexp(1.0, (exponent - MOMENTS_BITS) // 2 * 2)
+        return math.ldexp(1.0, exponent - STEPS_BITS)
+
+    @property
+    def row_step(self) -> float:
+        """The same for users' rows before they are summed or multiplied, a power of two."""
+        return math.sqrt(self.step) if self._is_of_moments else self.step
+
+    @property
+    def _is_of_moments(self) -> bool:
+        return self.blocks[0].moments
 
     def longest_row(self, block: Block) -> int:
-        """Return the largest squared norm of a user's row in ``block``, in squared steps."""
-        return math.floor((Fraction(block.clipping_norm) / Fraction(self.step)) ** 2)
+        """Return the largest squared norm of a user's row in ``block``, in squared row steps."""
+        return math.floor((Fraction(block.clipping_norm) / Fraction(self.row_step)) ** 2)
 
     @property
     def noise_multiplier(self) -> float:
@@ -204,10 +246,10 @@ class SumQuery:
 def sensitivity_of(blocks: Sequence[Block]) -> float:
     """Return the largest L2 change of all blocks together, for one user more or less.
 
-    A user adds one row to each block, so the squares of the clipping norms add
-    up. Rounded up where the root is no double.
+    A user adds to each block, so the squares of the blocks' sensitivities add up.
+    Rounded up where the root is no double.
     """
-    exact = sum((Fraction(block.clipping_norm) ** 2 for block in blocks), Fraction())
+    exact = sum((block.exact_sensitivity**2 for block in blocks), Fraction())
     root = math.sqrt(exact)
     while Fraction(root) ** 2 < exact:
         root = math.nextafter(root, math.inf)

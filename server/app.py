@@ -15,19 +15,17 @@ from flwr.serverapp import Grid, ServerApp
 
 from privacy.accountant import mu_of
 from privacy.door import ServerDoor
-from privacy.errors import KeyFileError, LedgerError
-from privacy.ledger import Ledger
+from privacy.errors import KeyFileError
 from privacy.mechanism import NoiseSource
-from privacy.policy import Answers, Budget, Policy, Windows
 from privacy.query import NoiseKind, TrustModel
 from privacy.signing import SigningKey
+from server.central_noise import SERVER_LEDGER, open_server_door
 from server.results import prepare_output, write_heads, write_results
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
 from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
-from strategies.questions import QUESTION_TYPES
 
 log = logging.getLogger("flwr")
 log.propagate = False  # Opacus gives the root logger a handler, which would print all lines twice
@@ -51,7 +49,14 @@ def main(grid: Grid, context: Context) -> None:
             num_rounds=strategy.num_rounds,
             timeout=ROUND_TIMEOUT_SECONDS,
         )
-        write_results(config.out, config, strategy, started, time.monotonic() - clock)
+        write_results(
+            config.out,
+            strategy,
+            started,
+            time.monotonic() - clock,
+            name=config.run.name,
+            n_users=config.privacy.declared_users,
+        )
     finally:
         write_heads(config.out, strategy)  # also where it failed: regions were charged
     log.info("Results are in %s", config.out)
@@ -76,8 +81,9 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
             seed=config.run.seed,
             effective_mu=mu / noises**0.5,
             catalogue=catalogue,
+            choosing_k=config.clustering.choose_k,
         ),
-        phases=plan(),
+        phases=plan(choosing_k=config.clustering.choose_k),
         epsilon=privacy.epsilon,
         delta=privacy.delta,
         trust_model=privacy.trust_model,
@@ -112,30 +118,13 @@ def _server_door(config: RunConfig) -> ServerDoor | None:
     privacy = config.privacy
     if privacy.trust_model is not TrustModel.CENTRAL:
         return None
-    policy = Policy(
-        region="server",
-        budget=Budget(
-            epsilon=privacy.epsilon,
-            delta=privacy.delta,
-            lifetime_epsilon=privacy.epsilon,
-            lifetime_delta=privacy.delta,
-        ),
-        window=Windows(start=datetime(2000, 1, 1, tzinfo=UTC), days=36500),
-        answers=Answers(questions=frozenset(QUESTION_TYPES)),
-    )
     seeded = privacy.server_noise_seed >= 0
-    ledger = Ledger(config.out / "server-ledger.sqlite", policy, simulated=seeded)
-    try:
-        charged = bool(ledger.entries())
-    except LedgerError as error:
-        raise ConfigError(f"{error} Nothing was asked of any region.") from error
-    if charged:
-        raise ConfigError(
-            f"{ledger.path} has been charged by another run already. Nothing was asked of any "
-            "region. Choose another folder with run.out."
-        )
-    noise = NoiseSource(NoiseKind.SEEDED, privacy.server_noise_seed) if seeded else NoiseSource()
-    return ServerDoor(ledger, noise)
+    return open_server_door(
+        config.out / SERVER_LEDGER,
+        epsilon=privacy.epsilon,
+        delta=privacy.delta,
+        noise=NoiseSource(NoiseKind.SEEDED, privacy.server_noise_seed) if seeded else NoiseSource(),
+    )
 
 
 def _signing_key(config: RunConfig) -> SigningKey | None:

@@ -7,6 +7,7 @@ server ever sees.
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +22,9 @@ PROMISE = (
 SIMULATED = (
     " This run was a simulation with seeded noise: the statement is about the same run with "
     "noise that nobody can repeat."
+)
+NOTHING_PROMISED = (
+    "Nothing is promised about anybody's privacy: epsilon is infinite, the noise is negligible."
 )
 RELEASER = {"local": "the regions", "central": "the server"}
 TRUSTED = {
@@ -72,7 +76,7 @@ class RunPart(Part):
     seconds: float
     trust_model: Literal["local", "central"]
     n_clients: int
-    n_users: int = Field(description="declared, never counted from data")
+    n_users: int | None = Field(description="declared, never counted from data; null if not")
     n_rounds: int
     simulated: bool
 
@@ -91,15 +95,41 @@ class ClusterPart(Part):
 
     id: int
     label: str
-    terms: list[str] = Field(description="public items furthest in the cluster's own direction")
+    terms: list[str] = Field(description="what sets its public items apart, in words")
+    items: list[str] = Field(description="public items that belong to it most")
     noisy_size: float
-    parent: int | None = None
+    parent: int | None = Field(default=None, description="id of its group")
+
+
+class GroupPart(Part):
+    """A coarse interest: clusters that lie close to each other."""
+
+    id: int
+    label: str
+    terms: list[str]
+    noisy_size: float
+
+
+class KCurvePart(Part):
+    """How well each number of clusters suits the private summary."""
+
+    k: list[int]
+    silhouette: list[float] = Field(description="of the summary's cells; people's is lower")
+    inertia: list[float]
+    peak: int = Field(description="K with the highest silhouette")
+    elbow: int = Field(description="K where the inertia bends")
+    chosen: int = Field(description="the smallest K whose silhouette is about the highest")
+    is_sharp: bool = Field(description="whether people fall into a definite number of clusters")
 
 
 class ClusteringPart(Part):
     """The clusters and how good they are."""
 
     k: int
+    k_was_chosen: bool = Field(description="by the private summary, not by the operator")
+    k_curve: KCurvePart | None = None
+    groups: list[GroupPart] = []
+    noisy_users: float = Field(description="released count of the users that took part")
     clusters: list[ClusterPart]
     silhouette: float | None = Field(default=None, description="released, noisy")
     silhouette_kind: Literal["simplified", "exact"] = "simplified"
@@ -147,14 +177,14 @@ class PrivacyPart(Part):
 
     statement: str
     not_protected: list[str]
-    epsilon: float
+    epsilon: float | None = Field(description="null: infinite, nothing is promised")
     delta: float
     unit: str
     adjacency: str
     window: str
-    lifetime_epsilon: float
+    lifetime_epsilon: float | None
     accountant: str
-    epsilon_by_accountant: dict[str, float]
+    epsilon_by_accountant: dict[str, float | None]
     noise: Literal["discrete", "float", "seeded"]
     plan: list[PlannedRelease]
     releases: int
@@ -239,3 +269,10 @@ class Report(Part):
     repeat: RepeatPart | None = None
     cost: CostPart
     receipts: list[ReceiptPart] = []
+
+    def to_json(self) -> str:
+        """Return the document: what does not apply is left out, what is not promised is null."""
+        content = json.loads(self.model_dump_json(exclude_none=True))
+        content["run"]["n_users"] = self.run.n_users
+        content["privacy"] |= json.loads(self.privacy.model_dump_json())
+        return json.dumps(content, indent=2)

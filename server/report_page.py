@@ -19,7 +19,9 @@ from server.report_template import PAGE, STYLE
 PHASES = {
     "mean": ("calibrate", "where people are on average"),
     "radius": ("calibrate", "how far they are from there"),
-    "summary": ("summarise", "how many are near each public candidate"),
+    "basis": ("calibrate", "in which directions they differ"),
+    "reach": ("summarise", "how far they are from their cell"),
+    "summary": ("summarise", "how many are in each cell, and where in it"),
     "spread": ("refine", "how far they are from their centroid"),
     "lloyd": ("refine", "one K-means step for all centroids"),
     "items": ("describe", "which items each cluster takes up"),
@@ -55,6 +57,7 @@ def render(report: Report) -> str:
     return page.render(
         report=report,
         clusters=clusters,
+        groups={group.id: group.label for group in report.clustering.groups},
         plan=plan,
         stages=_share_by_stage(plan),
         refusals=_grouped(report.privacy.refusals),
@@ -73,6 +76,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": _number,
+        "epsilon": _epsilon,
         "percent": lambda share: f"{_number(100 * share, 1)}%",
         "width": _width,
         "stage": _stage,
@@ -88,6 +92,13 @@ def _is_known(value: float | None) -> bool:
 def _number(value: float, digits: int = 0) -> str:
     """Return ``value`` rounded, with thousands apart; what rounds to zero has no sign."""
     return f"{round(value, digits) + 0.0:,.{digits}f}"
+
+
+def _epsilon(value: float | None, digits: int | None = None) -> str:
+    """Return an epsilon as people write it; none at all is an infinite one."""
+    if value is None:
+        return "∞"
+    return f"{value:g}" if digits is None else _number(value, digits)
 
 
 def _width(value: float, whole: float) -> str:

@@ -129,9 +129,14 @@ at {{ part.k }}{% for name, baseline in part.baselines.items() %}; {{ name }}:
 <body>
 <header>
 <h1>{{ run.name }}</h1>
-<p class="result">{{ run.n_clients | number }} regions grouped {{ run.n_users | number }} declared
-users into {{ clustering.k }} interest clusters, planned for a privacy loss of at most
-&epsilon;&nbsp;=&nbsp;{{ "%g" % privacy.epsilon }} per user
+<p class="result">{{ run.n_clients | number }} regions grouped
+{% if run.n_users is none %}
+about {{ clustering.noisy_users | number }} users
+{% else %}
+{{ run.n_users | number }} declared users
+{% endif %}
+into {{ clustering.k }} interest clusters, planned for a privacy loss of at most
+&epsilon;&nbsp;=&nbsp;{{ privacy.epsilon | epsilon }} per user
 {%- if clustering.normalized_cost is known and clustering.trivial_cost is known %}; their K-means
 cost is {{ clustering.normalized_cost | number(2) }} times that of the best found without privacy
 (one mean for everybody: {{ clustering.trivial_cost | number(2) }} times){% endif %}.</p>
@@ -150,11 +155,19 @@ privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can tak
 <main>
 <section><h2>Key figures</h2>
 <dl class="cards">
-{{ card("Privacy loss", "public", "ε ≤ %g" % privacy.epsilon, "per " ~ privacy.unit ~
+{{ card("Privacy loss", "public", "ε ≤ " ~ (privacy.epsilon | epsilon), "per " ~ privacy.unit ~
   ", at δ = %g" % privacy.delta) }}
 {{ card("Regions", "public", run.n_clients | number, "%d releases in all" % privacy.releases) }}
+{% if run.n_users is none %}
+{{ card("Users", "released", clustering.noisy_users | number, "counted with noise") }}
+{% else %}
 {{ card("Users", "public", run.n_users | number, "declared, never counted from data") }}
+{% endif %}
+{% if clustering.k_was_chosen %}
+{{ card("Clusters (K)", "released", clustering.k, "chosen by the private summary") }}
+{% else %}
 {{ card("Clusters (K)", "public", clustering.k, "chosen before the run") }}
+{% endif %}
 {% if clustering.normalized_cost is known %}
 {{ card("Normalized cost", "oracle", clustering.normalized_cost | number(3),
   "1 is the best without privacy" ~ ("; one mean: " ~ clustering.trivial_cost | number(3)
@@ -178,16 +191,33 @@ privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can tak
 <section><h2>Interest clusters</h2>
 <p>Largest first. {{ tag("released") }} sizes carry noise, so they may be fractions or fall below
 zero; together they come to {{ clusters | sum("noisy_size") | number }}.
-Below each label, the {{ tag("public") }} items furthest in the cluster's own direction.</p>
+Below each label, what sets its {{ tag("public") }} items apart in words, and the items themselves.
+</p>
 {% if clustering.warning %}<p><strong>{{ clustering.warning }}</strong></p>{% endif %}
 <ol class="clusters">{% for cluster in clusters %}
 <li><strong>{{ cluster.label }}</strong><span>{{ cluster.noisy_size | number }} ± {{
     clustering.size_noise | number }} users</span>
   <div class="bar" aria-hidden="true"><i style="width: {{
     cluster.noisy_size | width(clusters[0].noisy_size) }}"></i></div>
-  <span class="soft">{{ cluster.terms | join(", ") | lower }}
-  {%- if cluster.parent is known %} (part of cluster {{ cluster.parent }}){% endif %}</span></li>
+  <span class="soft">{% if cluster.terms %}{{ cluster.terms | join(", ") }}:
+  {{ cluster["items"] | join(", ") }}{% endif %}
+  {%- if groups[cluster.parent] is defined %} ({{ groups[cluster.parent] }}){% endif %}</span></li>
 {%- endfor %}</ol>
+{% if groups | length > 1 and groups | length < clusters | length %}
+<h3>In fewer, coarser interests</h3>
+<ul>{% for group in clustering.groups %}<li>{{ group.label }}: {{
+  group.noisy_size | number }} users (noisy)</li>{% endfor %}</ul>
+{% endif %}
+{% if clustering.k_curve %}
+<h3>Other numbers of clusters</h3>
+<p>{{ tag("released") }} Tried on the private summary, at no cost. {% if
+clustering.k_curve.is_sharp %}People fall into a definite number of clusters: {{
+clustering.k_curve.chosen }}, by the silhouette.{% else %}No number stands out.{% endif %}</p>
+<table><caption>Simplified silhouette of the summary's cells; that of people is lower.</caption>
+<thead><tr><th scope="col" class="n">K</th><th scope="col" class="n">silhouette</th></tr></thead>
+<tbody>{% for k in clustering.k_curve.k %}<tr><td class="n">{{ k }}</td><td class="n">{{
+  clustering.k_curve.silhouette[loop.index0] | number(3) }}</td></tr>{% endfor %}</tbody></table>
+{% endif %}
 <dl class="facts">
 {{ fact("Smallest cluster (noisy)", clustering.smallest_cluster | number(1)) }}
 {{ fact("Between centroids (mean)", clustering.inter_cluster_distance | number(3)) }}
@@ -201,17 +231,18 @@ Below each label, the {{ tag("public") }} items furthest in the cluster's own di
 <p class="note">{{ privacy.statement }}</p>
 <dl class="facts">{{ fact("Unit", privacy.unit) }}{{ fact("Adjacency", privacy.adjacency) }}
 {{ fact("Window", privacy.window) }}{{ fact("Noise", privacy.noise) }}
-{{ fact("Charged to the lifetime", "%g" % privacy.lifetime_epsilon) }}</dl>
+{{ fact("Charged to the lifetime", privacy.lifetime_epsilon | epsilon) }}</dl>
 <h3>What is not protected</h3>
 <ul>{% for item in privacy.not_protected %}<li>{{ item }}</li>{% endfor %}</ul>
 <h3>What the plan costs, by accountant</h3>
 <table><caption>Epsilon at &delta; = {{ "%g" % privacy.delta }}, against a limit of
-{{ "%g" % privacy.epsilon }}. Only the claim counts against the limit.</caption>
+{{ privacy.epsilon | epsilon }}. Only the claim counts against the limit.</caption>
 <thead><tr><th scope="col">Accountant</th><th scope="col" class="n">&epsilon;</th>
 </tr></thead><tbody>
 {%- for name, epsilon in privacy.epsilon_by_accountant.items() %}
 <tr><th scope="row">{{ name }}{% if name == privacy.accountant %} &ndash; the claim{% endif %}
-<small>{{ accountants.get(name, "") }}</small></th><td class="n">{{ epsilon | number(4) }}</td></tr>
+<small>{{ accountants.get(name, "") }}</small></th>
+<td class="n">{{ epsilon | epsilon(4) }}</td></tr>
 {%- endfor %}</tbody></table>
 <h3>The plan</h3>
 <figure><div class="bar plan" role="img" aria-label="Shares of the budget in the order of asking:

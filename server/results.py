@@ -6,6 +6,7 @@ strategy (released values)  ->  Report  ->  files, each whole or not at all
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privacy.accountant import (
     ACCOUNTANT,
@@ -26,6 +28,7 @@ from privacy.accountant import (
 )
 from privacy.query import NoiseKind
 from server.report import (
+    NOTHING_PROMISED,
     PROMISE,
     RELEASER,
     SIMULATED,
@@ -34,6 +37,8 @@ from server.report import (
     ClusterPart,
     CostPart,
     EncoderPart,
+    GroupPart,
+    KCurvePart,
     PlannedRelease,
     PrivacyPart,
     RefusalPart,
@@ -42,18 +47,18 @@ from server.report import (
     not_protected,
 )
 from server.report_page import render
-from server.run_config import RunConfig
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
 from strategies.heads import write_heads as save_heads
-from strategies.labels import typical_items
+from strategies.interest_tree import InterestTree
+from strategies.k_curve import KCurve
 
 REPORT = "report.json"
 PAGE = "report.html"
 CENTROIDS = "centroids.npz"
 CLUSTER_MAP = "cluster-map.npz"
 HEADS = "ledgers/heads.json"
-TERMS = 8
 
+Array = NDArray[np.float64]
 Writer = Callable[[Path], object]
 
 
@@ -81,15 +86,35 @@ def prepare_output(folder: Path) -> None:
 
 
 def write_results(
-    folder: Path, config: RunConfig, strategy: FederatedKMeans, started: datetime, seconds: float
+    folder: Path,
+    strategy: FederatedKMeans,
+    started: datetime,
+    seconds: float,
+    *,
+    name: str,
+    n_users: int | None,
+    scale: float = 1.0,
 ) -> Report:
-    """Write a finished run's files; the report comes last, so that it vouches for the others."""
-    report = build_report(config, strategy, started, seconds)
+    """Write a finished run's files; the report comes last, so that it vouches for the others.
+
+    Parameters
+    ----------
+    folder : Path
+    strategy : FederatedKMeans
+        After its last round.
+    started, seconds : datetime, float
+        When, and how long.
+    name, n_users : str, int or None
+        The run's name and its declared number of users.
+    scale : float
+        What the centroids of ``centroids.npz`` are multiplied with.
+    """
+    report = build_report(strategy, started, seconds, name=name, n_users=n_users)
     _write(
         folder,
         {
             CLUSTER_MAP: strategy.known.cluster_map().save,
-            CENTROIDS: lambda path: _save_centroids(path, strategy),
+            CENTROIDS: lambda path: _save_centroids(path, strategy, scale),
             **_pages(report),
         },
     )
@@ -127,7 +152,12 @@ def report_schema() -> str:
 
 
 def build_report(
-    config: RunConfig, strategy: FederatedKMeans, started: datetime, seconds: float
+    strategy: FederatedKMeans,
+    started: datetime,
+    seconds: float,
+    *,
+    name: str,
+    n_users: int | None,
 ) -> Report:
     """Put together what may be told about a run: public and released values only."""
     known = strategy.known
@@ -135,14 +165,14 @@ def build_report(
     return Report(
         run=RunPart(
             id=known.run,
-            name=config.run.name,
+            name=name,
             version=_version(),
-            seed=config.run.seed,
+            seed=known.seed,
             started=started.isoformat(timespec="seconds"),
             seconds=round(seconds, 3),
-            trust_model=config.privacy.trust_model.value,
-            n_clients=config.run.n_clients,
-            n_users=config.privacy.declared_users,
+            trust_model=strategy.trust_model.value,
+            n_clients=strategy.n_clients,
+            n_users=n_users,
             n_rounds=len(strategy.history),
             simulated=strategy.noise_kind is NoiseKind.SEEDED,
         ),
@@ -153,49 +183,88 @@ def build_report(
             fingerprint=known.catalogue.encoder,
         ),
         clustering=_clustering(strategy),
-        privacy=_privacy(config, strategy, planned),
-        cost=_cost(strategy.history, config.run.n_clients),
+        privacy=_privacy(strategy, planned),
+        cost=_cost(strategy.history, strategy.n_clients),
     )
 
 
 def _clustering(strategy: FederatedKMeans) -> ClusteringPart:
     known = strategy.known
-    gaps = np.linalg.norm(known.centroids[:, None] - known.centroids[None], axis=2)
-    terms = typical_items(known.centroids, known.catalogue, TERMS)
+    tree = known.described()
     return ClusteringPart(
         k=known.k,
+        k_was_chosen=known.choosing_k,
+        k_curve=_curve(known.k_curve),
+        noisy_users=round(known.users, 1),
+        groups=_groups(tree, known.sizes),
         clusters=[
-            ClusterPart(id=index, label=label, terms=terms[index], noisy_size=round(size, 1))
-            for index, (label, size) in enumerate(zip(known.labels, known.sizes, strict=True))
+            ClusterPart(
+                id=index,
+                label=words.label,
+                terms=words.terms,
+                items=words.items,
+                noisy_size=round(size, 1),
+                parent=parent,
+            )
+            for index, (words, size, parent) in enumerate(
+                zip(tree.clusters, known.sizes, tree.parents, strict=True)
+            )
         ],
         silhouette=known.silhouette,
         silhouette_noise=known.silhouette_noise,
-        inter_cluster_distance=float(gaps[np.triu_indices(known.k, 1)].mean()),
+        inter_cluster_distance=_mean_distance(known.centroids),
         intra_cluster_distance=float(np.sqrt(max(known.squared_distance, 0.0))),
         smallest_cluster=round(float(known.sizes.min()), 1),
-        warning=strategy.warning,
+        warning=known.fallback,
         size_noise=round(known.size_noise, 2),
     )
 
 
-def _privacy(
-    config: RunConfig, strategy: FederatedKMeans, planned: list[RoundRecord]
-) -> PrivacyPart:
+def _curve(curve: KCurve | None) -> KCurvePart | None:
+    if curve is None:
+        return None
+    return KCurvePart(
+        k=curve.ks,
+        silhouette=curve.silhouettes,
+        inertia=curve.inertias,
+        peak=curve.peak,
+        elbow=curve.elbow,
+        chosen=curve.chosen,
+        is_sharp=curve.is_sharp,
+    )
+
+
+def _groups(tree: InterestTree, sizes: Array) -> list[GroupPart]:
+    totals = np.bincount(tree.parents, weights=sizes, minlength=len(tree.groups))
+    return [
+        GroupPart(id=index, label=words.label, terms=words.terms, noisy_size=round(total, 1))
+        for index, (words, total) in enumerate(zip(tree.groups, totals.tolist(), strict=True))
+    ]
+
+
+def _mean_distance(centroids: Array) -> float:
+    """Return the mean distance between two centroids, 0 where there is one."""
+    if len(centroids) < 2:
+        return 0.0
+    gaps = np.linalg.norm(centroids[:, None] - centroids[None], axis=2)
+    return float(gaps[np.triu_indices(len(centroids), 1)].mean())
+
+
+def _privacy(strategy: FederatedKMeans, planned: list[RoundRecord]) -> PrivacyPart:
     answered = [record for record in strategy.history if record.answered]
     discrete = strategy.noise_kind is NoiseKind.DISCRETE
     events = [
         GaussianEvent(record.sensitivity, record.sigma, record.step if discrete else 0.0)
         for record in answered
     ]
-    delta, adjacency = config.privacy.delta, Adjacency.ADD_OR_REMOVE_ONE
-    claimed = privacy_loss(events, delta=delta, unit=Unit.USER, adjacency=adjacency).epsilon
+    delta, adjacency = strategy.delta, Adjacency.ADD_OR_REMOVE_ONE
     window = "; ".join(sorted(strategy.windows))
+    by_accountant = _epsilons(events, delta, adjacency, finite=math.isfinite(strategy.epsilon))
+    claimed = by_accountant[ACCOUNTANT]
     # Where regions answered beyond the plan, the promise is what was really spent.
-    epsilon = max(config.privacy.epsilon, claimed)
+    epsilon = None if claimed is None else max(strategy.epsilon, claimed)
     return PrivacyPart(
-        statement=_statement(
-            config, epsilon, window, simulated=strategy.noise_kind is NoiseKind.SEEDED
-        ),
+        statement=_statement(strategy, epsilon, window),
         not_protected=not_protected(strategy.noise_kind),
         epsilon=epsilon,
         delta=delta,
@@ -204,12 +273,7 @@ def _privacy(
         window=window,
         lifetime_epsilon=epsilon,
         accountant=ACCOUNTANT,
-        epsilon_by_accountant={
-            ACCOUNTANT: claimed,
-            "pld": pld_epsilon(events, delta=delta, adjacency=adjacency),
-            "rdp": rdp_epsilon(events, delta=delta, adjacency=adjacency),
-            "zcdp": zcdp_epsilon(events, delta=delta, adjacency=adjacency),
-        },
+        epsilon_by_accountant=by_accountant,
         noise=strategy.noise_kind,
         plan=[
             PlannedRelease(
@@ -234,15 +298,31 @@ def _privacy(
     )
 
 
-def _statement(config: RunConfig, epsilon: float, window: str, *, simulated: bool) -> str:
+def _epsilons(
+    events: list[GaussianEvent], delta: float, adjacency: Adjacency, *, finite: bool
+) -> dict[str, float | None]:
+    """Return epsilon by every accountant; none where nothing is promised."""
+    if not finite:
+        return dict.fromkeys((ACCOUNTANT, "pld", "rdp", "zcdp"))
+    return {
+        ACCOUNTANT: privacy_loss(events, delta=delta, unit=Unit.USER, adjacency=adjacency).epsilon,
+        "pld": pld_epsilon(events, delta=delta, adjacency=adjacency),
+        "rdp": rdp_epsilon(events, delta=delta, adjacency=adjacency),
+        "zcdp": zcdp_epsilon(events, delta=delta, adjacency=adjacency),
+    }
+
+
+def _statement(strategy: FederatedKMeans, epsilon: float | None, window: str) -> str:
+    if epsilon is None:
+        return NOTHING_PROMISED
     promise = PROMISE.format(
         window=window,
         epsilon=epsilon,
-        delta=config.privacy.delta,
-        releaser=RELEASER[config.privacy.trust_model.value],
-        trust=TRUSTED[config.privacy.trust_model.value],
+        delta=strategy.delta,
+        releaser=RELEASER[strategy.trust_model.value],
+        trust=TRUSTED[strategy.trust_model.value],
     )
-    return promise + SIMULATED if simulated else promise
+    return promise + SIMULATED if strategy.noise_kind is NoiseKind.SEEDED else promise
 
 
 def _cost(history: list[RoundRecord], n_clients: int) -> CostPart:
@@ -254,18 +334,18 @@ def _cost(history: list[RoundRecord], n_clients: int) -> CostPart:
     )
 
 
-def _save_centroids(path: Path, strategy: FederatedKMeans) -> None:
+def _save_centroids(path: Path, strategy: FederatedKMeans, scale: float) -> None:
     with path.open("wb") as file:
         np.savez(
             file,
             allow_pickle=False,
-            centroids=strategy.known.centroids.astype(np.float32),
+            centroids=(strategy.known.centroids * scale).astype(np.float32),
             counts=strategy.known.sizes.astype(np.float32),
         )
 
 
 def _pages(report: Report) -> dict[str, Writer]:
-    text = report.model_dump_json(indent=2, exclude_none=True) + "\n"
+    text = report.to_json() + "\n"
     return {
         PAGE: lambda path: path.write_text(render(report), encoding="utf-8"),
         REPORT: lambda path: path.write_text(text, encoding="utf-8"),

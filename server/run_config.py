@@ -52,6 +52,8 @@ class ClusteringSection(Section):
 
     k: Annotated[int, Field(strict=True, ge=2, le=1000)] = 8
     """Number of interest clusters."""
+    choose_k: bool = False
+    """Let the private summary choose the number of clusters; ``k`` is then the most."""
 
 
 class PrivacySection(Section):

@@ -31,7 +31,9 @@ def is_progress(line: str) -> bool:
 
 def only_progress() -> None:
     """Let Flower's log show a run's progress and nothing else."""
-    logging.getLogger("flwr").addFilter(lambda record: is_progress(record.getMessage()))
+    log = logging.getLogger("flwr")
+    log.propagate = False  # Opacus gives the root logger a handler, which would print lines twice
+    log.addFilter(lambda record: is_progress(record.getMessage()))
 
 
 def summary(report: Report, folder: Path) -> None:
@@ -41,14 +43,39 @@ def summary(report: Report, folder: Path) -> None:
     console.print(f"Report: {folder / REPORT_PAGE}")
 
 
+def clustered(report: Report, folder: Path) -> None:
+    """Show what a clustering of given vectors found, released values only."""
+    found, privacy = report.clustering, report.privacy
+    promise = "no privacy" if privacy.epsilon is None else f"epsilon {privacy.epsilon:g}"
+    console.print(
+        f"{found.k} clusters of about {found.noisy_users:,.0f} users "
+        f"in {report.run.seconds:.1f} s: {promise}, delta {privacy.delta:g}, "
+        f"trust model {report.run.trust_model}, {privacy.noise} noise"
+    )
+    if found.k_curve is not None and found.k_was_chosen:
+        sharp = "people fall into so many" if found.k_curve.is_sharp else "no number stands out"
+        console.print(f"K was chosen by the private summary: {sharp}")
+    sizes = sorted((cluster.noisy_size for cluster in found.clusters), reverse=True)
+    console.print(
+        f"Sizes (noisy, +- {found.size_noise:.0f}): {', '.join(f'{size:,.0f}' for size in sizes)}"
+    )
+    if found.silhouette is not None and found.silhouette_noise is not None:
+        console.print(
+            f"Simplified silhouette {found.silhouette:.3f} +- {found.silhouette_noise:.3f}"
+        )
+    if found.warning:
+        console.print(found.warning)
+    console.print(f"Centroids: {folder / 'centroids.npz'}. Report: {folder / REPORT_PAGE}")
+
+
 def clusters(report: Report) -> None:
     """Show the global interest clusters."""
     table = Table(title="Global interest clusters", title_justify="left")
     table.add_column("what sets it apart")
     table.add_column("users (noisy)", justify="right")
-    table.add_column("typical items", overflow="fold")
+    table.add_column("in words", overflow="fold")
     for cluster in sorted(report.clustering.clusters, key=lambda one: -one.noisy_size):
-        terms = ", ".join(term.lower() for term in cluster.terms[:TERMS])
+        terms = ", ".join(cluster.terms[:TERMS])
         size = f"{cluster.noisy_size:.0f} ± {report.clustering.size_noise:.0f}"
         table.add_row(escape(cluster.label), size, escape(terms))
     console.print(table)

@@ -150,7 +150,7 @@ def prepare(scenario: Scenario, folder: Path) -> World:
 
 def _check_plan(scenario: Scenario) -> None:
     """Refuse a plan that the regions' policy would refuse halfway."""
-    shares = {phase.name: phase.share for phase in plan()}
+    shares = {phase.name: phase.share for phase in plan(choosing_k=scenario.clustering.choose_k)}
     privacy = scenario.privacy
     least = min(noise_multipliers(privacy.epsilon, privacy.delta, shares).values())
     if least < LEAST_NOISE_MULTIPLIER:

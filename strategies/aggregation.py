@@ -3,14 +3,13 @@
 noisy sums and counts of cells  ->  means that are shrunk where noise prevails
 
 Formulas: empirical-Bayes shrinkage of normal means with known noise (Efron and
-Morris 1973), optimal singular-value shrinkage for Frobenius loss (Gavish and
-Donoho 2017, equation 7).
+Morris 1973).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +29,101 @@ class NoisySum:
         One array for each block.
     sigma : float
         Standard deviation of the noise on every entry.
+    parts : mapping of str to NoisySum
+        The releases that were added up, by region, where there are several.
     """
 
     sums: Mapping[str, Array]
     sigma: float
+    parts: Mapping[str, NoisySum] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellMoves:
+    """Where the users of each cell are, as seen from its centre.
+
+    Attributes
+    ----------
+    means : shape (cells, width)
+        Noisy mean residuals.
+    noise : shape (cells,)
+        Noise variance on each entry of a row.
+    """
+
+    means: Array
+    noise: Array
 
 
 def add_up(releases: Sequence[Release]) -> NoisySum:
     """Add the regions' releases in the given order; their noises are independent."""
-    names = releases[0].sums
+    parts = {
+        release.region: NoisySum(
+            {name: array.astype(np.float64) for name, array in release.sums.items()}, release.sigma
+        )
+        for release in releases
+    }
     return NoisySum(
         {
-            name: np.sum([release.sums[name] for release in releases], axis=0, dtype=np.float64)
-            for name in names
+            name: np.sum([part.sums[name] for part in parts.values()], axis=0)
+            for name in releases[0].sums
         },
-        float(np.sqrt(sum(release.sigma**2 for release in releases))),
+        float(np.sqrt(sum(part.sigma**2 for part in parts.values()))),
+        parts if len(parts) > 1 else {},
     )
+
+
+def cell_moves(
+    answer: NoisySum, count: float, sizes: Mapping[str, float], *, fewest: float = 2.0
+) -> CellMoves:
+    """Return the cells' mean residuals, each silo weighed by what it contributes.
+
+    Where every silo adds the same noise, one with few users of a cell tells
+    little about it: a silo's sums count by its users in the cell. How many
+    those are is estimated from its noisy counts and its size.
+
+    Parameters
+    ----------
+    answer : NoisySum
+        With blocks ``sums`` and ``counts``.
+    count : float
+        What a user adds to ``counts``.
+    sizes : mapping of str to float
+        Each region's number of users, declared or released.
+    fewest : float
+        Where there is one release, a cell counts at least so many noise
+        standard deviations of users.
+    """
+    if not answer.parts:
+        users = answer.sums["counts"][:, 0] / count
+        users = np.maximum(users, max(fewest * answer.sigma / count, 1.0))
+        return CellMoves(answer.sums["sums"] / users[:, None], (answer.sigma / users) ** 2)
+    sums = np.stack([part.sums["sums"] for part in answer.parts.values()])
+    sigmas = np.array([part.sigma for part in answer.parts.values()])
+    users = users_by_silo(
+        answer, count, np.array([sizes.get(region, 0.0) for region in answer.parts])
+    )
+    weights = users / sigmas[:, None] ** 2
+    precision = np.maximum((weights * users).sum(axis=0), (1 / sigmas**2).min())
+    return CellMoves(np.einsum("sc,scw->cw", weights, sums) / precision[:, None], 1 / precision)
+
+
+def users_by_silo(answer: NoisySum, count: float, sizes: Array) -> Array:
+    """Estimate how many users of each cell each silo has: shape (silos, cells), not negative.
+
+    A silo's users are taken to spread over the cells as everybody's do, plus
+    normal deviations in proportion to its size; the posterior mean keeps of the
+    noisy counts what they deserve (Efron and Morris 1973).
+    """
+    counts = np.stack([part.sums["counts"][:, 0] for part in answer.parts.values()]) / count
+    noise = np.array([[(part.sigma / count) ** 2] for part in answer.parts.values()])
+    shares = np.maximum(counts.sum(axis=0), 0.0)
+    shares = (shares + 1e-9) / (shares + 1e-9).sum()
+    expected = np.maximum(sizes, 0.0)[:, None] * shares
+    likely = np.maximum(sizes, 0.0)[:, None] ** 2 * shares
+    excess = ((counts - expected) ** 2 - noise) / noise
+    spread = max(float(excess.sum() / max(float((likely / noise).sum()), 1e-12)), 0.0)
+    kept = spread * likely / (spread * likely + noise)
+    return np.asarray(np.maximum(expected + (counts - expected) * kept, 0.0))
 
 
 def shrink_mean(mean: Array, noise: float) -> Array:
@@ -61,52 +139,24 @@ def shrink_mean(mean: Array, noise: float) -> Array:
     return mean * max(0.0, 1 - max(d - 2, 0) * noise**2 / max(float(mean @ mean), 1e-12))
 
 
-def shrink_rows(sums: Array, counts: Array, sigma: float) -> Array:
-    """Return the cells' means, each shrunk towards zero by what its noise deserves.
+def shrink_rows(moves: CellMoves) -> Array:
+    """Return the cells' mean residuals, each shrunk towards zero by what its noise deserves.
 
     The true means of all cells are taken as normal around zero with one
-    variance, which is estimated from the noisy sums by moments.
-
-    Parameters
-    ----------
-    sums : shape (cells, d)
-        Noisy sums of residuals.
-    counts : shape (cells,)
-        Noisy numbers of users, at least 1.
-    sigma : float
-        Noise standard deviation of each entry of ``sums``.
+    variance, which is estimated from the noisy ones by moments.
 
     Returns
     -------
-    shape (cells, d)
+    shape (cells, width)
     """
-    means = sums / counts[:, None]
-    noise = sigma**2 / counts**2
-    precision = 1 / noise
-    d = sums.shape[1]
-    excess = (means**2).sum(axis=1) * precision - d
+    precision = 1 / moves.noise
+    d = moves.means.shape[1]
+    excess = (moves.means**2).sum(axis=1) * precision - d
     variance = max(float(excess.sum() / (d * precision.sum())), 0.0)
-    return means * (variance / (variance + noise))[:, None]
+    return np.asarray(moves.means * (variance / (variance + moves.noise))[:, None])
 
 
-def shrink_spectrum(sums: Array, counts: Array, sigma: float) -> Array:
-    """Return the cells' means after optimal singular-value shrinkage of their sums.
-
-    Suits directions in which few dimensions carry all the signal, and nobody
-    knows which.
-
-    Parameters and return value as for :func:`shrink_rows`.
-    """
-    rows, columns = sums.shape
-    longer = np.sqrt(max(rows, columns))
-    ratio = min(rows, columns) / max(rows, columns)
-    left, values, right = np.linalg.svd(sums / (sigma * longer), full_matrices=False)
-    inside = np.maximum((values**2 - ratio - 1) ** 2 - 4 * ratio, 0)
-    kept = np.where(values > 1 + np.sqrt(ratio), np.sqrt(inside) / np.maximum(values, 1e-9), 0)
-    return np.asarray((left * kept * sigma * longer) @ right / counts[:, None])
-
-
-def histogram_quantile(histogram: Array, largest: float, quantile: float) -> float:
+def histogram_quantile(histogram: Array, ends: Array, quantile: float) -> float:
     """Return the quantile of a non-negative scalar from its noisy histogram.
 
     Read off the running sum as it is: clipping negative bins to zero first
@@ -115,18 +165,17 @@ def histogram_quantile(histogram: Array, largest: float, quantile: float) -> flo
     Parameters
     ----------
     histogram : shape (bins,)
-        Noisy counts of equal bins over [0, largest].
-    largest : float
-        Upper end of the last bin, in the scalar's unit.
+        Noisy counts.
+    ends : shape (bins,)
+        Upper ends of the bins, in the scalar's unit.
     quantile : float
         Between 0 and 1.
 
     Returns
     -------
     float
-        The upper end of the bin in which the quantile falls; ``largest`` where
-        the running sum never gets there.
+        The upper end of the bin in which the quantile falls; the last one
+        where the running sum never gets there.
     """
     reached = np.flatnonzero(np.cumsum(histogram) >= quantile * max(histogram.sum(), 1.0))
-    bins = len(histogram)
-    return largest * (int(reached[0]) + 1 if reached.size else bins) / bins
+    return float(ends[int(reached[0]) if reached.size else -1])

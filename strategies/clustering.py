@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 
 from privacy.query import FloatArray
 from strategies.cluster_map import ClusterMap
+from strategies.directions import Directions
+from strategies.interest_tree import InterestTree, interest_tree
+from strategies.k_curve import KCurve
 from strategies.public_catalogue import PublicCatalogue
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 NORM_BOUND = 1.0
 """Interest vectors have unit norm: public, by construction."""
+
+
+def nowhere() -> Directions:
+    """Return no directions: nothing is known yet."""
+    return Directions(columns=np.zeros((0, 0)), variances=np.zeros(0))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -31,23 +40,44 @@ class Clustering:
         The run's Gaussian-DP parameter over the noise that all releases of one
         phase add up to; tells how many cells the budget can carry.
     catalogue : PublicCatalogue
+        Without items where there is no public knowledge.
+    is_private : bool
+        Whether there is any noise to speak of; false for an infinite epsilon.
     users : float
         Noisy number of users that take part.
+    silo_sizes : mapping of str to float
+        Each region's number of users, declared or released.
+    starts_from_public : bool
+        Whether the centroids start as the catalogue's: people are too few for their own.
+    fallback : str, optional
+        What is done instead of what was asked for, in a sentence; k may be smaller.
     mean : shape (d,)
     radius : float
-        Median distance of users from the mean.
+        Typical distance of users from the mean.
+    directions : Directions
+        Where people differ, most important first.
     basis : shape (d, m)
+        The first directions, in which the summary's cells lie.
+    reach : float
+        Typical distance of users from their cell, in the basis.
     cells, cell_weights : shapes (cells, m), (cells,)
         The private weighted summary.
+    cell_noise : float
+        Standard deviation of the noise on each weight.
     centroids : shape (k, d)
     sizes : shape (k,)
         Noisy numbers of users per cluster.
     size_noise : float
         Standard deviation of the noise on each.
     spread : float
-        Median distance of users from their centroid.
+        Typical distance of users from their centroid.
     item_weights, popularity : shapes (k, n_items), (n_items,)
-    labels : list of str, length k
+    choosing_k : bool
+        Whether the summary chooses the number of clusters; k is then the most.
+    k_curve : KCurve, optional
+        How well each number of clusters suits the summary.
+    tree : InterestTree, optional
+        The clusters in words, grouped.
     silhouette, squared_distance : float
         Released quality, means over the users.
     silhouette_noise : float
@@ -59,19 +89,28 @@ class Clustering:
     seed: int
     effective_mu: float
     catalogue: PublicCatalogue
+    is_private: bool = True
     users: float = 1.0
+    silo_sizes: dict[str, float] = field(default_factory=dict)
+    starts_from_public: bool = False
+    fallback: str | None = None
     mean: Array = field(default_factory=lambda: np.zeros(0))
     radius: float = NORM_BOUND
+    directions: Directions = field(default_factory=nowhere)
     basis: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    reach: float = NORM_BOUND
     cells: Array = field(default_factory=lambda: np.zeros((0, 0)))
     cell_weights: Array = field(default_factory=lambda: np.zeros(0))
+    cell_noise: float = float("nan")
     centroids: Array = field(default_factory=lambda: np.zeros((0, 0)))
     sizes: Array = field(default_factory=lambda: np.zeros(0))
     size_noise: float = float("nan")
     spread: float = NORM_BOUND
     item_weights: Array = field(default_factory=lambda: np.zeros((0, 0)))
     popularity: Array = field(default_factory=lambda: np.zeros(0))
-    labels: list[str] = field(default_factory=list)
+    choosing_k: bool = False
+    k_curve: KCurve | None = None
+    tree: InterestTree | None = None
     silhouette: float = float("nan")
     squared_distance: float = float("nan")
     silhouette_noise: float = float("nan")
@@ -81,20 +120,41 @@ class Clustering:
         """Dimension of the vectors."""
         return int(self.catalogue.vectors.shape[1])
 
+    @property
+    def has_catalogue(self) -> bool:
+        """Whether there are public vectors enough to say in which directions things differ."""
+        return len(self.catalogue.vectors) > self.k
+
+    def described(self) -> InterestTree:
+        """Return the clusters in words, found when first wanted: after them nothing moves."""
+        if self.tree is None:
+            known = bool(self.item_weights.size)
+            self.tree = interest_tree(
+                self.centroids,
+                self.sizes,
+                self.catalogue,
+                item_weights=self.item_weights if known else None,
+                popularity=self.popularity if known else None,
+            )
+        return self.tree
+
     def cluster_map(self) -> ClusterMap:
-        """Return what may be pushed back."""
+        """Return what may be pushed back; what no phase has found out is zero."""
+        n_items = len(self.catalogue.item_ids)
+        weights = self.item_weights if self.item_weights.size else np.zeros((self.k, n_items))
+        popularity = self.popularity if self.popularity.size else np.zeros(n_items)
         return ClusterMap(
             run=self.run,
             catalogue=self.catalogue.fingerprint,
             encoder=self.catalogue.encoder,
             centroids=single_precision(self.centroids),
             noisy_sizes=single_precision(self.sizes),
-            labels=self.labels,
-            item_weights=single_precision(self.item_weights),
-            popularity=single_precision(self.popularity),
+            labels=[cluster.label for cluster in self.described().clusters],
+            item_weights=single_precision(weights),
+            popularity=single_precision(popularity),
         )
 
 
-def single_precision(array: Array) -> FloatArray:
+def single_precision(array: Floats) -> FloatArray:
     """Return the array as messages carry it: float32, contiguous."""
     return np.ascontiguousarray(array, dtype=np.float32)

@@ -38,8 +38,6 @@ POLL_SECONDS = 0.2
 ONCE_TOO_OFTEN_SHARE = 0.05
 MOST_USERS = 1e9
 """No region has more; larger sums are no sums."""
-LEAST_SIGNAL = 600.0
-"""Users times mu below which private clusters tend to fit worse than one mean (measured)."""
 
 
 class StrategyError(Exception):
@@ -153,17 +151,6 @@ class FederatedKMeans(Strategy):
     def num_rounds(self) -> int:
         """Rounds of :meth:`start`: the push-back shares one with the phase before it."""
         return len(self.phases) - 1 + (self.extra is not None)
-
-    @property
-    def warning(self) -> str | None:
-        """What to tell a reader whose budget is too small for so few users."""
-        signal = self.known.users * self.known.effective_mu
-        if signal >= LEAST_SIGNAL:
-            return None
-        return (
-            f"Users times mu is {signal:.0f}, below {LEAST_SIGNAL:.0f}: these clusters may fit "
-            "worse than one mean for everybody. Take a larger epsilon, more users, or central."
-        )
 
     def initial_arrays(self) -> ArrayRecord:
         """Return what :meth:`start` begins with: no centroids yet."""
@@ -330,7 +317,7 @@ class FederatedKMeans(Strategy):
         if (answer.sensitivity, answer.sigma) != (query.sensitivity, query.sigma):
             return None
         expected = ClippedSum if self.trust_model is TrustModel.CENTRAL else Release
-        shapes = {block.name: (block.cells, block.width) for block in query.blocks}
+        shapes = {block.name: block.shape for block in query.blocks}
         unit = query.step if expected is ClippedSum else 1.0
         bound = (MOST_USERS * query.sensitivity + 10 * query.sigma) / unit
         fits = (
@@ -349,8 +336,8 @@ class FederatedKMeans(Strategy):
                 "released before stays charged."
             )
         phase.absorb(self.known, self._noisy_sum(answers))
-        if phase is self.phases[0] and (warning := self.warning):
-            log.warning("\t     %s", warning)
+        if phase is self.phases[0] and self.known.fallback:
+            log.warning("\t     %s", self.known.fallback)
 
     def _noisy_sum(self, answers: list[Release | ClippedSum]) -> NoisySum:
         releases = [answer for answer in answers if isinstance(answer, Release)]

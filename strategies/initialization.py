@@ -1,6 +1,7 @@
-"""Where the clustering starts: public directions, public candidates, k-means++ on the summary.
+"""Where the clustering starts: public or drawn candidates, k-means++ on the summary.
 
-public item vectors  ->  basis, candidates          (cost nothing)
+public item vectors  ->  candidates                 (cost nothing)
+variances (released) ->  candidates where there is no catalogue
 noisy weighted cells ->  K starting centroids       (post-processing)
 """
 
@@ -12,25 +13,7 @@ from sklearn.cluster import KMeans
 
 Array = NDArray[np.float64]
 
-N_INIT = 10
-
-
-def public_basis(vectors: Array, m: int) -> Array:
-    """Return the first ``m`` principal directions of public vectors.
-
-    Parameters
-    ----------
-    vectors : shape (n_items, d)
-    m : int
-        At most min(n_items, d).
-
-    Returns
-    -------
-    shape (d, m)
-        Orthonormal columns.
-    """
-    _, _, right = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
-    return np.asarray(right[:m].T)
+N_INIT = 30
 
 
 def public_candidates(points: Array, n_candidates: int, *, longest: float, seed: int) -> Array:
@@ -53,9 +36,35 @@ def public_candidates(points: Array, n_candidates: int, *, longest: float, seed:
     """
     n_candidates = min(n_candidates, len(points))
     fitted = KMeans(n_candidates, n_init=1, random_state=seed).fit(points)
-    centres = np.asarray(fitted.cluster_centers_, dtype=np.float64)
-    norms = np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
-    return np.asarray(centres * np.minimum(1.0, longest / norms))
+    return _pulled_in(np.asarray(fitted.cluster_centers_, dtype=np.float64), longest)
+
+
+def public_centroids(vectors: Array, k: int, *, seed: int) -> Array:
+    """Return the centroids of public vectors of shape (n_items, d), around their mean: (k, d)."""
+    centred = vectors - vectors.mean(axis=0)
+    fitted = KMeans(k, n_init=2, random_state=seed).fit(centred)
+    return np.asarray(fitted.cluster_centers_, dtype=np.float64)
+
+
+def drawn_candidates(variances: Array, n_candidates: int, *, longest: float, seed: int) -> Array:
+    """Return points drawn from a normal distribution, none further than ``longest`` from 0.
+
+    Parameters
+    ----------
+    variances : shape (m,)
+        Along each dimension.
+
+    Returns
+    -------
+    shape (n_candidates, m)
+    """
+    normal = np.random.default_rng(seed).standard_normal((n_candidates, len(variances)))
+    return _pulled_in(normal * np.sqrt(variances), longest)
+
+
+def _pulled_in(points: Array, longest: float) -> Array:
+    norms = np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    return np.asarray(points * np.minimum(1.0, longest / norms))
 
 
 def weighted_kmeans(points: Array, weights: Array, k: int, *, seed: int) -> Array:

@@ -15,27 +15,64 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.query import FloatArray
 from strategies.aggregation import (
+    CellMoves,
     NoisySum,
+    cell_moves,
     histogram_quantile,
     shrink_mean,
     shrink_rows,
-    shrink_spectrum,
 )
-from strategies.clustering import NORM_BOUND, Clustering, single_precision
-from strategies.initialization import public_basis, public_candidates, weighted_kmeans
-from strategies.labels import label_clusters
-from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
+from strategies.clustering import NORM_BOUND, Clustering, Floats, nowhere, single_precision
+from strategies.directions import (
+    Directions,
+    directions_above_noise,
+    principal_directions,
+    random_directions,
+    refine_public,
+    shrink_to_likely,
+)
+from strategies.fallback import fall_back
+from strategies.initialization import (
+    drawn_candidates,
+    public_candidates,
+    public_centroids,
+    weighted_kmeans,
+)
+from strategies.k_curve import k_curve
+from strategies.questions import (
+    CellSums,
+    DistanceHistogram,
+    ItemWeights,
+    MapQuality,
+    Question,
+    SecondMoments,
+    bin_ends,
+)
 
 Array = NDArray[np.float64]
 
-BINS = 32
-"""Of the histograms of distances: fine enough for a median, few enough for their noise."""
-MEDIAN = 0.5
-CELL_SIGNAL = 6.0
-"""A cell is affordable while its users' sum is so many times the noise in a typical direction."""
-CANDIDATE_REACH = 0.8
-"""Candidates lie within this part of the typical distance from the mean."""
+BINS = 48
+"""Of the histograms of distances: six octaves."""
+
+
+def everywhere(dim: int) -> FloatArray:
+    """Return the basis that leaves all dimensions as they are: float32, shape (dim, 0)."""
+    return np.zeros((dim, 0), np.float32)
+
+
+def distances(
+    *, origin: Floats, basis: Floats, centres: Array, largest: float
+) -> DistanceHistogram:
+    """Return the question how far users are from their nearest centre."""
+    return DistanceHistogram(
+        origin=single_precision(origin),
+        basis=single_precision(basis),
+        centres=single_precision(centres),
+        largest=largest,
+        bins=BINS,
+    )
 
 
 class Phase(ABC):
@@ -68,6 +105,14 @@ class Phase(ABC):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Learn from the noisy sum over all users that took part."""
 
+    @staticmethod
+    def quantile(known: Clustering, answer: NoisySum, largest: float, quantile: float) -> float:
+        """Return a quantile of distances; the largest where there is no noise to save."""
+        histogram = answer.sums["histogram"][:, 0]
+        return histogram_quantile(
+            histogram, bin_ends(largest, BINS), quantile if known.is_private else 1.0
+        )
+
 
 @final
 class Mean(Phase):
@@ -81,7 +126,7 @@ class Mean(Phase):
         """Ask for one cell at the origin."""
         return CellSums(
             origin=np.zeros(known.dim, np.float32),
-            basis=np.zeros((known.dim, 0), np.float32),
+            basis=everywhere(known.dim),
             centres=np.zeros((1, known.dim), np.float32),
             radius=NORM_BOUND,
             count_weight=self.COUNT_WEIGHT,
@@ -91,65 +136,191 @@ class Mean(Phase):
         """Divide by the noisy number of users, never by an exact one."""
         counted = float(answer.sums["counts"][0, 0]) / (self.COUNT_WEIGHT * NORM_BOUND)
         known.users = max(counted, 1.0)
+        known.silo_sizes = self._sizes(answer) | known.silo_sizes
         mean = answer.sums["sums"][0] / known.users
         known.mean = shrink_mean(mean, answer.sigma / known.users)
+        fall_back(known)
+
+    def _sizes(self, answer: NoisySum) -> dict[str, float]:
+        """Return the regions' numbers of users, shrunk to their average by what noise deserves."""
+        if not answer.parts:
+            return {}
+        count = self.COUNT_WEIGHT * NORM_BOUND
+        parts = answer.parts.values()
+        noisy = np.array([part.sums["counts"][0, 0] for part in parts]) / count
+        noise = np.array([(part.sigma / count) ** 2 for part in parts])
+        spread = max(float(noisy.var() - noise.mean()), 0.0)
+        average = max(float(noisy.mean()), 1.0)
+        shrunk = average + (noisy - average) * spread / (spread + noise)
+        return dict(zip(answer.parts, np.maximum(shrunk, 1.0).tolist(), strict=True))
 
 
 @final
 class Radius(Phase):
-    """How far people are from the mean; then the public basis and candidates, for free."""
+    """How far people are from the mean: the scale of everything that follows."""
 
     asks = DistanceHistogram
 
+    QUANTILE = 0.3
+    """Clipping longer vectors leaves directions as they are; the noise shrinks by its square."""
+
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the mean."""
-        return DistanceHistogram(
-            centres=single_precision(known.mean[None]), largest=2 * NORM_BOUND, bins=BINS
+        return distances(
+            origin=known.mean,
+            basis=everywhere(known.dim),
+            centres=np.zeros((1, known.dim)),
+            largest=2 * NORM_BOUND,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Take the median; lay out the cells of the summary."""
-        histogram = answer.sums["histogram"][:, 0]
-        known.radius = histogram_quantile(histogram, 2 * NORM_BOUND, MEDIAN)
-        vectors = known.catalogue.vectors.astype(np.float64)
-        known.basis = public_basis(vectors, min(known.k, *vectors.shape))
-        known.cells = public_candidates(
-            (vectors - known.mean) @ known.basis,
-            self._affordable_cells(known),
-            longest=CANDIDATE_REACH * known.radius,
-            seed=known.seed,
+        """Take the quantile."""
+        known.radius = self.quantile(known, answer, 2 * NORM_BOUND, self.QUANTILE)
+
+
+@final
+class Basis(Phase):
+    """In which directions people differ; then the summary's candidates, for free.
+
+    With a catalogue, public directions are turned towards people's as far as the
+    moments deserve; without one, the moments alone have to tell.
+
+    Parameters
+    ----------
+    cell_signal : float
+        A cell is affordable while its users' sum is so many times the noise in
+        a typical direction.
+    summary_share : float
+        What all rounds of the summary spend; decides how many cells are affordable.
+    """
+
+    asks = SecondMoments
+
+    MOST_DIRECTIONS = 512
+    """Vectors of more dimensions are looked at in so many public, or else random directions."""
+    MOST_CELLS = 12
+    """For each centroid."""
+
+    def __init__(
+        self, name: str, share: float, *, cell_signal: float, summary_share: float
+    ) -> None:
+        super().__init__(name, share)
+        self.cell_signal = cell_signal
+        self.summary_share = summary_share
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for the second moments around the mean."""
+        known.directions = self._before(known)
+        return SecondMoments(
+            origin=single_precision(known.mean),
+            basis=single_precision(self._asked(known)),
+            radius=known.radius,
         )
 
-    @staticmethod
-    def _affordable_cells(known: Clustering) -> int:
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Find the directions; lay out the cells of the summary."""
+        triangle = answer.sums["moments"][0]
+        if known.has_catalogue:
+            known.directions = refine_public(known.directions, triangle, known.users, answer.sigma)
+            width = known.k
+        else:
+            found = directions_above_noise(
+                triangle, known.users, answer.sigma, fewest=2, most=2 * known.k
+            )
+            known.directions = Directions(
+                columns=self._asked(known) @ found.columns
+                if known.directions.columns.size
+                else found.columns,
+                variances=found.variances,
+            )
+            width = len(found.variances)
+        known.basis = known.directions.columns[:, :width]
+        known.cells = self._candidates(known)
+
+    def _before(self, known: Clustering) -> Directions:
+        """Return the directions that are known without asking anybody."""
+        if known.has_catalogue:
+            return principal_directions(known.catalogue.vectors.astype(np.float64))
+        if known.dim <= self.MOST_DIRECTIONS:
+            return nowhere()
+        columns = random_directions(known.dim, self.MOST_DIRECTIONS, seed=known.seed)
+        return Directions(columns=columns, variances=np.zeros(self.MOST_DIRECTIONS))
+
+    def _asked(self, known: Clustering) -> Array:
+        if known.has_catalogue:
+            return known.directions.columns[:, : self.MOST_DIRECTIONS]
+        return (
+            known.directions.columns if known.directions.columns.size else np.zeros((known.dim, 0))
+        )
+
+    def _candidates(self, known: Clustering) -> Array:
+        """Return the summary's first cells: public ones, or drawn where people differ."""
+        count = self._affordable_cells(known)
+        if known.has_catalogue:
+            vectors = known.catalogue.vectors.astype(np.float64)
+            points = (vectors - known.mean) @ known.basis
+            return public_candidates(points, count, longest=known.radius, seed=known.seed)
+        variances = known.directions.variances
+        return drawn_candidates(variances, count, longest=known.radius, seed=known.seed)
+
+    def _affordable_cells(self, known: Clustering) -> int:
         """As many cells as keep a typical cell's sum above its noise, 2K to 12K."""
-        dimensions = known.basis.shape[1]
-        signal = known.users * known.effective_mu * np.sqrt(Summary.BOTH_SHARES)
-        cells = signal / (CELL_SIGNAL * np.sqrt(dimensions))
-        return int(np.clip(cells, 2 * known.k, 12 * known.k))
+        signal = known.users * known.effective_mu * np.sqrt(self.summary_share)
+        cells = signal / (self.cell_signal * np.sqrt(known.basis.shape[1]))
+        return int(np.clip(cells, 2 * known.k, self.MOST_CELLS * known.k))
+
+
+@final
+class Reach(Phase):
+    """How far people are from their cell: the clipping norm of the summary."""
+
+    asks = DistanceHistogram
+
+    QUANTILE = 0.6
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for the histogram of distances from the nearest cell."""
+        return distances(
+            origin=known.mean, basis=known.basis, centres=known.cells, largest=2 * NORM_BOUND
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Take the quantile."""
+        known.reach = self.quantile(known, answer, 2 * NORM_BOUND, self.QUANTILE)
 
 
 @final
 class Summary(Phase):
-    """Weighted cells in the public subspace: the private summary of everybody.
+    """Weighted cells in the basis: the private summary of everybody.
 
-    The first one moves the candidates to where people are and drops what holds
-    nobody; the last one is clustered by weighted k-means++.
+    Each round moves the cells to where people are; all but the last put those
+    that hold nobody next to heavy ones. The last one is clustered by weighted
+    k-means++.
+
+    Parameters
+    ----------
+    number : int
+        Of this round, from 1.
+    last : bool
     """
 
     asks = CellSums
 
     COUNT_WEIGHT = 0.5
     """Counts matter here: they weigh the cells and tell which hold anybody."""
-    BOTH_SHARES = 0.24
-    """What both rounds of the usual plan spend; decides how many cells are affordable."""
+    CLOSER = 0.9
+    """From round to round, people are by so much closer to their cell."""
     LEAST_SIGMAS = 1.5
     """A cell holds somebody if its count rises so many noise standard deviations above zero."""
-    JITTER = 0.35
-    """How far from a heavy cell an empty one is put, in typical distances."""
+    JITTER = (-1.5, -0.3)
+    """How far from a heavy cell an empty one is put: powers of 10, in typical distances. Nobody
+    knows how tight the clusters are, so all scales are tried."""
+    PUBLIC_PULL = 0.8
+    """People mix items, so their clusters lie nearer to the mean than the catalogue's."""
 
-    def __init__(self, name: str, share: float, *, last: bool) -> None:
+    def __init__(self, name: str, share: float, *, number: int, last: bool) -> None:
         super().__init__(name, share)
+        self.number = number
         self.last = last
 
     def ask(self, known: Clustering) -> Question:
@@ -158,37 +329,52 @@ class Summary(Phase):
             origin=single_precision(known.mean),
             basis=single_precision(known.basis),
             centres=single_precision(known.cells),
-            radius=known.radius,
+            radius=self._radius(known),
             count_weight=self.COUNT_WEIGHT,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Move the cells; keep those that rise above the noise."""
-        count = self.COUNT_WEIGHT * known.radius
+        count = self.COUNT_WEIGHT * self._radius(known)
         weights = answer.sums["counts"][:, 0] / count
         held = weights > max(self.LEAST_SIGMAS * answer.sigma / count, 1.0)
         if held.sum() < known.k:
             held = weights >= np.sort(weights)[-min(known.k + 2, len(weights))]
-        moves = shrink_rows(answer.sums["sums"], np.maximum(weights, 1.0), answer.sigma)
+        moves = shrink_rows(cell_moves(answer, count, known.silo_sizes, fewest=0.0))
         cells = known.cells + moves * held[:, None]
         weights = np.maximum(weights, 1.0)
         if not self.last:
             known.cells = self._refill(known, cells, weights, held)
             return
         known.cells, known.cell_weights = cells[held], weights[held]
+        known.cell_noise = answer.sigma / count
+        known.k_curve = k_curve(
+            known.cells, known.cell_weights, known.cell_noise, known.k, seed=known.seed
+        )
+        if known.choosing_k:
+            known.k = known.k_curve.chosen
+        if known.starts_from_public:
+            vectors = known.catalogue.vectors.astype(np.float64)
+            chosen = public_centroids(vectors, known.k, seed=known.seed)
+            known.centroids = self.PUBLIC_PULL * chosen + known.mean
+            return
         chosen = weighted_kmeans(known.cells, known.cell_weights, known.k, seed=known.seed)
         known.centroids = chosen @ known.basis.T + known.mean
+
+    def _radius(self, known: Clustering) -> float:
+        return known.reach * self.CLOSER ** (self.number - 1)
 
     def _refill(
         self, known: Clustering, cells: Array, weights: Array, held: NDArray[np.bool_]
     ) -> Array:
         """Move cells that hold nobody next to heavy ones."""
-        rng = np.random.default_rng(known.seed)
+        rng = np.random.default_rng((known.seed, self.number))
         heavy = weights * held
         near = rng.choice(len(cells), size=int((~held).sum()), p=heavy / heavy.sum())
-        step = self.JITTER * known.radius / np.sqrt(cells.shape[1])
+        steps = known.reach / np.sqrt(cells.shape[1]) * 10 ** rng.uniform(*self.JITTER, len(near))
         refilled = cells.copy()
-        refilled[~held] = cells[near] + step * rng.standard_normal((len(near), cells.shape[1]))
+        moved = steps[:, None] * rng.standard_normal((len(near), cells.shape[1]))
+        refilled[~held] = cells[near] + moved
         return refilled
 
 
@@ -198,16 +384,21 @@ class Spread(Phase):
 
     asks = DistanceHistogram
 
+    QUANTILE = 0.25
+    """A short norm keeps most of a residual's direction and costs less noise."""
+
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the nearest centroid."""
-        return DistanceHistogram(
-            centres=single_precision(known.centroids), largest=2 * NORM_BOUND, bins=BINS
+        return distances(
+            origin=np.zeros(known.dim),
+            basis=everywhere(known.dim),
+            centres=known.centroids,
+            largest=2 * NORM_BOUND,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Take the median."""
-        histogram = answer.sums["histogram"][:, 0]
-        known.spread = histogram_quantile(histogram, 2 * NORM_BOUND, MEDIAN)
+        """Take the quantile."""
+        known.spread = self.quantile(known, answer, 2 * NORM_BOUND, self.QUANTILE)
 
 
 class LloydPool:
@@ -222,30 +413,22 @@ class LloydPool:
         Sums over the rounds of precision times estimate, and of precision.
     """
 
-    DISCOUNT = 0.8
-    """Older rounds count less: users have moved between cells since."""
-
     def __init__(self) -> None:
         self.start: Array | None = None
         self.weighted: Array | float = 0.0
         self.precision: Array | float = 0.0
 
-    def add(self, known: Clustering, residuals: Array, counts: Array, sigma: float) -> Array:
+    def add(self, known: Clustering, moves: CellMoves) -> Array:
         """Take in one round; return the pooled, shrunk centroids, shape (k, d)."""
-        start = known.centroids if self.start is None else self.start
-        self.start = start
-        n = counts[:, None]
-        self.weighted = self.DISCOUNT * self.weighted + (known.centroids + residuals / n) * n**2
-        self.precision = self.DISCOUNT * self.precision + n**2
-        moves = (self.weighted / self.precision - start) * n
-        pooled_sigma = float(np.median(sigma * n / np.sqrt(self.precision)))
-        inside = moves @ known.basis
-        outside = moves - inside @ known.basis.T
-        return np.asarray(
-            start
-            + shrink_rows(inside, counts, pooled_sigma) @ known.basis.T
-            + shrink_spectrum(outside, counts, pooled_sigma)
-        )
+        start = known.centroids if self.start is None or not known.is_private else self.start
+        if start is not self.start:
+            self.start, self.weighted, self.precision = start, 0.0, 0.0
+        precision = 1 / moves.noise[:, None]
+        self.weighted = self.weighted + (known.centroids + moves.means) * precision
+        self.precision = self.precision + precision
+        pooled = self.weighted / self.precision - start
+        noise = 1 / np.asarray(self.precision)[:, 0]
+        return start + shrink_to_likely(pooled, noise, known.directions)
 
 
 @final
@@ -254,7 +437,7 @@ class Lloyd(Phase):
 
     asks = CellSums
 
-    COUNT_WEIGHT = 0.3
+    COUNT_WEIGHT = 0.15
 
     def __init__(self, name: str, share: float, pool: LloydPool) -> None:
         super().__init__(name, share)
@@ -264,7 +447,7 @@ class Lloyd(Phase):
         """Ask for residual sums and counts per centroid."""
         return CellSums(
             origin=np.zeros(known.dim, np.float32),
-            basis=np.zeros((known.dim, 0), np.float32),
+            basis=everywhere(known.dim),
             centres=single_precision(known.centroids),
             radius=known.spread,
             count_weight=self.COUNT_WEIGHT,
@@ -273,16 +456,14 @@ class Lloyd(Phase):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Move the centroids by their pooled, shrunk residual means."""
         count = self.COUNT_WEIGHT * known.spread
-        sizes = answer.sums["counts"][:, 0] / count
-        counts = np.maximum(sizes, 2 * answer.sigma / count)
-        known.centroids = self.pool.add(known, answer.sums["sums"], counts, answer.sigma)
-        known.sizes = sizes
+        known.centroids = self.pool.add(known, cell_moves(answer, count, known.silo_sizes))
+        known.sizes = answer.sums["counts"][:, 0] / count
         known.size_noise = answer.sigma / count
 
 
 @final
 class Items(Phase):
-    """Which items each cluster takes up; then the labels, for free."""
+    """Which items each cluster takes up."""
 
     asks = ItemWeights
 
@@ -326,7 +507,6 @@ class Items(Phase):
         lift /= spread + sigma_cluster**2
         known.popularity = popularity
         known.item_weights = popularity * (1 + np.clip(lift, *self.LIFT_RANGE))
-        known.labels = label_clusters(known.centroids, known.catalogue)
 
 
 @final

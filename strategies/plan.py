@@ -1,10 +1,17 @@
-"""A whole run on one page: its phases in their order, and what each may spend."""
+"""A whole run on one page: its phases in their order, and what each may spend.
+
+All shares are fixed before the first release; only public knowledge decides
+between the two ways to begin: with a public catalogue, and without one.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from privacy.calibration import noise_multipliers
 from privacy.forecast import PlannedRelease
 from strategies.phases import (
+    Basis,
     Items,
     Lloyd,
     LloydPool,
@@ -12,40 +19,128 @@ from strategies.phases import (
     Phase,
     Quality,
     Radius,
+    Reach,
     Spread,
     Summary,
 )
 
+CLUSTERING_SHARE = 0.69
+"""Of a run that also releases what each cluster goes for."""
 
-def planned_releases(epsilon: float, delta: float) -> list[PlannedRelease]:
+
+def planned_releases(
+    epsilon: float, delta: float, *, choosing_k: bool = False
+) -> list[PlannedRelease]:
     """Return what a run with this budget would ask of each region, in its order."""
-    phases = plan()
+    phases = plan(choosing_k=choosing_k)
     multipliers = noise_multipliers(epsilon, delta, {phase.name: phase.share for phase in phases})
     return [
         PlannedRelease(phase.name, phase.asks.kind, multipliers[phase.name]) for phase in phases
     ]
 
 
-def plan() -> list[Phase]:
-    """Return the phases of a run; their shares of mu^2 add up to 1.
+def plan(*, choosing_k: bool = False) -> list[Phase]:
+    """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
 
-    The shares were chosen on the bundled sample at epsilon 4 with eight regions
-    under ``local``, on seeds that no reported figure uses. The clusters get
-    0.69; the items' share keeps the ranking as good as exact popularity's.
+    The items' share was chosen on the bundled sample at epsilon 4 with eight
+    regions under ``local``, on seeds that no reported figure uses: it keeps the
+    ranking as good as exact popularity's.
     """
-    pool = LloydPool()
     return [
-        # Calibrate: where people are, and how far apart.
-        Mean("mean", 0.03),
-        Radius("radius", 0.02),
-        # Summarise: weighted cells on public candidates; k-means++ on them costs nothing.
-        Summary("summary-1", 0.12, last=False),
-        Summary("summary-2", 0.12, last=True),
-        # Refine: noisy Lloyd rounds in all dimensions.
-        Spread("spread", 0.02),
-        Lloyd("lloyd-1", 0.19, pool),
-        Lloyd("lloyd-2", 0.19, pool),
+        *clustering(CLUSTERING_SHARE, choosing_k=choosing_k),
         # Describe: what each cluster goes for; the push-back.
         Items("items", 0.27),
         Quality("quality", 0.04),
+    ]
+
+
+def clustering_alone(
+    *, public: bool = True, choosing_k: bool = False, rounds: int = 4
+) -> list[Phase]:
+    """Return the phases of a run that clusters and says how well, and nothing else."""
+    return [
+        *clustering(0.97, public=public, choosing_k=choosing_k, rounds=rounds),
+        Quality("quality", 0.03),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """What the basis and the summary take of a clustering, and the summary's size.
+
+    Attributes
+    ----------
+    basis, summary : float
+        Parts of the clustering's mu^2.
+    rounds : int
+        Of the summary.
+    cell_signal : float
+        As of :class:`~strategies.phases.Basis`.
+    """
+
+    basis: float
+    summary: float
+    rounds: int
+    cell_signal: float
+
+
+_SHARES = {
+    (True, False): _Shares(0.18, 0.25, 2, 6.0),
+    (False, False): _Shares(0.20, 0.35, 4, 4.0),
+    (True, True): _Shares(0.15, 0.50, 3, 6.0),
+    (False, True): _Shares(0.15, 0.50, 4, 4.0),
+}
+"""By whether there are public vectors, and whether the summary chooses K.
+
+Without public vectors the directions and the cells have to be found first; to
+tell the number of clusters, the summary has to be better than for the clusters.
+"""
+
+
+def clustering(
+    share: float, *, public: bool = True, choosing_k: bool = False, rounds: int = 4
+) -> list[Phase]:
+    """Return the phases that find the clusters.
+
+    The shares were chosen on populations whose seeds no reported figure uses.
+
+    Parameters
+    ----------
+    share : float
+        Part of the run's mu^2 that they spend together.
+    public : bool
+        Whether there is a public catalogue.
+    choosing_k : bool
+        Whether the summary chooses the number of clusters.
+    rounds : int
+        Of Lloyd.
+    """
+    shares = _SHARES[public, choosing_k]
+    lloyd = 1 - (0.02 + 0.01 + shares.basis + 0.0125 + shares.summary + 0.02)
+    pool = LloydPool()
+    return [
+        # Calibrate: where people are, and how far apart.
+        Mean("mean", 0.02 * share),
+        Radius("radius", 0.01 * share),
+        # Basis: the directions in which they differ.
+        Basis(
+            "basis",
+            shares.basis * share,
+            cell_signal=shares.cell_signal,
+            summary_share=shares.summary * share,
+        ),
+        # Summary: weighted cells; k-means++ on them costs nothing.
+        Reach("reach", 0.0125 * share),
+        *(
+            Summary(
+                f"summary-{number}",
+                shares.summary / shares.rounds * share,
+                number=number,
+                last=number == shares.rounds,
+            )
+            for number in range(1, shares.rounds + 1)
+        ),
+        # Lloyd and lift: noisy rounds in all dimensions, pooled and shrunk.
+        Spread("spread", 0.02 * share),
+        *(Lloyd(f"lloyd-{n}", lloyd / rounds * share, pool) for n in range(1, rounds + 1)),
     ]

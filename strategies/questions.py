@@ -19,9 +19,12 @@ import numpy as np
 from privacy.query import Block, FloatArray, SumQuery, TrustModel
 from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
+from strategies.exact_geometry import Doubles
 
 MOST_CENTRES = 2**14
 """More centres are not looked at: a question must not exhaust a client's memory."""
+BINS_PER_OCTAVE = 8
+"""Of a histogram of distances: neighbouring bins end 9 percent apart, at whatever scale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,13 +57,7 @@ class CellSums:
     count_weight: float
 
     def __post_init__(self) -> None:
-        _require(self.kind, self.origin.ndim == 1 and self.basis.ndim == 2, "shapes")
-        _require(self.kind, self.basis.shape[0] == len(self.origin), "shapes")
-        width = self.basis.shape[1] or len(self.origin)
-        _require_centres(self.kind, self.centres)
-        _require(self.kind, self.basis.shape[1] <= len(self.origin), "a basis of its space")
-        _require(self.kind, self.centres.shape[1] == width, "shapes")
-        _require(self.kind, _finite(self.origin, self.basis), "finite arrays")
+        _require_space(self.kind, self.origin, self.basis, self.centres)
         _require(self.kind, _is_number(self.radius), "a number for a radius")
         _require(
             self.kind,
@@ -85,34 +82,84 @@ class CellSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DistanceHistogram:
-    """How far users are from their nearest centre: a histogram over [0, largest].
+    """How far users are from their nearest centre: a histogram with bins in proportion.
+
+    The last bin ends at ``largest``, each one before it ends at 2^(-1/8) of the
+    next one's end; what is further counts in the last bin.
 
     Parameters
     ----------
-    centres : float32, shape (cells, d)
+    origin, basis, centres
+        The space and the centres in it, as in :class:`CellSums`.
     largest : float
-        Upper end of the last bin; larger distances count there.
+        Upper end of the last bin.
     bins : int
     """
 
     kind: ClassVar[str] = "distance-histogram"
 
+    origin: FloatArray
+    basis: FloatArray
     centres: FloatArray
     largest: float
     bins: int
 
     def __post_init__(self) -> None:
-        _require_centres(self.kind, self.centres)
+        _require_space(self.kind, self.origin, self.basis, self.centres)
         _require_positive(self.kind, self.largest, "largest distance")
 
     @property
     def dim(self) -> int:
         """Dimensions of the vectors that it is about."""
-        return int(self.centres.shape[1])
+        return len(self.origin)
+
+    @property
+    def ends(self) -> Doubles:
+        """Upper ends of the bins: float64, shape (bins,)."""
+        return bin_ends(self.largest, self.bins)
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the block ``histogram``: a user adds 1 to one bin."""
         return (Block(name="histogram", cells=self.bins, width=1, clipping_norm=1.0),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SecondMoments:
+    """In which directions people differ: products of their coordinates, summed.
+
+    A user's vector x becomes ``y = (x - origin) @ basis``, clipped to ``radius``;
+    the user adds all products ``y_i y_j``, once each.
+
+    Parameters
+    ----------
+    origin : float32, shape (d,)
+    basis : float32, shape (d, m)
+        Orthonormal columns; shape (d, 0) leaves all d dimensions as they are.
+    radius : float
+        Clipping norm of y, in the unit of the vectors.
+    """
+
+    kind: ClassVar[str] = "second-moments"
+
+    origin: FloatArray
+    basis: FloatArray
+    radius: float
+
+    def __post_init__(self) -> None:
+        _require_space(self.kind, self.origin, self.basis, None)
+        _require(self.kind, _is_number(self.radius), "a number for a radius")
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors that it is about."""
+        return len(self.origin)
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the block ``moments``: a user's row is y, its products are summed."""
+        width = self.basis.shape[1] or len(self.origin)
+        return (
+            Block(name="moments", cells=1, width=width, clipping_norm=self.radius, moments=True),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -242,6 +289,19 @@ def _require_positive(kind: str, value: float, name: str) -> None:
     _require(kind, _is_number(value) and 0 < value < math.inf, f"a positive {name}")
 
 
+def _require_space(
+    kind: str, origin: FloatArray, basis: FloatArray, centres: FloatArray | None
+) -> None:
+    """Raise ValueError unless basis and centres are of the space that the origin lies in."""
+    _require(kind, origin.ndim == 1 and basis.ndim == 2, "shapes")
+    _require(kind, basis.shape[0] == len(origin), "shapes")
+    _require(kind, basis.shape[1] <= len(origin), "a basis of its space")
+    _require(kind, _finite(origin, basis), "finite arrays")
+    if centres is not None:
+        _require_centres(kind, centres)
+        _require(kind, centres.shape[1] == (basis.shape[1] or len(origin)), "shapes")
+
+
 def _require_centres(kind: str, centres: FloatArray) -> None:
     """Raise ValueError unless the centres are some, not too many, and finite."""
     _require(kind, centres.ndim == 2 and 0 < len(centres) <= MOST_CENTRES, "centres")
@@ -252,9 +312,16 @@ def _finite(*arrays: FloatArray) -> bool:
     return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
-Question = CellSums | DistanceHistogram | ItemWeights | MapQuality
+def bin_ends(largest: float, bins: int) -> Doubles:
+    """Return the upper ends of a distance histogram's bins: float64, shape (bins,)."""
+    octaves = [(bins - 1 - number) / BINS_PER_OCTAVE for number in range(bins)]
+    return np.array([largest * 2.0**-octave for octave in octaves])
+
+
+Question = CellSums | DistanceHistogram | SecondMoments | ItemWeights | MapQuality
 QUESTION_TYPES: dict[str, type[Question]] = {
-    question.kind: question for question in (CellSums, DistanceHistogram, ItemWeights, MapQuality)
+    question.kind: question
+    for question in (CellSums, DistanceHistogram, SecondMoments, ItemWeights, MapQuality)
 }
 
 

@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from client.app import SIMULATION, answer, answer_question, app, settings_path
+from client.answering import answer
+from client.app import SIMULATION, answer_question, app, settings_path
 from client.errors import ClientError, SettingsError
 from client.region import Region
 from privacy.policy import read_policy
@@ -28,7 +29,7 @@ from simulations.in_process_grid import FIRST_NODE_ID, InProcessGrid
 from strategies.cluster_map import ClusterMap
 from strategies.heads import HeadBook
 from strategies.messages import records_to_answer, request_to_records
-from strategies.questions import DistanceHistogram, ItemWeights, MapQuality, Question, Request
+from strategies.questions import ItemWeights, MapQuality, Question, Request, SecondMoments
 from tests.client.examples import (
     PEOPLE,
     SHOP,
@@ -39,7 +40,7 @@ from tests.client.examples import (
     push_back,
     write_settings,
 )
-from tests.strategies.examples import a_key
+from tests.strategies.examples import a_key, distance_histogram
 
 SECRET = "anna bought milk"
 
@@ -133,7 +134,7 @@ def test_a_failure_among_the_users_stays_charged(
 ) -> None:
     """Whether it fails can depend on data: asking until it does not must cost."""
     with monkeypatch.context() as patch:
-        patch.setattr("client.app.contributions_to", fail)
+        patch.setattr("client.answering.batches_of_contributions", fail)
         refusal = refused(region, a_request(region))
     assert (refusal.reason, refusal.is_genuine) == ("client-failed", True)
     assert refusal.sentence == "The client failed. Nothing was sent."
@@ -149,7 +150,7 @@ def test_a_failure_among_the_users_stays_charged(
 def test_a_failure_among_the_users_tells_the_server_nothing_over_the_wire(
     region: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.app.contributions_to", fail)
+    monkeypatch.setattr("client.answering.batches_of_contributions", fail)
     received = records_to_answer(send(tmp_path, request_to_records(a_request(region))).content)
     assert isinstance(received, Refusal)
     assert (received.reason, received.is_genuine) == ("client-failed", True)
@@ -164,8 +165,9 @@ def test_an_impossible_question_is_no_request(region: Region) -> None:
 
 MISFITS: dict[str, Question] = {
     "cell-sums": cell_sums(width=9),
-    "distance-histogram": DistanceHistogram(
-        centres=np.ones((2, 9), np.float32), largest=2.0, bins=4
+    "distance-histogram": distance_histogram(np.ones((2, 9), np.float32)),
+    "second-moments": SecondMoments(
+        origin=np.zeros(9, np.float32), basis=np.zeros((9, 0), np.float32), radius=0.5
     ),
     "item-weights": ItemWeights(
         centroids=np.ones((2, 9), np.float32),

@@ -13,16 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from client.contributions import contributions_to
+from client.contributions import batches_of_contributions, contributions_to
 from client.interest_profile import InterestProfiles, build_profiles
 from privacy.query import Contributions, FloatArray, SumQuery, TrustModel, check_contributions
-from strategies.questions import CellSums, DistanceHistogram, ItemWeights, MapQuality, Question
+from strategies.questions import (
+    CellSums,
+    DistanceHistogram,
+    ItemWeights,
+    MapQuality,
+    Question,
+    SecondMoments,
+)
 from tests.client.examples import a_map, profiles_of, usable
 from tests.client.test_interest_profile import AS_OF
+from tests.strategies.examples import distance_histogram
 
 DIM = 3
 N_ITEMS = 5
-LEFT_TO_THE_DOOR = "sums"
+LEFT_TO_THE_DOOR = ("sums", "moments")
 """Residuals may be longer than their clipping norm: what is too long, the door clips."""
 
 Vector = Sequence[float]
@@ -54,6 +62,11 @@ def cell_sums(width: int = 0, centres: FloatArray | None = None) -> CellSums:
     )
 
 
+def second_moments(width: int = 0) -> SecondMoments:
+    like = cell_sums(width)
+    return SecondMoments(origin=like.origin, basis=like.basis, radius=0.7)
+
+
 def item_weights() -> ItemWeights:
     return ItemWeights(
         centroids=unit(1, 4), n_items=N_ITEMS, recent_days=60, saturation=2.5, cluster_weight=0.6
@@ -61,7 +74,7 @@ def item_weights() -> ItemWeights:
 
 
 def histogram(largest: float = 2.0) -> DistanceHistogram:
-    return DistanceHistogram(centres=unit(1, 4), largest=largest, bins=8)
+    return distance_histogram(unit(1, 4), largest=largest)
 
 
 def quality(k: int = 4) -> MapQuality:
@@ -72,6 +85,8 @@ QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
     "distance-histogram": histogram(),
+    "second-moments": second_moments(),
+    "second-moments in a plane": second_moments(2),
     "item-weights": item_weights(),
     "map-quality": quality(),
 }
@@ -120,9 +135,10 @@ def test_cell_sums_add_the_residual_and_a_count_to_the_nearest_cell(width: int) 
 @pytest.mark.parametrize("largest", [2.0, 0.5])
 def test_distance_histogram_adds_one_to_the_bin_of_the_distance(largest: float) -> None:
     question = histogram(largest)
+    ends = [largest * 2 ** (-(7 - number) / 8) for number in range(8)]
     bins = [
-        min(int(min(distances(vector, question.centres)) / largest * 8), 7)
-        for vector in vectors_of(people())
+        next((n for n, end in enumerate(ends) if min(distances(v, question.centres)) <= end), 7)
+        for v in vectors_of(people())
     ]
     assert len(set(bins)) > 1
     assert_adds(contributions_to(question, people())["histogram"], bins, [[1.0]] * len(bins))
@@ -184,7 +200,7 @@ def test_the_nearest_centre_is_found_in_double_precision() -> None:
     rng = np.random.default_rng(6)
     centres = around + 1e-4 * rng.standard_normal((20, 32)).astype(np.float32)
     users = profiles_of(around + 1e-4 * rng.standard_normal((50, 32)).astype(np.float32))
-    question = DistanceHistogram(centres=centres, largest=1.0, bins=2)
+    question = distance_histogram(centres, largest=1.0, bins=2)
     weights = ItemWeights(
         centroids=centres, n_items=5, recent_days=1, saturation=1, cluster_weight=0.5
     )
@@ -195,6 +211,35 @@ def test_the_nearest_centre_is_found_in_double_precision() -> None:
     assert single.argmin(axis=1).tolist() != expected  # single precision would not do
     assert contributions_to(weights, users)["by_cluster"].cells.tolist() == expected
     assert contributions_to(question, users)["histogram"].cells.tolist() == [0] * 50
+
+
+@pytest.mark.parametrize("width", [0, 2])
+def test_second_moments_add_the_users_coordinates(width: int) -> None:
+    question = second_moments(width)
+    moved = np.array(vectors_of(people())) - question.origin.astype(np.float64)
+    expected = moved @ question.basis.astype(np.float64) if width else moved
+    assert_adds(contributions_to(question, people())["moments"], [0] * 20, expected)
+
+
+def test_batches_of_users_add_what_all_of_them_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client.contributions.USERS_AT_A_TIME", 7)
+    for question in QUESTIONS.values():
+        whole = contributions_to(question, people())
+        parts = list(batches_of_contributions(question, people()))
+        assert [
+            len(part["sums" if "sums" in part else next(iter(part))].cells) for part in parts
+        ] == [
+            7,
+            7,
+            6,
+        ]
+        for name, everybody in whole.items():
+            np.testing.assert_array_equal(
+                np.concatenate([part[name].rows for part in parts]), everybody.rows
+            )
+            np.testing.assert_array_equal(
+                np.concatenate([part[name].cells for part in parts]), everybody.cells
+            )
 
 
 VECTORS = arrays(
@@ -221,7 +266,7 @@ def test_every_row_is_within_its_blocks_clipping_norm(
         assert part.rows.shape == (len(vectors), block.width)
         assert ((part.cells >= 0) & (part.cells < block.cells)).all()
         assert np.isfinite(lengths).all()
-        if block.name != LEFT_TO_THE_DOOR:
+        if block.name not in LEFT_TO_THE_DOOR:
             assert (lengths <= block.clipping_norm * (1 + 1e-6)).all()
 
 

@@ -26,8 +26,9 @@ from privacy.release import Answer, Refusal, Release
 from privacy.signing import SigningKey
 from simulations.in_process_grid import FIRST_NODE_ID, InProcessGrid
 from strategies.messages import records_to_answer, request_to_records
-from strategies.questions import CellSums, DistanceHistogram, Request
+from strategies.questions import CellSums, Request
 from tests.client.examples import a_region, a_request, cell_sums
+from tests.strategies.examples import distance_histogram
 
 SERVER = SigningKey(Ed25519PrivateKey.generate())
 STRANGER = SigningKey(Ed25519PrivateKey.generate())
@@ -109,7 +110,7 @@ DEMANDS: dict[str, tuple[Callable[[Region], Request], str]] = {
         lambda region: asked(
             region,
             round_number=9,
-            question=DistanceHistogram(centres=np.zeros((1, 4), np.float32), largest=2.0, bins=4),
+            question=distance_histogram(np.zeros((1, 4), np.float32), bins=4),
         ),
         "question-not-allowed",
     ),

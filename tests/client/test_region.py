@@ -41,21 +41,21 @@ def test_answers_of_a_window_are_made_of_its_own_events(tmp_path: Path) -> None:
         ("both", "tea", "2017-10-02T00:00:00Z"),
     ]
     region = a_region(tmp_path, people=people)
-    profiles = region.profiles_for(policy_with(WindowEvents.WINDOW), OCTOBER)
+    profiles = region.users_for(policy_with(WindowEvents.WINDOW), OCTOBER)
     assert profiles.user_ids == ("both", "first", "last")
     met = dict(zip(profiles.user_ids, profiles.counts.toarray() > 0, strict=True))
     assert [list(SHOP)[item] for item in met["both"].nonzero()[0]] == ["tea"]
 
 
 def test_answers_of_all_events_are_made_of_all_events(region: Region) -> None:
-    assert region.profiles_for(policy_with(WindowEvents.ALL), OCTOBER) is region.profiles
+    assert region.users_for(policy_with(WindowEvents.ALL), OCTOBER) is region.profiles
     assert region.profiles.user_ids == ("anna", "bert")
 
 
 def test_recommendations_are_made_of_all_events_whatever_answers_are_made_of(
     region: Region,
 ) -> None:
-    assert region.profiles_for(policy_with(WindowEvents.WINDOW), OCTOBER).user_ids == ("bert",)
+    assert region.users_for(policy_with(WindowEvents.WINDOW), OCTOBER).user_ids == ("bert",)
     region_map(region).save(region.settings.cluster_map)
     assert {item.item_id for item in region.recommender.usuals("anna")} == {"bread", "milk"}
 

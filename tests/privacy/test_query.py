@@ -162,7 +162,13 @@ OTHER_VALUES: dict[str, Any] = {
     "server_key": "ab" * 32,
     "signature": "cd" * 64,
 }
-OTHER_BLOCKS: dict[str, Any] = {"name": "counts", "cells": 4, "width": 5, "clipping_norm": 1.5}
+OTHER_BLOCKS: dict[str, Any] = {
+    "name": "counts",
+    "cells": 4,
+    "width": 5,
+    "clipping_norm": 1.5,
+    "moments": True,
+}
 
 
 def test_every_field_has_another_value_in_these_tests() -> None:
@@ -178,8 +184,21 @@ def test_fingerprint_changes_with_every_field_of_the_query(field: str) -> None:
 
 @pytest.mark.parametrize("field", OTHER_BLOCKS)
 def test_fingerprint_changes_with_every_field_of_a_block(field: str) -> None:
-    changed = a_query(replace(a_block(), **{field: OTHER_BLOCKS[field]}))
-    assert changed.fingerprint() != a_query().fingerprint()
+    block = a_block(cells=1)
+    changed = a_query(replace(block, **{field: OTHER_BLOCKS[field]}), sigma=50.0)
+    assert changed.fingerprint() != a_query(block, sigma=50.0).fingerprint()
+
+
+def test_moments_stand_alone_in_one_cell_and_fit_into_memory() -> None:
+    moments = replace(a_block("moments", cells=1, width=3), moments=True)
+    assert moments.shape == (1, 6)
+    assert a_query(moments, sigma=50.0).sensitivity == 29.0
+    with pytest.raises(ValueError, match="moments beside another block"):
+        a_query(moments, a_block("counts"), sigma=50.0)
+    with pytest.raises(ValueError, match="moments of 3 cells"):
+        replace(moments, cells=3)
+    with pytest.raises(ValueError, match="at most"):
+        replace(moments, width=8192)
 
 
 def test_fingerprint_is_what_is_signed_and_so_does_not_hold_the_signature() -> None:

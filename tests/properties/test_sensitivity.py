@@ -28,13 +28,14 @@ from strategies.cluster_map import ClusterMap
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
-    DistanceHistogram,
     ItemWeights,
     MapQuality,
     Question,
     Request,
+    SecondMoments,
 )
 from tests.privacy.examples import a_block, a_query, users
+from tests.strategies.examples import distance_histogram
 
 LENGTHS = (0.0, 1e-38, 1e-30, 1e-6, 0.5, 1.0, 1.0 + 1e-6, 2.0, 1e10, 1e18, 1e30)
 """Of a user's row, in clipping norms: nothing, tiny, within, exact, just beyond, huge."""
@@ -257,11 +258,26 @@ def cell_sums(draw: st.DrawFn, centres: FloatArray, *, plane: bool) -> CellSums:
     )
 
 
-KINDS = ("cell-sums", "cell-sums in a plane", "distance-histogram", "item-weights", "map-quality")
+@st.composite
+def second_moments(draw: st.DrawFn, centres: FloatArray, *, plane: bool) -> SecondMoments:
+    like = draw(cell_sums(centres, plane=plane))
+    radius = draw(st.sampled_from([1e-2, 0.3, 0.7, 1.0, 2.0, 50.0]))
+    return SecondMoments(origin=like.origin, basis=like.basis, radius=radius)
+
+
+KINDS = (
+    "cell-sums",
+    "cell-sums in a plane",
+    "distance-histogram",
+    "second-moments",
+    "second-moments in a plane",
+    "item-weights",
+    "map-quality",
+)
 
 
 def test_every_kind_of_question_is_here() -> None:
-    assert set(KINDS) - {"cell-sums in a plane"} == set(QUESTION_TYPES)
+    assert {kind.partition(" ")[0] for kind in KINDS} == set(QUESTION_TYPES)
 
 
 @st.composite
@@ -269,7 +285,9 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
     largest = draw(st.sampled_from([1e-6, 0.5, 1.5, 2.0, 1e6]))
     match kind:
         case "distance-histogram":
-            return DistanceHistogram(centres=centres, largest=largest, bins=draw(st.integers(1, 9)))
+            return distance_histogram(centres, largest=largest, bins=draw(st.integers(1, 9)))
+        case "second-moments" | "second-moments in a plane":
+            return draw(second_moments(centres, plane=kind.endswith("plane")))
         case "item-weights":
             return ItemWeights(
                 centroids=centres,
@@ -368,7 +386,13 @@ def a_question(kind: str, centres: FloatArray) -> Question:
         "cell-sums in a plane": CellSums(
             origin=centres[0], basis=plane[:, :3], centres=centres[:, :3].copy(), **usual
         ),
-        "distance-histogram": DistanceHistogram(centres=centres, largest=2.0, bins=8),
+        "distance-histogram": distance_histogram(centres),
+        "second-moments": SecondMoments(
+            origin=np.zeros(d, np.float32), basis=plane[:, :0], radius=0.7
+        ),
+        "second-moments in a plane": SecondMoments(
+            origin=centres[0], basis=plane[:, :3], radius=0.7
+        ),
         "item-weights": ItemWeights(
             centroids=centres, n_items=N_ITEMS, recent_days=60, saturation=2.5, cluster_weight=0.6
         ),

@@ -50,10 +50,14 @@ def minimal() -> Report:
         encoder=EncoderPart(name="encoder", dim=4, device="cpu", fingerprint="0123456789abcdef"),
         clustering=ClusteringPart(
             k=3,
+            k_was_chosen=False,
+            noisy_users=1187.5,
             clusters=[
-                ClusterPart(id=0, label="Bread", terms=["RYE"], noisy_size=10.0),
-                ClusterPart(id=1, label="Tea & <script>", terms=["<B>"], noisy_size=40.0),
-                ClusterPart(id=2, label="Nobody", terms=[], noisy_size=-2.5),
+                ClusterPart(id=0, label="Bread", terms=["rye"], items=["RYE"], noisy_size=10.0),
+                ClusterPart(
+                    id=1, label="Tea & <script>", terms=["<b>"], items=["<B>"], noisy_size=40.0
+                ),
+                ClusterPart(id=2, label="Nobody", terms=[], items=[], noisy_size=-2.5),
             ],
             size_noise=9.0,
             silhouette=None,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.door import AnswerT
+from privacy.query import FloatArray
 from privacy.release import Refusal
 from privacy.signed_head import SignedHead, sign_head
 from privacy.signing import SigningKey
+from strategies.questions import DistanceHistogram
 
 
 def a_key(owner: str = "north") -> SigningKey:
@@ -45,4 +48,18 @@ def a_refusal(region: str = "north", reason: str = "budget-exhausted") -> Refusa
         purpose="mean",
         reason=reason,
         sentence="Enough.",
+    )
+
+
+def distance_histogram(
+    centres: FloatArray, *, largest: float = 2.0, bins: int = 8
+) -> DistanceHistogram:
+    """Ask for distances in all dimensions, as they are."""
+    d = centres.shape[1]
+    return DistanceHistogram(
+        origin=np.zeros(d, np.float32),
+        basis=np.zeros((d, 0), np.float32),
+        centres=centres,
+        largest=largest,
+        bins=bins,
     )

@@ -25,14 +25,14 @@ from strategies.messages import (
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
-    DistanceHistogram,
     ItemWeights,
     MapQuality,
     Question,
     Request,
+    SecondMoments,
     flatten,
 )
-from tests.strategies.examples import a_head, signed
+from tests.strategies.examples import a_head, distance_histogram, signed
 
 ORIGIN = np.arange(4, dtype=np.float32)
 CLUSTER_MAP = ClusterMap(
@@ -53,7 +53,8 @@ QUESTIONS: list[Question] = [
         radius=0.5,
         count_weight=0.3,
     ),
-    DistanceHistogram(centres=np.ones((1, 4), np.float32), largest=2.0, bins=32),
+    distance_histogram(np.ones((1, 4), np.float32), bins=32),
+    SecondMoments(origin=ORIGIN, basis=np.eye(4, 2, dtype=np.float32), radius=0.2),
     ItemWeights(
         centroids=np.ones((2, 4), np.float32),
         n_items=3,
@@ -279,17 +280,21 @@ def test_impossible_request_is_an_error(key: str, value: Any) -> None:
         (1, {"bins": 10**9}),
         (1, {"bins": 0}),
         (1, {"largest": 0.0}),
-        (2, {"cluster_weight": 1.0}),
-        (2, {"saturation": 0.0}),
-        (2, {"recent_days": float("nan")}),
-        (2, {"n_items": 10**9}),
-        (3, {"largest_distance": float("inf")}),
+        (2, {"radius": 0.0}),
+        (2, {"radius": True}),
+        (2, {"basis": np.zeros((3, 2), np.float32)}),
+        (2, {"origin": np.full(4, np.inf, np.float32)}),
+        (3, {"cluster_weight": 1.0}),
+        (3, {"saturation": 0.0}),
+        (3, {"recent_days": float("nan")}),
+        (3, {"n_items": 10**9}),
+        (4, {"largest_distance": float("inf")}),
     ],
 )
 def test_question_that_no_user_could_answer_is_an_error(
     index: int, changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match=r"needs|entries|must be at least"):
+    with pytest.raises(ValueError, match=r"needs|entries|must be at least|clipping norm"):
         request(dataclasses.replace(QUESTIONS[index], **changes)).query()
 
 

@@ -19,7 +19,7 @@ from privacy.window import Window
 from strategies.messages import MessageError, records_to_request, request_to_records
 from strategies.questions import QUESTION_TYPES, CellSums, DistanceHistogram, Question, Request
 from tests.privacy.examples import a_door, forbidden, users
-from tests.strategies.examples import a_key
+from tests.strategies.examples import a_key, distance_histogram
 from tests.strategies.test_messages import QUESTIONS, over_the_wire, request
 
 SERVER = a_key("server")
@@ -190,7 +190,7 @@ def test_the_number_of_participants_survives_the_wire() -> None:
 def test_the_same_numbers_in_another_shape_are_another_question(tmp_path: Path) -> None:
     def histogram(rows: int, width: int) -> DistanceHistogram:
         centres = np.ones((rows, width), np.float32)
-        return DistanceHistogram(centres=centres, largest=2.0, bins=4)
+        return distance_histogram(centres, bins=4)
 
     sent = request(histogram(1, 4)).signed(SERVER)
     assert reason(ask(tmp_path, replace(sent, question=histogram(2, 2)))) == "signature-wrong"

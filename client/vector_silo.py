@@ -1,0 +1,116 @@
+"""A client whose users come as finished vectors: embeddings that somebody else has made.
+
+vectors (n_users, d)  ->  divided by the norm bound, the longer ones shortened to it  ->  users
+
+For those who bring their own embeddings. Everything is answered through the
+same door as a region with events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from privacy.door import Door
+from privacy.policy import Policy
+from privacy.query import FloatArray
+from privacy.window import Window
+from strategies.cluster_map import ClusterMap
+
+ROWS_AT_A_TIME = 65536
+
+
+@dataclass(frozen=True, eq=False)
+class VectorUsers:
+    """Users who are vectors and nothing else. Private.
+
+    Attributes
+    ----------
+    vectors : float32, shape (n_users, d)
+        Of norm 1 at most.
+    """
+
+    vectors: FloatArray
+
+    @property
+    def last_days(self) -> csr_matrix:
+        """No item was ever met: shape (n_users, 0)."""
+        return csr_matrix((len(self.vectors), 0))
+
+    def part(self, users: slice) -> VectorUsers:
+        """Return some of them."""
+        return VectorUsers(self.vectors[users])
+
+
+@dataclass(eq=False, kw_only=True)
+class VectorSilo:
+    """One client with its users' vectors and its door.
+
+    Attributes
+    ----------
+    vectors : float32, shape (n_users, d)
+        Finite; of any norm.
+    norm_bound : float
+        Public: longer vectors are shortened to it.
+    door : Door
+    catalogue_fingerprint : str
+        Of the public vectors that the server starts from.
+    pushed : ClusterMap, optional
+        The map that was pushed back.
+    """
+
+    vectors: FloatArray = field(repr=False)
+    norm_bound: float
+    door: Door
+    catalogue_fingerprint: str
+    pushed: ClusterMap | None = None
+
+    encoder_fingerprint = "given-vectors"
+    n_items = 0
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors."""
+        return int(self.vectors.shape[1])
+
+    @cached_property
+    def everybody(self) -> VectorUsers:
+        """All users. Private."""
+        return VectorUsers(within_unit_ball(self.vectors, self.norm_bound))
+
+    def users_for(self, policy: Policy, window: Window) -> VectorUsers:
+        """Return all users: their vectors do not depend on the window. Private."""
+        return self.everybody
+
+    def keep(self, pushed: ClusterMap) -> None:
+        """Keep the pushed-back map."""
+        self.pushed = pushed
+
+
+def within_unit_ball(vectors: FloatArray, norm_bound: float) -> FloatArray:
+    """Return ``vectors / norm_bound``, the longer ones shortened to norm 1: float32.
+
+    Each row depends on itself alone. Where nothing is to be done, the given
+    array is returned as it is.
+    """
+    if norm_bound == 1.0 and not _longest(vectors) > 1.0:
+        return vectors
+    inside = np.empty(vectors.shape, dtype=np.float32)
+    for start in range(0, len(vectors), ROWS_AT_A_TIME):
+        rows = vectors[start : start + ROWS_AT_A_TIME].astype(np.float64) / norm_bound
+        norms = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+        inside[start : start + ROWS_AT_A_TIME] = rows / np.maximum(norms, 1.0)
+    return inside
+
+
+def _longest(vectors: FloatArray) -> float:
+    """Return the largest norm of a row, or 0 where there is none."""
+    parts = range(0, len(vectors), ROWS_AT_A_TIME)
+    squares = [
+        np.einsum("ij,ij->i", part, part, dtype=np.float64).max()
+        for part in (vectors[start : start + ROWS_AT_A_TIME] for start in parts)
+    ]
+    return float(np.sqrt(max(squares, default=0.0)))

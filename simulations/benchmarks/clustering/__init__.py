@@ -1,0 +1,1 @@
+"""The clustering against published systems, on one harness."""

@@ -1,0 +1,300 @@
+"""`fedinterest cluster`: sound whatever the data, and what it says of itself holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import numpy.typing as npt
+import pytest
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+from sklearn.cluster import KMeans
+
+from privacy.ledger_check import read_account, verify_ledger
+from privacy.query import FloatArray, NoiseKind, TrustModel
+from server.report import Report
+from server.results import report_schema
+from simulations import cluster_vectors as module
+from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+from simulations.given_vectors import VectorsError
+from simulations.in_process_grid import InProcessGrid
+from strategies.federated_kmeans import StrategyError
+from strategies.heads import read_heads
+from strategies.plan import clustering_alone
+
+D = 8
+CENTRES = 0.7 * np.eye(3, D)
+
+
+def users(n: int = 1500, seed: int = 0) -> FloatArray:
+    """Return users in three groups, of which one is small."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(3, n, p=[0.5, 0.35, 0.15])
+    return np.asarray(CENTRES[kinds] + 0.06 * rng.standard_normal((n, D)), dtype=np.float32)
+
+
+def public(n: int = 60) -> FloatArray:
+    rng = np.random.default_rng(9)
+    return np.asarray(
+        np.repeat(np.eye(3, D), n // 3, axis=0) + 0.1 * rng.standard_normal((n, D)), np.float32
+    )
+
+
+def settings(**changes: Any) -> ClusterSettings:
+    usual: dict[str, Any] = {"k": 3, "epsilon": 8.0, "noise": NoiseKind.SEEDED, "seed": 3}
+    return ClusterSettings(**usual | changes)
+
+
+def centroids(folder: Path) -> npt.NDArray[np.float32]:
+    with np.load(folder / "centroids.npz") as archive:
+        assert sorted(archive.files) == ["centroids", "counts"]
+        return np.asarray(archive["centroids"])
+
+
+def cost(vectors: npt.NDArray[Any], centres: npt.NDArray[Any]) -> float:
+    gaps = np.linalg.norm(vectors[:, None] - centres[None], axis=2) ** 2
+    return float(gaps.min(axis=1).sum())
+
+
+def over_kmeans(vectors: FloatArray, folder: Path, k: int = 3) -> float:
+    best = KMeans(k, n_init=10, random_state=0).fit(vectors).cluster_centers_
+    return cost(vectors, centroids(folder)) / cost(vectors, best)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    folder = tmp_path_factory.mktemp("cluster")
+    report = cluster_vectors(
+        np.array_split(users(), 3), settings(noise=NoiseKind.DISCRETE, n_declared=1400), folder
+    )
+    return folder, report
+
+
+@pytest.mark.parametrize("known", [None, public()], ids=["nothing public", "public"])
+@pytest.mark.parametrize(("epsilon", "most"), [(8.0, 1.05), (math.inf, 1.01)])
+def test_groups_are_found(
+    tmp_path: Path, known: FloatArray | None, epsilon: float, most: float
+) -> None:
+    vectors = users()
+    central = settings(epsilon=epsilon, trust_model=TrustModel.CENTRAL)
+    cluster_vectors([vectors], central, tmp_path, public=known)
+    assert over_kmeans(vectors, tmp_path) <= most
+
+
+def test_the_report_holds_what_it_promises(finished: tuple[Path, Report]) -> None:
+    folder, report = finished
+    content = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(content, json.loads(report_schema()))
+    assert content["run"]["n_users"] == 1400
+    assert content["privacy"]["noise"] == "discrete"
+    by_accountant = report.privacy.epsilon_by_accountant
+    claimed, pld = by_accountant["gaussian-dp"], by_accountant["pld"]
+    assert claimed is not None
+    assert pld is not None
+    assert 7.9 < claimed <= 8.0
+    assert pld <= 1.001 * claimed
+    assert report.clustering.k == 3
+    assert len(report.clustering.clusters) == 3
+    assert 1300 < report.clustering.noisy_users < 1700
+
+
+def test_every_silos_ledger_holds_one_entry_for_each_phase(finished: tuple[Path, Report]) -> None:
+    folder, report = finished
+    phases = [phase.name for phase in clustering_alone(public=False)]
+    heads = read_heads(folder / "ledgers" / "heads.json")
+    assert [head.region for head in heads] == ["silo-1", "silo-2", "silo-3"]
+    for head in heads:
+        path = folder / "ledgers" / f"{head.region}.sqlite"
+        assert verify_ledger(path, witness=None, heads=heads).holds
+        assert [entry.purpose for entry in read_account(path).entries.values()] == phases
+    assert [release.phase for release in report.privacy.plan] == phases
+
+
+def test_without_privacy_nothing_is_promised(tmp_path: Path) -> None:
+    report = cluster_vectors([users(600)], settings(epsilon=math.inf), tmp_path)
+    content = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(content, json.loads(report_schema()))
+    assert content["privacy"]["epsilon"] is None
+    assert content["run"]["n_users"] is None
+    assert set(content["privacy"]["epsilon_by_accountant"].values()) == {None}
+    assert "Nothing is promised" in report.privacy.statement
+
+
+def test_seeded_runs_are_alike_and_others_differ(tmp_path: Path) -> None:
+    found = []
+    for name, changes in (("a", {}), ("b", {}), ("c", {"seed": 4})):
+        cluster_vectors([users(600)], settings(**changes), tmp_path / name)
+        found.append(centroids(tmp_path / name))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+def test_an_earlier_runs_ledgers_are_replaced(tmp_path: Path) -> None:
+    for silos in (3, 1):
+        cluster_vectors(
+            np.array_split(users(300), silos), settings(trust_model=TrustModel.CENTRAL), tmp_path
+        )
+    assert [path.name for path in (tmp_path / "ledgers").glob("*.sqlite")] == ["silo-1.sqlite"]
+
+
+def test_a_simulations_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run-config.toml").write_text("")
+    (tmp_path / "ledgers").mkdir()
+    with pytest.raises(VectorsError, match="Choose another folder"):
+        cluster_vectors([users(30)], settings(), tmp_path)
+    assert (tmp_path / "ledgers").exists()
+
+
+HARD: dict[str, list[FloatArray]] = {
+    "zero vectors": [np.zeros((300, D), np.float32)],
+    "all equal": [np.full((300, D), 0.3, np.float32)],
+    "an empty silo": [users(300), np.zeros((0, D), np.float32)],
+    "fewer users than K": [users(2)],
+    "one user": [users(1)],
+    "one dimension": [users(300)[:, :1]],
+    "two places": [np.repeat(users(2), 150, axis=0)],
+    "longer than the bound": [5 * users(300)],
+}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["nothing public", "public"])
+@pytest.mark.parametrize("silos", HARD.values(), ids=HARD)
+@pytest.mark.parametrize("epsilon", [0.5, math.inf])
+def test_hard_data_give_a_sound_result(
+    tmp_path: Path, silos: list[FloatArray], known: bool, epsilon: float
+) -> None:
+    d = silos[0].shape[1]
+    report = cluster_vectors(
+        silos, settings(epsilon=epsilon), tmp_path, public=public()[:, :d] if known else None
+    )
+    found = centroids(tmp_path)
+    assert found.shape == (report.clustering.k, d)
+    assert 1 <= report.clustering.k <= 3
+    assert np.isfinite(found).all()
+    assert np.linalg.norm(found, axis=1).max() < 10
+
+
+def test_too_few_users_are_said(tmp_path: Path) -> None:
+    report = cluster_vectors([users(100)], settings(epsilon=0.3), tmp_path)
+    assert report.clustering.warning is not None
+    assert "found instead" in report.clustering.warning
+    assert report.clustering.k < 3
+
+
+def test_centroids_are_in_the_space_of_the_input(tmp_path: Path) -> None:
+    vectors = 40 * users()
+    report = cluster_vectors([vectors], settings(norm_bound=50.0), tmp_path)
+    assert over_kmeans(vectors, tmp_path) < 1.1
+    longest = np.linalg.norm(vectors, axis=1).max()
+    assert f"{longest:.3f}" not in (tmp_path / "report.json").read_text()
+    assert report.clustering.k == 3
+
+
+def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:
+    vectors = users(6000)
+    wanted = settings(k=10, choose_k=True, trust_model=TrustModel.CENTRAL)
+    report = cluster_vectors([vectors], wanted, tmp_path)
+    curve = report.clustering.k_curve
+    assert report.clustering.k_was_chosen
+    assert report.clustering.k == 3
+    assert curve is not None
+    assert curve.chosen == 3
+    assert over_kmeans(vectors, tmp_path) < 1.05
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"k": 1},
+        {"epsilon": 0.0},
+        {"epsilon": -1.0},
+        {"epsilon": math.nan},
+        {"delta": 0.0},
+        {"delta": 0.5},
+        {"seed": -1},
+        {"norm_bound": 0.0},
+        {"norm_bound": math.inf},
+        {"n_declared": 0},
+    ],
+    ids=str,
+)
+def test_impossible_settings_are_told(changes: dict[str, Any]) -> None:
+    with pytest.raises(VectorsError, match="Nothing was started"):
+        settings(**changes)
+
+
+class Flaky:
+    """Replaces the silos' app: some silos misbehave from a message on."""
+
+    def __init__(self, silos: set[int], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: dict[int, int] = {}
+        whole = module.client_app
+
+        def app(clients: Any) -> ClientApp:
+            sound, flaky = whole(clients), ClientApp()
+
+            @flaky.train()
+            def train(message: Message, context: Context) -> Message:
+                silo = int(context.node_config["partition-id"])
+                self.seen[silo] = self.seen.get(silo, 0) + 1
+                if silo in silos and self.seen[silo] > after:
+                    raise ConnectionError("gone")
+                return sound(message, context)
+
+            @flaky.evaluate()
+            def evaluate(message: Message, context: Context) -> Message:
+                if int(context.node_config["partition-id"]) in silos:
+                    raise ConnectionError("gone")
+                return sound(message, context)
+
+            return flaky
+
+        monkeypatch.setattr(module, "client_app", app)
+
+
+def test_a_silo_that_vanishes_after_the_first_phase_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = users(3000)
+    Flaky({1}, 1, monkeypatch)
+    report = cluster_vectors(np.array_split(vectors, 3), settings(), tmp_path)
+    assert report.privacy.releases == 3 + 2 * (len(report.privacy.plan) - 1)
+    assert over_kmeans(vectors, tmp_path) < 1.3
+    assert len(read_account(tmp_path / "ledgers" / "silo-2.sqlite").entries) == 1
+
+
+def test_when_all_silos_vanish_the_run_stops_and_its_ledgers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Flaky({0, 1}, 2, monkeypatch)
+    with pytest.raises(StrategyError, match="No region answered"):
+        cluster_vectors(np.array_split(users(300), 2), settings(), tmp_path)
+    assert not (tmp_path / "report.json").exists()
+    assert len(read_heads(tmp_path / "ledgers" / "heads.json")) == 2
+
+
+@pytest.mark.parametrize(
+    ("trust", "kind"), [(TrustModel.LOCAL, "Release"), (TrustModel.CENTRAL, "ClippedSum")]
+)
+def test_silos_send_what_the_trust_model_says_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust: TrustModel, kind: str
+) -> None:
+    replies: list[Message] = []
+    deliver = InProcessGrid.pull_messages
+
+    def pull(self: InProcessGrid, message_ids: Any) -> list[Message]:
+        found = deliver(self, message_ids)
+        replies.extend(found)
+        return found
+
+    monkeypatch.setattr(InProcessGrid, "pull_messages", pull)
+    cluster_vectors(np.array_split(users(300), 2), settings(trust_model=trust), tmp_path)
+    sent = [reply.content.config_records["answer"]["type"] for reply in replies]
+    assert set(sent) == {kind}
+    assert len(sent) == 2 * len(clustering_alone(public=False))
+    assert all(set(reply.content.keys()) == {"answer", "sums"} for reply in replies)

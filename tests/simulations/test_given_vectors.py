@@ -1,0 +1,117 @@
+"""Vectors from files: what is wrong with them is told, and nothing was started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from privacy.query import NoiseKind, TrustModel
+from simulations.given_vectors import (
+    VectorsError,
+    noise_kind_of,
+    read_public,
+    read_silos,
+    read_vectors,
+    trust_model_of,
+    usable,
+)
+
+
+def saved(path: Path, array: Any) -> Path:
+    np.save(path, array, allow_pickle=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.ones(5), r"shape \(5,\)"),
+        (np.ones((2, 3, 4)), r"shape \(2, 3, 4\)"),
+        (np.ones((3, 0)), r"shape \(3, 0\)"),
+        (np.array([["a", "b"]]), "holds <U1 values"),
+        (np.ones((2, 2), complex), "holds complex128 values"),
+        (np.ones((2, 2), bool), "holds bool values"),
+        (np.array([[1.0, 2.0], [np.nan, 0.0], [np.inf, 1.0]]), "2 of 3 rows have NaN.*row 1"),
+        (np.array([[1e19, 0.0]]), "1 of 1 rows"),
+        (np.array([[1, 2, 3]], dtype=object), "not an array of numbers"),
+    ],
+    ids=["1-d", "3-d", "no columns", "text", "complex", "bool", "nan", "huge", "objects"],
+)
+def test_what_cannot_be_users_is_told_with_its_file(tmp_path: Path, array: Any, told: str) -> None:
+    path = saved(tmp_path / "users.npy", array)
+    with pytest.raises(VectorsError, match=told) as caught:
+        read_vectors(path)
+    assert "users.npy" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "several"])
+def test_what_is_no_array_file_is_told(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "users.npy"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("1,2,3")
+    elif kind == "several":
+        np.savez(tmp_path / "users.npz", a=np.ones((2, 2)))
+        path = tmp_path / "users.npz"
+    with pytest.raises(VectorsError, match=r"cannot be read|not an array|several arrays"):
+        read_vectors(path)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int32, np.uint8])
+def test_other_real_numbers_become_single_precision(tmp_path: Path, dtype: Any) -> None:
+    path = saved(tmp_path / "users.npy", np.arange(6).reshape(3, 2).astype(dtype))
+    vectors = read_vectors(path)
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, np.arange(6).reshape(3, 2))
+
+
+def test_one_file_is_split_in_its_order_and_several_are_silos(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "all.npy", np.arange(14.0).reshape(7, 2))
+    parts = read_silos([whole], 3)
+    assert [len(part) for part in parts] == [3, 2, 2]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(14.0).reshape(7, 2))
+    other = saved(tmp_path / "other.npy", np.zeros((0, 2)))
+    assert [len(part) for part in read_silos([whole, other], None)] == [7, 0]
+    with pytest.raises(VectorsError, match="each file is one silo"):
+        read_silos([whole, other], 3)
+    with pytest.raises(VectorsError, match="at least 1"):
+        read_silos([whole], 0)
+
+
+def test_files_of_different_dimension_are_told_with_both(tmp_path: Path) -> None:
+    one, other = (
+        saved(tmp_path / "a.npy", np.ones((2, 3))),
+        saved(tmp_path / "b.npy", np.ones((2, 4))),
+    )
+    with pytest.raises(VectorsError, match=r"b\.npy has vectors of 4 dimensions.*a\.npy of 3"):
+        read_silos([one, other], None)
+    with pytest.raises(VectorsError, match="4 dimensions, The users' vectors of 3"):
+        read_public(other, 3)
+
+
+def test_nobody_at_all_is_told(tmp_path: Path) -> None:
+    nobody = saved(tmp_path / "a.npy", np.zeros((0, 3)))
+    for files in ([nobody], [nobody, nobody]):
+        with pytest.raises(VectorsError, match="no rows"):
+            read_silos(files, None)
+
+
+def test_names_of_trust_models_and_noises_are_checked() -> None:
+    assert trust_model_of("central") is TrustModel.CENTRAL
+    assert noise_kind_of("float") is NoiseKind.FLOAT
+    with pytest.raises(VectorsError, match="needs secure aggregation"):
+        trust_model_of("distributed")
+    with pytest.raises(VectorsError, match="Choose one of local, central"):
+        trust_model_of("nobody")
+    with pytest.raises(VectorsError, match="Choose one of discrete, float, seeded"):
+        noise_kind_of("white")
+
+
+def test_usable_rows_are_not_changed() -> None:
+    rows = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    assert usable(rows, "rows") is not None
+    np.testing.assert_array_equal(usable(rows, "rows"), rows)
