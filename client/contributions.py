@@ -44,6 +44,10 @@ class Users(Protocol):
         """Days since the last event on each item met: sparse, shape (n_users, n_items)."""
         ...
 
+    def __len__(self) -> int:
+        """Return how many they are."""
+        ...
+
     def part(self, users: slice) -> Users:
         """Return some of them."""
         ...
@@ -53,7 +57,7 @@ def batches_of_contributions(
     question: Question, users: Users
 ) -> Iterator[Mapping[str, Contributions]]:
     """Go through what the users add to each block, some users at a time."""
-    for start in range(0, len(users.vectors), USERS_AT_A_TIME):
+    for start in range(0, len(users), USERS_AT_A_TIME):
         yield contributions_to(question, users.part(slice(start, start + USERS_AT_A_TIME)))
 
 

@@ -53,6 +53,10 @@ class InterestProfiles:
     last_days: csr_matrix
     habits: csr_matrix
 
+    def __len__(self) -> int:
+        """Return the number of users."""
+        return len(self.vectors)
+
     def part(self, users: slice) -> InterestProfiles:
         """Return some users' profiles."""
         return InterestProfiles(

@@ -9,7 +9,6 @@ same door as a region with events.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -20,8 +19,6 @@ from privacy.query import FloatArray
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
 
-ROWS_AT_A_TIME = 65536
-
 
 @dataclass(frozen=True, eq=False)
 class VectorUsers:
@@ -29,20 +26,32 @@ class VectorUsers:
 
     Attributes
     ----------
-    vectors : float32, shape (n_users, d)
-        Of norm 1 at most.
+    given : float32, shape (n_users, d)
+        Of any norm; never copied as a whole.
+    norm_bound : float
+        Public.
     """
 
-    vectors: FloatArray
+    given: FloatArray = field(repr=False)
+    norm_bound: float = 1.0
+
+    @property
+    def vectors(self) -> FloatArray:
+        """What was given over the norm bound, of norm 1 at most: float32, shape (n_users, d)."""
+        return within_unit_ball(self.given, self.norm_bound)
 
     @property
     def last_days(self) -> csr_matrix:
         """No item was ever met: shape (n_users, 0)."""
-        return csr_matrix((len(self.vectors), 0))
+        return csr_matrix((len(self), 0))
+
+    def __len__(self) -> int:
+        """Return the number of users."""
+        return len(self.given)
 
     def part(self, users: slice) -> VectorUsers:
         """Return some of them."""
-        return VectorUsers(self.vectors[users])
+        return VectorUsers(self.given[users], self.norm_bound)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -76,10 +85,10 @@ class VectorSilo:
         """Dimensions of the vectors."""
         return int(self.vectors.shape[1])
 
-    @cached_property
+    @property
     def everybody(self) -> VectorUsers:
         """All users. Private."""
-        return VectorUsers(within_unit_ball(self.vectors, self.norm_bound))
+        return VectorUsers(self.vectors, self.norm_bound)
 
     def users_for(self, policy: Policy, window: Window) -> VectorUsers:
         """Return all users: their vectors do not depend on the window. Private."""
@@ -93,24 +102,8 @@ class VectorSilo:
 def within_unit_ball(vectors: FloatArray, norm_bound: float) -> FloatArray:
     """Return ``vectors / norm_bound``, the longer ones shortened to norm 1: float32.
 
-    Each row depends on itself alone. Where nothing is to be done, the given
-    array is returned as it is.
+    Each row depends on itself alone.
     """
-    if norm_bound == 1.0 and not _longest(vectors) > 1.0:
-        return vectors
-    inside = np.empty(vectors.shape, dtype=np.float32)
-    for start in range(0, len(vectors), ROWS_AT_A_TIME):
-        rows = vectors[start : start + ROWS_AT_A_TIME].astype(np.float64) / norm_bound
-        norms = np.sqrt((rows**2).sum(axis=1, keepdims=True))
-        inside[start : start + ROWS_AT_A_TIME] = rows / np.maximum(norms, 1.0)
-    return inside
-
-
-def _longest(vectors: FloatArray) -> float:
-    """Return the largest norm of a row, or 0 where there is none."""
-    parts = range(0, len(vectors), ROWS_AT_A_TIME)
-    squares = [
-        np.einsum("ij,ij->i", part, part, dtype=np.float64).max()
-        for part in (vectors[start : start + ROWS_AT_A_TIME] for start in parts)
-    ]
-    return float(np.sqrt(max(squares, default=0.0)))
+    rows = vectors.astype(np.float64) / norm_bound
+    norms = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return np.asarray(rows / np.maximum(norms, 1.0), dtype=np.float32)
