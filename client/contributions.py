@@ -9,12 +9,15 @@ sensitivity counts on it. The door does not trust the rows' length; it clips.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from functools import singledispatch
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, singledispatch
 from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from threadpoolctl import ThreadpoolController
 
 from privacy.query import Contributions, FloatArray, IntArray
 from strategies.exact_geometry import nearest, nearest_centre, project
@@ -27,7 +30,7 @@ from strategies.questions import (
     SecondMoments,
 )
 
-USERS_AT_A_TIME = 8192
+USERS_AT_A_TIME = 4096
 """Bounds the memory beyond the profiles to so many users' rows."""
 
 
@@ -56,9 +59,25 @@ class Users(Protocol):
 def batches_of_contributions(
     question: Question, users: Users
 ) -> Iterator[Mapping[str, Contributions]]:
-    """Go through what the users add to each block, some users at a time."""
-    for start in range(0, len(users), USERS_AT_A_TIME):
-        yield contributions_to(question, users.part(slice(start, start + USERS_AT_A_TIME)))
+    """Go through what the users add to each block, some users at a time.
+
+    While those are clipped and summed, another thread prepares the next ones; linear
+    algebra with threads of its own would only be in the way.
+    """
+    ahead: deque[Future[Mapping[str, Contributions]]] = deque()
+    with _thread_pools().limit(limits=1), ThreadPoolExecutor(max_workers=1) as thread:
+        for start in range(0, len(users), USERS_AT_A_TIME):
+            some = users.part(slice(start, start + USERS_AT_A_TIME))
+            ahead.append(thread.submit(contributions_to, question, some))
+            if len(ahead) > 1:
+                yield ahead.popleft().result()
+        if ahead:
+            yield ahead.popleft().result()
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @singledispatch
@@ -72,8 +91,10 @@ def _(question: CellSums, profiles: Users) -> Mapping[str, Contributions]:
     points = _coordinates(profiles, question)
     cells = nearest_centre(points, question.centres)
     count = question.count_weight * question.radius
+    offsets = question.centres[cells]
+    np.subtract(points, offsets, out=offsets)
     return {
-        "sums": Contributions(cells, points - question.centres[cells]),
+        "sums": Contributions(cells, offsets),
         "counts": Contributions(cells, _constant(len(cells), count)),
     }
 
@@ -141,7 +162,9 @@ def _coordinates(
     users: Users, question: CellSums | DistanceHistogram | SecondMoments
 ) -> FloatArray:
     """Return the users' vectors in the question's space: float32, shape (n_users, width)."""
-    points = users.vectors - question.origin
+    points = users.vectors
+    if question.origin.any():
+        points = points - question.origin
     return project(points, question.basis) if question.basis.shape[1] else points
 
 

@@ -104,6 +104,7 @@ def within_unit_ball(vectors: FloatArray, norm_bound: float) -> FloatArray:
 
     Each row depends on itself alone.
     """
-    rows = vectors.astype(np.float64) / norm_bound
-    norms = np.sqrt((rows**2).sum(axis=1, keepdims=True))
-    return np.asarray(rows / np.maximum(norms, 1.0), dtype=np.float32)
+    norms = np.sqrt(np.vecdot(vectors, vectors))
+    if norm_bound == 1 and (norms <= 1).all():
+        return vectors
+    return np.asarray(vectors / np.maximum(norms, np.float32(norm_bound))[:, None])

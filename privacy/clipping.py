@@ -19,6 +19,7 @@ on the order of the users nor on the batches.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,11 @@ from privacy.query import (
 
 Doubles = NDArray[np.float64]
 
-BATCH = 2048
-"""Users clipped at a time; bounds the memory beyond the input to a few rows' worth."""
+# The rows need no gradient: it would be zeros, in an array as large as they are.
+warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are")
+
+BATCH_ENTRIES = 2**21
+"""Entries of the rows clipped at a time: 16 MB of doubles, beyond the input."""
 
 
 class _CellProduct(torch.autograd.Function):
@@ -53,7 +57,7 @@ class _CellProduct(torch.autograd.Function):
     def forward(
         ctx: Any, rows: torch.Tensor, cells: torch.Tensor, sums: torch.Tensor
     ) -> torch.Tensor:
-        return rows.new_zeros(len(rows))  # the parameter is zero; only the norms are wanted
+        return sums.new_zeros(len(rows))  # the parameter is zero; only the norms are wanted
 
     @staticmethod
     def backward(ctx: Any, *weights: torch.Tensor) -> tuple[None, None, None]:
@@ -65,7 +69,7 @@ class _QuadraticForm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-        return rows.new_zeros(len(rows))
+        return matrix.new_zeros(len(rows))
 
     @staticmethod
     def backward(ctx: Any, *weights: torch.Tensor) -> tuple[None, None]:
@@ -89,7 +93,7 @@ class CellSums(nn.Module):
 def _row_norms(
     layer: CellSums, activations: list[torch.Tensor], backprops: torch.Tensor
 ) -> dict[nn.Parameter, torch.Tensor]:
-    return {layer.sums: backprops.abs() * activations[0].norm(2, dim=1)}
+    return {layer.sums: backprops.abs() * torch.from_numpy(np.sqrt(_squared_norms(activations)))}
 
 
 class Moments(nn.Module):
@@ -109,11 +113,18 @@ class Moments(nn.Module):
 def _squared_row_norms(
     layer: Moments, activations: list[torch.Tensor], backprops: torch.Tensor
 ) -> dict[nn.Parameter, torch.Tensor]:
-    return {layer.matrix: backprops.abs() * activations[0].square().sum(dim=1)}
+    return {layer.matrix: backprops.abs() * torch.from_numpy(_squared_norms(activations))}
+
+
+def _squared_norms(activations: list[torch.Tensor]) -> Doubles:
+    """Return shape (n_users,). By NumPy: torch's threads would cost more than they bring."""
+    rows = activations[0].numpy()
+    with np.errstate(over="ignore"):  # a row of infinite length is clipped to nothing
+        return np.asarray(np.vecdot(rows, rows))
 
 
 def clipped_sum(
-    query: SumQuery, block: Block, contributions: Contributions, *, batch: int = BATCH
+    query: SumQuery, block: Block, contributions: Contributions, *, batch: int | None = None
 ) -> IntArray:
     """Sum the users' rows, or their moments, each clipped to the block's clipping norm.
 
@@ -125,8 +136,8 @@ def clipped_sum(
         Shape and clipping norm.
     contributions : Contributions
         Finite rows; the caller has checked them.
-    batch : int
-        Users clipped at a time.
+    batch : int, optional
+        Users clipped at a time; ``BATCH_ENTRIES`` over the width unless given.
 
     Returns
     -------
@@ -137,16 +148,14 @@ def clipped_sum(
     add = _add_moments if block.moments else _add_rows
     total = np.zeros(block.shape, dtype=np.int64)
     module = _with_ghost_norms(block)
+    batch = batch or max(BATCH_ENTRIES // block.width, 1)
     for start in range(0, len(contributions.cells), batch):
         # In C order, so that a row's norm is added up in the same way whoever stands beside it.
-        part = np.ascontiguousarray(contributions.rows[start : start + batch])
-        rows = torch.tensor(part, dtype=torch.float64, requires_grad=True)
+        rows = contributions.rows[start : start + batch].astype(np.float64, order="C")
         cells = contributions.cells[start : start + batch]
-        factors = _clipping_factors(module, block, rows, torch.from_numpy(cells))
-        on_lattice = _cut_to_lattice(
-            rows.detach(), factors / query.row_step, query.longest_row(block)
-        )
-        add(total, on_lattice.numpy(), cells)
+        factors = _clipping_factors(module, block, rows, cells)
+        _cut_to_lattice(rows, factors / query.row_step, query.longest_row(block))
+        add(total, rows, cells)
     return total
 
 
@@ -162,15 +171,15 @@ def _with_ghost_norms(block: Block) -> GradSampleModuleFastGradientClipping:
 def _clipping_factors(
     module: GradSampleModuleFastGradientClipping,
     block: Block,
-    rows: torch.Tensor,
-    cells: torch.Tensor,
-) -> torch.Tensor:
+    rows: Doubles,
+    cells: IntArray,
+) -> Doubles:
     """Return what each user's row is to be multiplied with: shape (n_users,)."""
-    outputs = module(rows) if block.moments else module(rows, cells)
-    outputs.sum().backward()  # per-user norms, through Opacus' hooks
-    factors: torch.Tensor = module.get_clipping_coef()
+    inputs = [torch.from_numpy(rows)] if block.moments else [*map(torch.from_numpy, (rows, cells))]
+    module(*inputs).sum().backward()  # per-user norms, through Opacus' hooks
+    factors: Doubles = module.get_clipping_coef().numpy()
     module.zero_grad(set_to_none=True)
-    return factors.sqrt() if block.moments else factors
+    return np.sqrt(factors) if block.moments else factors
 
 
 def _add_rows(total: IntArray, on_lattice: Doubles, cells: IntArray) -> None:
@@ -190,16 +199,15 @@ def _add_moments(total: IntArray, on_lattice: Doubles, cells: IntArray) -> None:
     total += products[np.triu_indices_from(products)]
 
 
-def _cut_to_lattice(rows: torch.Tensor, factors: torch.Tensor, longest: int) -> torch.Tensor:
-    """Return ``trunc(factors * rows)``, every row's squared norm at most ``longest``.
+def _cut_to_lattice(rows: Doubles, factors: Doubles, longest: int) -> None:
+    """Make ``rows`` into ``trunc(factors * rows)``, every squared norm at most ``longest``.
 
     The integers stand in doubles, exactly: their squares add up to 2^50 at most.
     """
-    cut = (rows * factors[:, None]).trunc_()
-    too_long = np.flatnonzero(np.einsum("ij,ij->i", cut.numpy(), cut.numpy()) > longest)
-    for user in too_long.tolist():
-        row = cut[user]
-        while float(row.square().sum()) > longest:
-            largest = row.abs().argmax()
-            row[largest] -= row[largest].sign()
-    return cut
+    rows *= factors[:, None]
+    np.trunc(rows, out=rows)
+    for user in np.flatnonzero(np.vecdot(rows, rows) > longest).tolist():
+        row = rows[user]
+        while np.vecdot(row, row) > longest:
+            largest = np.abs(row).argmax()
+            row[largest] -= np.sign(row[largest])

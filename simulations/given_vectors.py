@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from privacy.query import FloatArray, NoiseKind, TrustModel
 
-LARGEST = 1e18
+LARGEST = 1e15
 """Squares of larger entries do not add up in single precision."""
 ROWS_AT_A_TIME = 65536
 

@@ -25,7 +25,7 @@ Ints = NDArray[np.int64]
 
 LARGEST = 4.0
 """Entries are clipped to [-4, 4]; those of unit vectors and their neighbours lie well inside."""
-BATCH = 1024
+BATCH = 512
 """Points whose distances to all centres are in memory at a time."""
 EXACT_BITS = 53
 """Doubles hold integers up to 2^53 exactly."""
@@ -78,8 +78,12 @@ def squared_distances(points: FloatArray, centres: FloatArray) -> Doubles:
     """
     scale = lattice_scale(points.shape[1])
     x, c = _on_lattice(points, scale), _on_lattice(centres, scale)
-    exact = (x**2).sum(axis=1)[:, None] - 2 * (x @ c.T) + (c**2).sum(axis=1)
-    return np.asarray(exact / scale**2)
+    exact = x @ c.T
+    exact *= -2
+    exact += np.vecdot(x, x)[:, None]
+    exact += np.vecdot(c, c)
+    exact /= scale**2
+    return np.asarray(exact)
 
 
 def project(points: FloatArray, basis: FloatArray) -> FloatArray:
@@ -106,4 +110,7 @@ def lattice_scale(dimensions: int) -> float:
 
 
 def _on_lattice(entries: FloatArray, scale: float) -> Doubles:
-    return np.rint(np.clip(entries.astype(np.float64), -LARGEST, LARGEST) * scale)
+    # Exact in single precision, too: a product with a power of two is, and so is rounding.
+    lattice = np.clip(entries, -LARGEST, LARGEST)
+    lattice *= entries.dtype.type(scale)
+    return np.rint(lattice, out=lattice).astype(np.float64)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from privacy.clipping import BATCH, clipped_sum
+from privacy.clipping import clipped_sum
 from privacy.query import Contributions, IntArray, SumQuery
 from tests.privacy.examples import a_block, a_query, users
 
@@ -185,6 +185,16 @@ def test_a_users_row_is_the_same_alone_and_in_company(data: st.DataObject, norm:
         np.testing.assert_array_equal(sum_of(query, row[None])[0], together[number])
 
 
+@pytest.mark.parametrize("width", [8191, 20_000, 70_001])
+def test_a_wide_row_is_the_same_alone_and_in_company(width: int) -> None:
+    # So wide that libraries add it up in parts, and perhaps in several threads.
+    rows = np.random.default_rng(width).standard_normal((5, width)).astype(np.float32)
+    query = asking(1.0, cells=len(rows), width=width)
+    together = sum_of(query, rows, np.arange(len(rows)))
+    for number, row in enumerate(rows):
+        np.testing.assert_array_equal(sum_of(query, row[None])[0], together[number])
+
+
 def on_the_edge(norm: float, entry: float, *, order: str) -> tuple[SumQuery, Rows]:
     """Ask with a norm at which the last bit of a row's length moves all of its entries."""
     rows = np.full((2, 384), entry)
@@ -267,5 +277,7 @@ def test_clipping_does_not_change_its_inputs() -> None:
 
 def test_sums_of_many_users_do_not_overflow() -> None:
     query = asking(1.0, width=1)
-    rows = np.full((BATCH * 20 + 3, 1), 1e30, np.float32)
-    assert int(sum_of(query, rows)[0, 0]) == len(rows) * int(sum_of(query, rows[:1])[0, 0])
+    rows = np.full((40_963, 1), 1e30, np.float32)
+    assert int(sum_of(query, rows, batch=2048)[0, 0]) == len(rows) * int(
+        sum_of(query, rows[:1])[0, 0]
+    )

@@ -40,7 +40,10 @@ from tests.privacy.damaged_ledger import (
 )
 from tests.privacy.examples import a_door, forbidden, giving
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.filterwarnings("ignore:Full backward hook is firing"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 
 from client.contributions import contributions_to
 from client.interest_profile import InterestProfiles
-from privacy.clipping import BATCH, clipped_sum
+from privacy.clipping import clipped_sum
 from privacy.door import _clip_and_sum
 from privacy.query import Block, Contributions, FloatArray, IntArray, SumQuery, TrustModel
 from strategies import exact_geometry
@@ -40,6 +40,7 @@ from tests.strategies.examples import distance_histogram
 LENGTHS = (0.0, 1e-38, 1e-30, 1e-6, 0.5, 1.0, 1.0 + 1e-6, 2.0, 1e10, 1e18, 1e30)
 """Of a user's row, in clipping norms: nothing, tiny, within, exact, just beyond, huge."""
 
+BATCH = 2048
 Totals = Mapping[str, IntArray]
 
 
@@ -139,8 +140,9 @@ def test_one_user_more_in_a_large_silo_adds_that_users_row_and_nothing_else() ->
     query = a_query(a_block(cells=1, width=1))
     silo = silo_that_rounds_down_or_up()
     newcomer = np.full((1, 1), 0.75, dtype=np.float32)
-    without = clipped_sum(query, query.blocks[0], users(silo, width=1))
-    together = clipped_sum(query, query.blocks[0], users(np.vstack([newcomer, silo]), width=1))
+    crowd = np.vstack([newcomer, silo])
+    without = clipped_sum(query, query.blocks[0], users(silo, width=1), batch=BATCH)
+    together = clipped_sum(query, query.blocks[0], users(crowd, width=1), batch=BATCH)
     alone = clipped_sum(query, query.blocks[0], users(newcomer, width=1))
     np.testing.assert_array_equal(together - without, alone)
 
