@@ -29,7 +29,8 @@ from strategies.aggregation import NoisySum, add_up
 from strategies.clustering import Clustering
 from strategies.heads import HeadBook
 from strategies.messages import MessageError, records_to_answer, request_to_records
-from strategies.phases import Mean, Phase
+from strategies.phases.calibration import Mean
+from strategies.phases.phase import Phase
 from strategies.questions import Request
 
 log = logging.getLogger("flwr")

@@ -20,16 +20,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix, hstack
 
 from strategies.public_catalogue import PublicCatalogue
-from strategies.terms import (
-    Spelling,
-    capitalised,
-    count_terms,
-    overlap,
-    phrases,
-    telling,
-    tidied,
-    top_terms,
-)
+from strategies.spelling import Spelling, capitalised, tidied
+from strategies.terms import count_terms, overlap, phrases, telling, top_terms
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -84,45 +76,6 @@ def directions(centroids: Array) -> Array:
     differences = centroids - average
     norms = np.maximum(np.linalg.norm(differences, axis=1, keepdims=True), 1e-12)
     return np.asarray(differences / norms)
-
-
-def label_clusters(
-    centroids: Array,
-    catalogue: PublicCatalogue | None,
-    *,
-    item_weights: ArrayLike | None = None,
-    popularity: ArrayLike | None = None,
-) -> list[str]:
-    """Name each cluster after what sets it apart from the others.
-
-    Parameters
-    ----------
-    centroids, catalogue, item_weights, popularity
-        As for :func:`describe_levels`.
-
-    Returns
-    -------
-    list of str, length k
-        For example ``"Baby foods, diapers"``; no two alike.
-    """
-    leaves = [np.arange(len(centroids))]
-    words = describe_levels(
-        centroids, catalogue, leaves, item_weights=item_weights, popularity=popularity
-    )
-    return [cluster.label for cluster in words[0]]
-
-
-def typical_items(
-    centroids: Array,
-    catalogue: PublicCatalogue,
-    count: int,
-    *,
-    item_weights: ArrayLike | None = None,
-    popularity: ArrayLike | None = None,
-) -> list[list[str]]:
-    """Return the ids of the ``count`` public items that belong to each cluster most."""
-    belongs = belonging(centroids, catalogue, item_weights=item_weights, popularity=popularity)
-    return [_items(row, catalogue, count) for row in belongs]
 
 
 def describe_levels(

@@ -10,19 +10,12 @@ from dataclasses import dataclass
 
 from privacy.calibration import noise_multipliers
 from privacy.forecast import PlannedRelease
-from strategies.phases import (
-    Basis,
-    Items,
-    Lloyd,
-    LloydPool,
-    Mean,
-    Phase,
-    Quality,
-    Radius,
-    Reach,
-    Spread,
-    Summary,
-)
+from strategies.phases.basis import Basis
+from strategies.phases.calibration import Mean, Radius, Reach, Spread
+from strategies.phases.description import Items, Quality
+from strategies.phases.lloyd import Lloyd, LloydPool
+from strategies.phases.phase import Phase
+from strategies.phases.summary import Summary
 
 CLUSTERING_SHARE = 0.69
 """Of a run that also releases what each cluster goes for."""
@@ -75,7 +68,7 @@ class _Shares:
     rounds : int
         Of the summary.
     cell_signal : float
-        As of :class:`~strategies.phases.Basis`.
+        As of :class:`~strategies.phases.basis.Basis`.
     """
 
     basis: float

@@ -22,7 +22,7 @@ from simulations.in_process_grid import InProcessGrid
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, StrategyError
 from strategies.messages import answer_to_records, records_to_request
-from strategies.phases import Mean
+from strategies.phases.calibration import Mean
 from strategies.plan import plan, planned_releases
 from strategies.questions import Request
 from tests.privacy.examples import a_ledger, a_noise

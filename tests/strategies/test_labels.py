@@ -6,19 +6,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from strategies.labels import (
-    belonging,
-    describe_levels,
-    directions,
-    label_clusters,
-    typical_items,
-)
+from strategies.labels import ClusterWords, belonging, describe_levels, directions
 from strategies.public_catalogue import PublicCatalogue
 from tests.strategies.conftest import DIM, GROUPS, unit
 
 CENTROIDS = np.eye(len(GROUPS), DIM) * 0.9
+Array = npt.NDArray[np.float64]
+
+
+def described(
+    centroids: Array, catalogue: PublicCatalogue | None, **released: Array
+) -> list[ClusterWords]:
+    """Describe the clusters themselves, without levels above them."""
+    return describe_levels(centroids, catalogue, [np.arange(len(centroids))], **released)[0]
+
+
+def label_clusters(
+    centroids: Array, catalogue: PublicCatalogue | None, **released: Array
+) -> list[str]:
+    return [words.label for words in described(centroids, catalogue, **released)]
+
+
+def typical_items(
+    centroids: Array, catalogue: PublicCatalogue, count: int, **released: Array
+) -> list[list[str]]:
+    return [words.items[:count] for words in described(centroids, catalogue, **released)]
 
 
 def a_catalogue(groups: Sequence[tuple[str, Sequence[str]]]) -> PublicCatalogue:

@@ -16,7 +16,6 @@ from privacy.query import SumQuery, TrustModel, sensitivity_of
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.exact_geometry import squared_distances
-from strategies.labels import label_clusters
 from strategies.plan import plan, planned_releases
 from strategies.questions import Question
 
@@ -113,13 +112,6 @@ def test_noise_far_above_the_signal_still_gives_finite_centroids(
     for value in (known.centroids, known.sizes, known.item_weights, known.popularity):
         assert np.isfinite(value).all()
     assert (known.item_weights > 0).all()
-
-
-def test_labels_name_the_categories_that_set_clusters_apart(known: Clustering) -> None:
-    centroids = np.eye(3, 12) * 0.9
-    labels = label_clusters(centroids, known.catalogue)
-    assert [label.split(",")[0] for label in labels] == ["Bread", "Fruit", "Soap"]
-    assert len(set(labels)) == 3
 
 
 def test_cluster_weights_stay_within_their_range_of_the_overall_ones(

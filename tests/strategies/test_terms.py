@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from strategies.terms import (
-    Spelling,
-    capitalised,
-    class_tfidf,
-    count_terms,
-    overlap,
-    phrases,
-    telling,
-    tidied,
-    top_terms,
-)
+from strategies.spelling import Spelling, capitalised, tidied
+from strategies.terms import class_tfidf, count_terms, overlap, phrases, telling, top_terms
 
 PLAIN = Spelling({}, {})
 

@@ -1,0 +1,80 @@
+"""What the finished clusters are like: what each goes for, and how well the map fits people."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from strategies.aggregation import NoisySum
+from strategies.clustering import NORM_BOUND, Clustering, single_precision
+from strategies.phases.phase import Phase
+from strategies.questions import ItemWeights, MapQuality, Question
+
+
+@final
+class Items(Phase):
+    """Which items each cluster takes up."""
+
+    asks = ItemWeights
+
+    RECENT_DAYS = 60.0
+    SATURATION = 10.0
+    CLUSTER_WEIGHT = 0.6
+    FLOOR_SIGMAS = 2.0
+    """Weights below so many noise standard deviations are all the same."""
+    TYPICAL_LIFT = 0.2
+    """Prior standard deviation of a cluster's relative deviation from everybody's weight."""
+    LIFT_RANGE = (-0.5, 1.0)
+    """A cluster's weight stays between half and twice everybody's."""
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for cluster-by-item sums and the overall ones."""
+        return ItemWeights(
+            centroids=single_precision(known.centroids),
+            n_items=len(known.catalogue.item_ids),
+            recent_days=self.RECENT_DAYS,
+            saturation=self.SATURATION,
+            cluster_weight=self.CLUSTER_WEIGHT,
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Lift each cluster's weights above everybody's as far as they rise above the noise.
+
+        Each weight is taken as everybody's times (1 + lift), with lifts normal
+        around zero; the posterior mean keeps what the noise allows. Unshrunk
+        rows would rank worse than no clusters at all.
+        """
+        overall_weight = np.sqrt(1 - self.CLUSTER_WEIGHT**2)
+        sigma_overall = answer.sigma / overall_weight
+        sigma_cluster = answer.sigma / self.CLUSTER_WEIGHT
+        overall = answer.sums["overall"][0] / overall_weight
+        clusters = answer.sums["by_cluster"] / self.CLUSTER_WEIGHT
+        popularity = np.maximum(overall, self.FLOOR_SIGMAS * sigma_overall)
+        parts = np.maximum(clusters @ popularity / (popularity @ popularity), 0.0)
+        expected = parts[:, None] * popularity
+        spread = (self.TYPICAL_LIFT * expected) ** 2
+        lift = self.TYPICAL_LIFT**2 * expected * (clusters - expected)
+        lift /= spread + sigma_cluster**2
+        known.popularity = popularity
+        known.item_weights = popularity * (1 + np.clip(lift, *self.LIFT_RANGE))
+
+
+@final
+class Quality(Phase):
+    """The push-back: clients keep the map and say, with noise, how well it fits."""
+
+    asks = MapQuality
+
+    def ask(self, known: Clustering) -> Question:
+        """Send the map along with the question."""
+        return MapQuality(cluster_map=known.cluster_map(), largest_distance=2 * NORM_BOUND)
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Take means over the noisy number of users that answered this question."""
+        users = max(float(answer.sums["users"][0, 0]), 1.0)
+        silhouette = float(answer.sums["silhouette"][0, 0]) / users
+        squares = float(answer.sums["squared_distance"][0, 0]) * (2 * NORM_BOUND) ** 2
+        known.silhouette = float(np.clip(silhouette, -1.0, 1.0))
+        known.squared_distance = float(np.clip(squares / users, 0.0, (2 * NORM_BOUND) ** 2))
+        known.silhouette_noise = answer.sigma / users

@@ -1,0 +1,76 @@
+"""Lloyd rounds in all dimensions: what the summary's few directions left out.
+
+centroids  ->  noisy residual means  ->  pooled over the rounds, shrunk to likely directions
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from strategies.aggregation import CellMoves, NoisySum, cell_moves
+from strategies.clustering import Clustering, single_precision
+from strategies.directions import shrink_to_likely
+from strategies.phases.phase import Array, Phase, everywhere
+from strategies.questions import CellSums, Question
+
+
+class LloydPool:
+    """The estimates of all Lloyd rounds, pooled by their precision.
+
+    Attributes
+    ----------
+    start : shape (k, d)
+        The centroids before the first round; pooled estimates are shrunk
+        towards them.
+    weighted, precision : shapes (k, d), (k, 1)
+        Sums over the rounds of precision times estimate, and of precision.
+    """
+
+    def __init__(self) -> None:
+        self.start: Array | None = None
+        self.weighted: Array | float = 0.0
+        self.precision: Array | float = 0.0
+
+    def add(self, known: Clustering, moves: CellMoves) -> Array:
+        """Take in one round; return the pooled, shrunk centroids, shape (k, d)."""
+        start = known.centroids if self.start is None or not known.is_private else self.start
+        if start is not self.start:
+            self.start, self.weighted, self.precision = start, 0.0, 0.0
+        precision = 1 / moves.noise[:, None]
+        self.weighted = self.weighted + (known.centroids + moves.means) * precision
+        self.precision = self.precision + precision
+        pooled = self.weighted / self.precision - start
+        noise = 1 / np.asarray(self.precision)[:, 0]
+        return start + shrink_to_likely(pooled, noise, known.directions)
+
+
+@final
+class Lloyd(Phase):
+    """One noisy Lloyd round in all dimensions, by relative updates."""
+
+    asks = CellSums
+
+    COUNT_WEIGHT = 0.15
+
+    def __init__(self, name: str, share: float, pool: LloydPool) -> None:
+        super().__init__(name, share)
+        self.pool = pool
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for residual sums and counts per centroid."""
+        return CellSums(
+            origin=np.zeros(known.dim, np.float32),
+            basis=everywhere(known.dim),
+            centres=single_precision(known.centroids),
+            radius=known.spread,
+            count_weight=self.COUNT_WEIGHT,
+        )
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Move the centroids by their pooled, shrunk residual means."""
+        count = self.COUNT_WEIGHT * known.spread
+        known.centroids = self.pool.add(known, cell_moves(answer, count, known.silo_sizes))
+        known.sizes = answer.sums["counts"][:, 0] / count
+        known.size_noise = answer.sigma / count
