@@ -31,6 +31,8 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
 ACCOUNTANT = "gaussian-dp"
+FINEST_INTERVAL = 1e-4
+"""Of privacy losses, in the numerical accountant."""
 SMOOTHING_STEPS = 4.0
 
 
@@ -167,12 +169,20 @@ def pld_epsilon(
     *,
     delta: float,
     adjacency: Adjacency,
-    interval: float = 1e-4,
+    interval: float | None = None,
 ) -> float:
-    """Return epsilon by dp-accounting's privacy loss distributions, event by event."""
+    """Return epsilon by dp-accounting's privacy loss distributions, event by event.
+
+    Losses are rounded up to a grid of ``interval``: unless given, so fine that all
+    events together lose less than a thousandth of epsilon, in a time that does not
+    grow with it.
+    """
     from dp_accounting import dp_event
     from dp_accounting.pld import PLDAccountant
 
+    if interval is None:
+        exact = epsilon_of(compose(events, adjacency), delta)
+        interval = max(FINEST_INTERVAL, 1e-3 * exact / max(len(events), 1))
     accountant = PLDAccountant(value_discretization_interval=interval)
     for event in events:
         accountant.compose(dp_event.GaussianDpEvent(1 / (adjacency.changes * event.mu)))

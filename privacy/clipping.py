@@ -47,7 +47,7 @@ Doubles = NDArray[np.float64]
 warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are")
 
 BATCH_ENTRIES = 2**21
-"""Entries of the rows clipped at a time: 16 MB of doubles, beyond the input."""
+"""Entries of the rows clipped at a time, so at most as many users: 16 MB beyond the input."""
 
 
 class _CellProduct(torch.autograd.Function):
@@ -192,7 +192,7 @@ def _add_rows(total: IntArray, on_lattice: Doubles, cells: IntArray) -> None:
 
 
 def _add_moments(total: IntArray, on_lattice: Doubles, cells: IntArray) -> None:
-    """Add the rows' products: exact, as each is below 2^32 and a batch's sum below 2^53."""
+    """Add the rows' products: exact, as each is below 2^32 and of at most 2^21 users."""
     products = (on_lattice.T @ on_lattice).astype(np.int64) * OFF_DIAGONAL
     products[np.diag_indices_from(products)] //= OFF_DIAGONAL
     products[np.diag_indices_from(products)] *= DIAGONAL

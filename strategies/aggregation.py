@@ -139,6 +139,16 @@ def shrink_mean(mean: Array, noise: float) -> Array:
     return mean * max(0.0, 1 - max(d - 2, 0) * noise**2 / max(float(mean @ mean), 1e-12))
 
 
+def within_ball(points: Array, radius: float) -> Array:
+    """Return points beyond ``radius`` drawn back to it: shape (n, d).
+
+    Everybody lies within a public bound, hence so does every mean; what noise
+    has carried beyond only comes closer to the truth.
+    """
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    return np.asarray(points * np.minimum(1.0, radius / np.maximum(norms, 1e-12)))
+
+
 def shrink_rows(moves: CellMoves) -> Array:
     """Return the cells' mean residuals, each shrunk towards zero by what its noise deserves.
 

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from strategies.aggregation import NoisySum, shrink_mean
+from strategies.aggregation import NoisySum, shrink_mean, within_ball
 from strategies.clustering import NORM_BOUND, Clustering
 from strategies.fallback import fall_back
 from strategies.phases.phase import Phase, distances, everywhere
@@ -40,7 +40,8 @@ class Mean(Phase):
         known.users = max(counted, 1.0)
         known.silo_sizes = self._sizes(answer) | known.silo_sizes
         mean = answer.sums["sums"][0] / known.users
-        known.mean = shrink_mean(mean, answer.sigma / known.users)
+        shrunk = shrink_mean(mean, answer.sigma / known.users)
+        known.mean = within_ball(shrunk[None], NORM_BOUND)[0]
         fall_back(known)
 
     def _sizes(self, answer: NoisySum) -> dict[str, float]:

@@ -9,8 +9,8 @@ from typing import final
 
 import numpy as np
 
-from strategies.aggregation import CellMoves, NoisySum, cell_moves
-from strategies.clustering import Clustering, single_precision
+from strategies.aggregation import CellMoves, NoisySum, cell_moves, within_ball
+from strategies.clustering import NORM_BOUND, Clustering, single_precision
 from strategies.directions import shrink_to_likely
 from strategies.phases.phase import Array, Phase, everywhere
 from strategies.questions import CellSums, Question
@@ -71,6 +71,7 @@ class Lloyd(Phase):
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Move the centroids by their pooled, shrunk residual means."""
         count = self.COUNT_WEIGHT * known.spread
-        known.centroids = self.pool.add(known, cell_moves(answer, count, known.silo_sizes))
+        moved = self.pool.add(known, cell_moves(answer, count, known.silo_sizes))
+        known.centroids = within_ball(moved, NORM_BOUND)
         known.sizes = answer.sums["counts"][:, 0] / count
         known.size_noise = answer.sigma / count

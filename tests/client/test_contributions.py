@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from threadpoolctl import threadpool_info
 
 from client.contributions import batches_of_contributions, contributions_to
 from client.interest_profile import InterestProfiles, build_profiles
@@ -240,6 +242,26 @@ def test_batches_of_users_add_what_all_of_them_add(monkeypatch: pytest.MonkeyPat
             np.testing.assert_array_equal(
                 np.concatenate([part[name].cells for part in parts]), everybody.cells
             )
+
+
+def test_mistake_in_a_later_batch_reaches_whoever_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client.contributions.USERS_AT_A_TIME", 7)
+    batches = batches_of_contributions("no question", people())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Nobody knows how to answer a str"):
+        next(batches)
+
+
+def test_whoever_stops_summing_leaves_no_thread_and_no_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("client.contributions.USERS_AT_A_TIME", 3)
+    np.eye(2) @ np.eye(2)  # loads the library whose threads are limited
+    before = threading.active_count(), [pool["num_threads"] for pool in threadpool_info()]
+    batches = batches_of_contributions(next(iter(QUESTIONS.values())), people())
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    after = threading.active_count(), [pool["num_threads"] for pool in threadpool_info()]
+    assert after == before
 
 
 VECTORS = arrays(

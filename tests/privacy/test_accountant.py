@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import mpmath  # type: ignore[import-untyped]
@@ -117,6 +118,16 @@ def test_the_accountants_would_notice_a_claim_that_is_too_low() -> None:
 def test_numerical_accountant_agrees_with_the_closed_form(mu: float, delta: float) -> None:
     found = pld_epsilon([GaussianEvent(mu, 1.0)], delta=delta, adjacency=ADD_OR_REMOVE)
     assert found == pytest.approx(epsilon_of(mu, delta), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("mu", [1.0, 4.0, 20.0, 60.0])
+def test_many_events_and_a_large_epsilon_stay_accurate_and_quick(mu: float) -> None:
+    events = [GaussianEvent(mu / math.sqrt(14), 1.0)] * 14
+    claimed = epsilon_of(mu, 1e-6)
+    started = time.monotonic()
+    found = pld_epsilon(events, delta=1e-6, adjacency=ADD_OR_REMOVE)
+    assert time.monotonic() - started < 10
+    assert claimed * (1 - 1e-9) <= found <= 1.001 * claimed
 
 
 @pytest.mark.parametrize("mu", [0.01, 0.1, 1.0, 4.0, 30.0])

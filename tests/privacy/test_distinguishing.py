@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
+import privacy.clipping
 import privacy.door
 from privacy.mechanism import add_noise
-from privacy.query import Block, Contributions, FloatArray, IntArray, NoiseKind, SumQuery
+from privacy.query import (
+    OFF_DIAGONAL,
+    Block,
+    Contributions,
+    FloatArray,
+    IntArray,
+    NoiseKind,
+    SumQuery,
+)
 from tests.privacy.distinguisher import QUERY, SIGMA, least_mu
+from tests.privacy.examples import a_block, a_query, users
 
 CLAIMED = 1.25 / SIGMA  # the clipping norms are 1 and 0.75
 
@@ -117,3 +130,70 @@ def test_check_notices_too_little_discrete_noise(
 ) -> None:
     monkeypatch.setattr(privacy.door, "add_noise", mutant)
     assert least_mu(tmp_path, NoiseKind.DISCRETE) > CLAIMED
+
+
+# Second moments: one release has no cells to repeat the trial in, so the change that one user
+# makes is compared with what is declared.
+
+MOMENTS = replace(a_block("moments", cells=1, width=3, clipping_norm=0.5), moments=True)
+MOMENTS_QUERY = a_query(MOMENTS, sigma=50.0)
+TARGETS = [[1e3, 0.0, 0.0], [0.0, -1e3, 0.0], [7.0, -7.0, 7.0], [0.3, 0.4, 0.0], [1e6, 1e6, 1.0]]
+
+
+def largest_change() -> float:
+    """Return the largest change that a target makes, over the declared sensitivity."""
+    people = users([[0.1, 0.2, -0.1]], width=3)
+    without = privacy.clipping.clipped_sum(MOMENTS_QUERY, MOMENTS, people)
+    changes = [
+        privacy.clipping.clipped_sum(
+            MOMENTS_QUERY, MOMENTS, users([*people.rows.tolist(), target], width=3)
+        )
+        - without
+        for target in TARGETS
+    ]
+    lengths = [math.sqrt(sum(int(entry) ** 2 for entry in change[0])) for change in changes]
+    return max(lengths) * MOMENTS_QUERY.step / MOMENTS_QUERY.sensitivity
+
+
+def test_one_user_changes_moments_by_what_is_declared_and_nearly_so_much() -> None:
+    assert 0.99 < largest_change() <= 1.0
+
+
+def to_the_norm_not_its_square(block: Block) -> Any:
+    return GradSampleModuleFastGradientClipping(
+        privacy.clipping.Moments(block.width),
+        max_grad_norm=block.clipping_norm,
+        loss_reduction="sum",
+        use_ghost_clipping=True,
+    )
+
+
+def coefficient_without_its_root(
+    module: Any, block: Block, rows: npt.NDArray[np.float64], cells: IntArray
+) -> npt.NDArray[np.float64]:
+    lengths = np.linalg.norm(rows, axis=1)
+    return np.asarray(np.minimum(1.0, block.clipping_norm / lengths) ** 0.5)
+
+
+def only_truncated(rows: npt.NDArray[np.float64], factors: Any, longest: int) -> None:
+    rows *= factors[:, None]
+    np.trunc(rows, out=rows)
+
+
+MOMENT_MUTANTS = [
+    {"_with_ghost_norms": to_the_norm_not_its_square},
+    {"_clipping_factors": coefficient_without_its_root},
+    {"OFF_DIAGONAL": 2 * OFF_DIAGONAL},
+    {"DIAGONAL": OFF_DIAGONAL},
+]
+
+
+@pytest.mark.parametrize("mutants", MOMENT_MUTANTS, ids=lambda mutants: next(iter(mutants)))
+def test_check_notices_moments_that_change_too_much(
+    monkeypatch: pytest.MonkeyPatch, mutants: dict[str, Any]
+) -> None:
+    # The last resort, cutting what is still too long, would mend some of them.
+    monkeypatch.setattr(privacy.clipping, "_cut_to_lattice", only_truncated)
+    for name, mutant in mutants.items():
+        monkeypatch.setattr(privacy.clipping, name, mutant)
+    assert largest_change() > 1.001

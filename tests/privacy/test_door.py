@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import privacy.door
-from privacy.door import Door
+from privacy.door import Contribute, Door
 from privacy.errors import ContributionError, LedgerError
 from privacy.ledger import Ledger
 from privacy.mechanism import NoiseSource
@@ -134,6 +134,67 @@ def test_noise_is_drawn_and_kept_before_anything_is_sent(
     assert steps == ["reserve", "clipped_sum", "add_noise", "commit"]
 
 
+class ModelError(Exception):
+    pass
+
+
+# Users who come some at a time.
+
+
+def some_at_a_time(*batches: Mapping[str, Contributions]) -> Contribute:
+    return lambda window: iter(batches)
+
+
+def split(contributions: Mapping[str, Contributions], at: int) -> list[dict[str, Contributions]]:
+    return [
+        {name: Contributions(part.cells[some], part.rows[some]) for name, part in every}
+        for every in [contributions.items()]
+        for some in (slice(at), slice(at, None))
+    ]
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_batches_give_the_answer_of_all_users_at_once(tmp_path: Path, at: int) -> None:
+    usual = released(a_door(tmp_path / "once").answer(QUERY, giving(PEOPLE)))
+    batches = some_at_a_time(*split(PEOPLE, at))
+    other = released(a_door(tmp_path / "batches").answer(QUERY, batches))
+    assert other.to_bytes() == usual.to_bytes()
+
+
+def test_no_batch_at_all_is_an_empty_silo(tmp_path: Path) -> None:
+    usual = released(a_door(tmp_path / "empty").answer(QUERY, giving(NOBODY)))
+    other = released(a_door(tmp_path / "none").answer(QUERY, some_at_a_time()))
+    assert other.to_bytes() == usual.to_bytes()
+
+
+def test_user_who_is_not_finite_is_left_out_of_a_later_batch(tmp_path: Path) -> None:
+    broken = {"sums": users([[np.nan, 1]]), "counts": users([1], width=1)}
+    usual = released(a_door(tmp_path / "without").answer(QUERY, giving(PEOPLE)))
+    other = a_door(tmp_path / "with").answer(QUERY, some_at_a_time(PEOPLE, broken))
+    assert released(other).to_bytes() == usual.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [ModelError(), {"sums": PEOPLE["sums"]}, PEOPLE | {"sums": users([1, 2, 3], width=1)}],
+    ids=["failing", "block missing", "too narrow"],
+)
+def test_second_batch_that_fails_or_does_not_fit_stays_charged_and_nothing_leaves(
+    tmp_path: Path, second: Any
+) -> None:
+    def contribute(window: Window) -> Iterator[Mapping[str, Contributions]]:
+        yield PEOPLE
+        if isinstance(second, Exception):
+            raise second
+        yield second
+
+    door = a_door(tmp_path)
+    with pytest.raises((ModelError, ContributionError)):
+        door.answer(QUERY, contribute)
+    assert [entry.state for entry in door.ledger.entries()] == ["failed"]
+    assert refused(door.answer(QUERY, forbidden())).reason == "already-charged"
+
+
 # Users who cannot be used.
 
 
@@ -164,10 +225,6 @@ def test_silo_with_no_finite_user_answers_like_an_empty_one(tmp_path: Path) -> N
 
 
 # Failures.
-
-
-class ModelError(Exception):
-    pass
 
 
 def test_failing_contribution_stays_charged_and_raises(tmp_path: Path) -> None:

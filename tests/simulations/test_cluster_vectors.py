@@ -176,7 +176,41 @@ def test_hard_data_give_a_sound_result(
     assert found.shape == (report.clustering.k, d)
     assert 1 <= report.clustering.k <= 3
     assert np.isfinite(found).all()
-    assert np.linalg.norm(found, axis=1).max() < 10
+    assert np.linalg.norm(found, axis=1).max() < 1 + 1e-6
+
+
+ODD_PUBLIC: dict[str, FloatArray] = {
+    "none": np.zeros((0, D), np.float32),
+    "one": public()[:1],
+    "fewer than K": public()[[0, 30]],
+    "zero vectors": np.zeros((20, D), np.float32),
+    "all equal": np.full((20, D), 0.3, np.float32),
+    "far outside": 100 * public(),
+}
+
+
+@pytest.mark.parametrize("known", ODD_PUBLIC.values(), ids=ODD_PUBLIC)
+def test_public_vectors_that_tell_nothing_do_no_harm(tmp_path: Path, known: FloatArray) -> None:
+    vectors = users()
+    cluster_vectors([vectors], settings(), tmp_path, public=known)
+    assert over_kmeans(vectors, tmp_path) <= 1.05
+
+
+@pytest.mark.parametrize("epsilon", [8.0, math.inf])
+def test_vectors_of_more_dimensions_than_are_looked_at_each(tmp_path: Path, epsilon: float) -> None:
+    narrow = users()
+    drawn = np.random.default_rng(0).standard_normal((len(narrow), 600)) / 500
+    drawn[:, :D] += narrow
+    wide = np.asarray(drawn, np.float32)
+    central = settings(epsilon=epsilon, trust_model=TrustModel.CENTRAL)
+    cluster_vectors([wide], central, tmp_path)
+    assert over_kmeans(wide, tmp_path) <= 1.1
+
+
+def test_next_to_no_budget_stays_within_the_norm_bound(tmp_path: Path) -> None:
+    report = cluster_vectors([users()], settings(epsilon=1e-4), tmp_path)
+    assert report.clustering.k == 1
+    assert np.linalg.norm(centroids(tmp_path)) <= 1 + 1e-6
 
 
 def test_too_few_users_are_said(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from strategies.aggregation import (
     shrink_mean,
     shrink_rows,
     users_by_silo,
+    within_ball,
 )
 
 
@@ -170,3 +171,10 @@ def test_quantile_is_not_pushed_up_by_noise_in_empty_bins() -> None:
 
 def test_quantile_of_noise_alone_stays_in_range() -> None:
     assert 0 < histogram_quantile(np.full(4, -5.0), ENDS, 0.5) <= 2.0
+
+
+def test_points_beyond_the_bound_are_drawn_back_to_it() -> None:
+    points = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
+    np.testing.assert_allclose(
+        within_ball(points, 1.0), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]], rtol=1e-12
+    )
