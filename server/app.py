@@ -81,6 +81,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
             seed=config.run.seed,
             effective_mu=mu / noises**0.5,
             catalogue=catalogue,
+            silo_sizes=privacy.silo_sizes,
             choosing_k=config.clustering.choose_k,
         ),
         phases=plan(choosing_k=config.clustering.choose_k),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
@@ -65,8 +65,42 @@ class PrivacySection(Section):
     trust_model: TrustModel = TrustModel.LOCAL
     declared_users: Annotated[int, Field(strict=True, ge=1)] = 2469
     """Public estimate of the number of users; never counted from data."""
+    declared_silos: str = ""
+    """Public estimates per region, such as ``"north=1200, south=90"``: under ``local``, what a
+    region contributes is weighed by it. Regions that are not named count with noise."""
     server_noise_seed: Annotated[int, Field(strict=True, ge=-1)] = -1
     """For simulations of trust model ``central``; -1 draws from the operating system."""
+
+    @field_validator("declared_silos")
+    @classmethod
+    def _check_silos(cls, declared: str) -> str:
+        sizes_of(declared)
+        return declared
+
+    @property
+    def silo_sizes(self) -> dict[str, float]:
+        """The regions' declared numbers of users."""
+        return sizes_of(self.declared_silos)
+
+
+def sizes_of(declared: str) -> dict[str, float]:
+    """Return the numbers of users in a text such as ``"north=1200, south=90"``.
+
+    Raises
+    ------
+    ValueError
+        If a part is no ``REGION=NUMBER``, or a region is named twice.
+    """
+    sizes: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in declared.split(","))):
+        region, found, size = (word.strip() for word in part.partition("="))
+        if not (region and found and size.isdecimal() and int(size) >= 1) or region in sizes:
+            raise ValueError(
+                f"privacy.declared-silos: {part!r} is not REGION=NUMBER, with each region once and "
+                "a whole number of users"
+            )
+        sizes[region] = float(size)
+    return sizes
 
 
 class PublicSection(Section):

@@ -161,3 +161,15 @@ def test_a_planned_run_that_cannot_be_read_is_an_error_that_names_the_file(tmp_p
     (tmp_path / "run.toml").write_text("clustering.k = ")
     with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML.*Nothing was checked"):
         read_run_config(tmp_path / "run.toml")
+
+
+def test_declared_silos_are_read_per_region() -> None:
+    config = parse_flat({"privacy.declared-silos": " north = 1200,south=90, "})
+    assert config.privacy.silo_sizes == {"north": 1200.0, "south": 90.0}
+    assert RunConfig().privacy.silo_sizes == {}
+
+
+@pytest.mark.parametrize("wrong", ["north", "north=", "=3", "north=-3", "n=1,n=2", "n=0", "n=1.5"])
+def test_declared_silos_that_say_no_number_are_named(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=r"declared-silos: .*REGION=NUMBER.*Nothing was started"):
+        parse_flat({"privacy.declared-silos": wrong})
