@@ -129,7 +129,7 @@ at {{ part.k }}{% for name, baseline in part.baselines.items() %}; {{ name }}:
 <body>
 <header>
 <h1>{{ run.name }}</h1>
-<p class="result">{{ run.n_clients | number }} regions grouped
+<p class="result">{{ run.n_clients | number }} region{{ "" if run.n_clients == 1 else "s" }} grouped
 {% if run.n_users is none %}
 about {{ clustering.noisy_users | number }} users
 {% else %}
