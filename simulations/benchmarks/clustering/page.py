@@ -44,7 +44,8 @@ def table(costs: Costs) -> str:
     for setting, by_method in costs.items():
         cells = [_cell(by_method.get(column)) for column in COLUMNS]
         spread = f", Dirichlet {setting.concentration:g}" if setting.concentration else ""
-        silos = f"{setting.silos}{spread}" if setting.silos else "server"
+        noise = ", discrete noise" if setting.noise == "discrete" else ""
+        silos = f"{setting.silos}{spread}{noise}" if setting.silos else "server"
         where = f"{setting.population} | {setting.n:,} | {silos} | {setting.epsilon:g}"
         lines.append(f"| {where} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
