@@ -93,6 +93,9 @@ def cluster(
     choose_k: Annotated[
         bool, typer.Option("--choose-k", help="Let the private summary choose K, --k at most.")
     ] = False,
+    least_size: Annotated[
+        int, typer.Option(help="Merge clusters of fewer users into their neighbours.")
+    ] = 0,
 ) -> None:
     """Cluster your own vectors privately, in this process: report, centroids and ledgers.
 
@@ -117,6 +120,7 @@ def cluster(
         norm_bound=norm_bound,
         n_declared=n_declared,
         choose_k=choose_k,
+        least_size=least_size,
     )
     only_progress()
     clustered(cluster_vectors(given, settings, out, public=start_from), out)

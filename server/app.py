@@ -83,6 +83,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
             catalogue=catalogue,
             silo_sizes=privacy.silo_sizes,
             choosing_k=config.clustering.choose_k,
+            least_size=config.clustering.least_size,
         ),
         phases=plan(choosing_k=config.clustering.choose_k),
         epsilon=privacy.epsilon,

@@ -150,7 +150,9 @@ class ClusteringPart(Part):
         default=None, description="cost of one exact mean over the same; oracle"
     )
     adjusted_rand_index: float | None = None
-    warning: str | None = Field(default=None, description="where the budget is too small")
+    warning: str | None = Field(
+        default=None, description="what was done otherwise than asked, and why"
+    )
     evaluation: Literal["oracle"] | None = None
 
 

@@ -55,6 +55,7 @@ from strategies.k_curve import KCurve
 REPORT = "report.json"
 PAGE = "report.html"
 CENTROIDS = "centroids.npz"
+SUMMARY = "summary.npz"
 CLUSTER_MAP = "cluster-map.npz"
 HEADS = "ledgers/heads.json"
 
@@ -107,7 +108,7 @@ def write_results(
     name, n_users : str, int or None
         The run's name and its declared number of users.
     scale : float
-        What the centroids of ``centroids.npz`` are multiplied with.
+        What the centroids and the summary are multiplied with.
     """
     report = build_report(strategy, started, seconds, name=name, n_users=n_users)
     _write(
@@ -115,6 +116,7 @@ def write_results(
         {
             CLUSTER_MAP: strategy.known.cluster_map().save,
             CENTROIDS: lambda path: _save_centroids(path, strategy, scale),
+            SUMMARY: strategy.known.summary().scaled(scale).save,
             **_pages(report),
         },
     )
@@ -215,7 +217,7 @@ def _clustering(strategy: FederatedKMeans) -> ClusteringPart:
         inter_cluster_distance=_mean_distance(known.centroids),
         intra_cluster_distance=float(np.sqrt(max(known.squared_distance, 0.0))),
         smallest_cluster=round(float(known.sizes.min()), 1),
-        warning=known.fallback,
+        warning=known.warning,
         size_noise=round(known.size_noise, 2),
     )
 

@@ -54,6 +54,8 @@ class ClusteringSection(Section):
     """Number of interest clusters."""
     choose_k: bool = False
     """Let the private summary choose the number of clusters; ``k`` is then the most."""
+    least_size: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Merge clusters of fewer users into their neighbours; 0 merges none."""
 
 
 class PrivacySection(Section):

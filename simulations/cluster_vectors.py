@@ -72,6 +72,8 @@ class ClusterSettings:
         Public estimate of the number of users, for the report.
     choose_k : bool
         Whether the private summary chooses the number of clusters, k at most.
+    least_size : int
+        Clusters of fewer users are merged into their neighbours; 0 merges none.
     """
 
     k: int
@@ -83,6 +85,7 @@ class ClusterSettings:
     norm_bound: float = 1.0
     n_declared: int | None = None
     choose_k: bool = False
+    least_size: int = 0
 
     def __post_init__(self) -> None:
         checks = {
@@ -90,6 +93,7 @@ class ClusterSettings:
             "epsilon": (self.epsilon > 0, self.epsilon, "positive; inf is without privacy"),
             "delta": (0 < self.delta <= 1e-3, self.delta, "positive and at most 0.001"),
             "the seed": (self.seed >= 0, self.seed, "at least 0"),
+            "the least size": (self.least_size >= 0, self.least_size, "at least 0"),
             "the norm bound": (0 < self.norm_bound < math.inf, self.norm_bound, "positive"),
             "the declared number of users": (
                 self.n_declared is None or self.n_declared >= 1,
@@ -234,6 +238,7 @@ def _strategy(
         catalogue=catalogue,
         is_private=private,
         choosing_k=settings.choose_k,
+        least_size=settings.least_size,
     )
     rounds = {} if private else {"rounds": ROUNDS_WITHOUT_NOISE}
     return FederatedKMeans(

@@ -15,6 +15,7 @@ from strategies.cluster_map import ClusterMap
 from strategies.directions import Directions
 from strategies.interest_tree import InterestTree, interest_tree
 from strategies.k_curve import KCurve
+from strategies.private_summary import PrivateSummary
 from strategies.public_catalogue import PublicCatalogue
 
 Array = NDArray[np.float64]
@@ -51,6 +52,10 @@ class Clustering:
         Whether the centroids start as the catalogue's: people are too few for their own.
     fallback : str, optional
         What is done instead of what was asked for, in a sentence; k may be smaller.
+    least_size : float
+        Clusters of fewer users are merged into their neighbours in the end; 0 merges none.
+    merged : str, optional
+        What was merged, in a sentence.
     mean : shape (d,)
     radius : float
         Typical distance of users from the mean.
@@ -94,6 +99,8 @@ class Clustering:
     silo_sizes: dict[str, float] = field(default_factory=dict)
     starts_from_public: bool = False
     fallback: str | None = None
+    least_size: float = 0.0
+    merged: str | None = None
     mean: Array = field(default_factory=lambda: np.zeros(0))
     radius: float = NORM_BOUND
     directions: Directions = field(default_factory=nowhere)
@@ -125,6 +132,11 @@ class Clustering:
         """Whether there are public vectors enough to say in which directions things differ."""
         return len(self.catalogue.vectors) > self.k
 
+    @property
+    def warning(self) -> str | None:
+        """What was done otherwise than asked, and why."""
+        return " ".join(filter(None, [self.fallback, self.merged])) or None
+
     def described(self) -> InterestTree:
         """Return the clusters in words, found when first wanted: after them nothing moves."""
         if self.tree is None:
@@ -137,6 +149,16 @@ class Clustering:
                 popularity=self.popularity if known else None,
             )
         return self.tree
+
+    def summary(self) -> PrivateSummary:
+        """Return the private weighted summary, to explore after the run."""
+        return PrivateSummary(
+            cells=self.cells,
+            weights=self.cell_weights,
+            weight_noise=self.cell_noise,
+            origin=self.mean,
+            basis=self.basis,
+        )
 
     def cluster_map(self) -> ClusterMap:
         """Return what may be pushed back; what no phase has found out is zero."""

@@ -336,9 +336,10 @@ class FederatedKMeans(Strategy):
                 f"({', '.join(sorted(reasons)) or 'no replies'}). The run stops here; what was "
                 "released before stays charged."
             )
+        told = self.known.warning
         phase.absorb(self.known, self._noisy_sum(answers))
-        if phase is self.phases[0] and self.known.fallback:
-            log.warning("\t     %s", self.known.fallback)
+        if self.known.warning != told:
+            log.warning("\t     %s", self.known.warning)
 
     def _noisy_sum(self, answers: list[Release | ClippedSum]) -> NoisySum:
         releases = [answer for answer in answers if isinstance(answer, Release)]

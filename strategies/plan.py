@@ -135,5 +135,8 @@ def clustering(
         ),
         # Lloyd and lift: noisy rounds in all dimensions, pooled and shrunk.
         Spread("spread", 0.02 * share),
-        *(Lloyd(f"lloyd-{n}", lloyd / rounds * share, pool) for n in range(1, rounds + 1)),
+        *(
+            Lloyd(f"lloyd-{number}", lloyd / rounds * share, pool, last=number == rounds)
+            for number in range(1, rounds + 1)
+        ),
     ]

@@ -12,6 +12,7 @@ import numpy as np
 from strategies.aggregation import CellMoves, NoisySum, cell_moves, within_ball
 from strategies.clustering import NORM_BOUND, Clustering, single_precision
 from strategies.directions import shrink_to_likely
+from strategies.merging import SmallClusterMerger
 from strategies.phases.phase import Array, Phase, everywhere
 from strategies.questions import CellSums, Question
 
@@ -48,15 +49,24 @@ class LloydPool:
 
 @final
 class Lloyd(Phase):
-    """One noisy Lloyd round in all dimensions, by relative updates."""
+    """One noisy Lloyd round in all dimensions, by relative updates.
+
+    Parameters
+    ----------
+    pool : LloydPool
+        Of all rounds.
+    last : bool
+        Whether small clusters are merged after it.
+    """
 
     asks = CellSums
 
     COUNT_WEIGHT = 0.15
 
-    def __init__(self, name: str, share: float, pool: LloydPool) -> None:
+    def __init__(self, name: str, share: float, pool: LloydPool, *, last: bool) -> None:
         super().__init__(name, share)
         self.pool = pool
+        self.last = last
 
     def ask(self, known: Clustering) -> Question:
         """Ask for residual sums and counts per centroid."""
@@ -75,3 +85,21 @@ class Lloyd(Phase):
         known.centroids = within_ball(moved, NORM_BOUND)
         known.sizes = answer.sums["counts"][:, 0] / count
         known.size_noise = answer.sigma / count
+        if self.last and known.least_size > 0:
+            merge_small(known)
+
+
+def merge_small(known: Clustering) -> None:
+    """Merge clusters that are too small into their neighbours, by their noisy sizes."""
+    merger = SmallClusterMerger(known.least_size).fit(
+        known.centroids, sample_weight=known.sizes, size_noise=known.size_noise
+    )
+    left = len(merger.cluster_centers_)
+    if left == known.k:
+        return
+    known.merged = (
+        f"{known.k} clusters became {left}: some had fewer than {known.least_size:g} users, or "
+        "were too small to rise above the noise, and were merged into their neighbours."
+    )
+    known.k, known.centroids, known.sizes = left, merger.cluster_centers_, merger.sizes_
+    known.size_noise = float(merger.size_noise_.max())

@@ -38,7 +38,7 @@ from tests.strategies.examples import a_refusal, signed
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-FILES = ["centroids.npz", "cluster-map.npz", "report.html", "report.json"]
+FILES = ["centroids.npz", "cluster-map.npz", "report.html", "report.json", "summary.npz"]
 HEADS = "ledgers/heads.json"
 TOLD: dict[str, Any] = {"name": "spring", "n_users": 1200}
 WINDOW = "2026-01-01/2026-04-01"

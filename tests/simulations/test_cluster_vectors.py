@@ -26,6 +26,7 @@ from simulations.in_process_grid import InProcessGrid
 from strategies.federated_kmeans import StrategyError
 from strategies.heads import read_heads
 from strategies.plan import clustering_alone
+from strategies.private_summary import PrivateSummary
 
 D = 8
 CENTRES = 0.7 * np.eye(3, D)
@@ -227,6 +228,27 @@ def test_centroids_are_in_the_space_of_the_input(tmp_path: Path) -> None:
     longest = np.linalg.norm(vectors, axis=1).max()
     assert f"{longest:.3f}" not in (tmp_path / "report.json").read_text()
     assert report.clustering.k == 3
+
+
+def test_small_clusters_are_merged_into_their_neighbours(tmp_path: Path) -> None:
+    vectors = users(3000)  # the smallest group has about 450
+    report = cluster_vectors([vectors], settings(least_size=700), tmp_path)
+    assert report.clustering.k == 2
+    assert len(centroids(tmp_path)) == len(report.clustering.clusters) == 2
+    assert report.clustering.smallest_cluster > 700
+    assert "3 clusters became 2" in (report.clustering.warning or "")
+    untouched = cluster_vectors([vectors], settings(least_size=300), tmp_path / "all")
+    assert untouched.clustering.k == 3
+    assert untouched.clustering.warning is None
+
+
+def test_the_summary_is_in_the_space_of_the_input(tmp_path: Path) -> None:
+    vectors = 4 * users(3000)
+    cluster_vectors([vectors], settings(norm_bound=4.0), tmp_path)
+    summary = PrivateSummary.load(tmp_path / "summary.npz")
+    assert summary.weights.sum() == pytest.approx(3000, rel=0.1)
+    nearest = np.linalg.norm(4 * CENTRES[:, None] - summary.vectors[None], axis=2).min(axis=1)
+    assert nearest.max() < 0.4
 
 
 def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:

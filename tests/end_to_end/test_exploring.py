@@ -1,0 +1,44 @@
+"""What the guide to exploring a run says works, block by block, on a run of the command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simulations.benchmarks.clustering.populations import separated
+from tests.end_to_end.test_command_line import ROOT, Command, fedinterest
+
+__all__ = ["fedinterest"]
+
+GUIDE = ROOT / "docs" / "exploring.md"
+
+
+def test_every_block_of_the_guide_runs_and_finds_the_ten_groups(
+    fedinterest: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    population = separated(8000, 1)
+    monkeypatch.chdir(tmp_path)
+    np.save("users.npy", population.vectors)
+    text = GUIDE.read_text(encoding="utf-8")
+    (command,) = re.findall(r"```bash\nfedinterest (.*?)\n```", text)
+    told = fedinterest(*command.split())
+    assert told.returncode == 0, told.stderr
+    found: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(block, str(GUIDE), "exec"), found)  # noqa: S102 - the guide is ours
+    assert found["chosen"].k_ == 10
+    assert found["summary"].weights.sum() == pytest.approx(8000, rel=0.1)
+    assert len(found["dense"].cluster_centers_) == 10
+    assert found["labels"].shape == (8000,)
+    truth = population.truth
+    assert truth is not None
+    for group in range(10):
+        share = np.bincount(found["labels"][truth == group]).max() / (truth == group).sum()
+        assert share > 0.95
