@@ -150,7 +150,11 @@ def test_one_setting_is_run_kept_and_tabled(tmp_path: Path) -> None:
     figures = list(run_setting(EASY, methods, data_seeds=[1], noise_seeds=[2, 3]))
     assert len(figures) == len(methods) * 2
     save(figures, tmp_path / "figures.json")
-    assert load(tmp_path / "figures.json") == figures
+    kept = load(tmp_path / "figures.json")
+    assert [(one.setting, one.method, one.noise_seed) for one in kept] == [
+        (one.setting, one.method, one.noise_seed) for one in figures
+    ]
+    assert [one.cost for one in kept] == pytest.approx([one.cost for one in figures], abs=1e-6)
     costs = costs_of(figures)[EASY]
     assert set(costs) == {OURS, BEST_FEDDP, "one private mean"}
     assert 1.0 <= np.mean(costs[OURS]) < np.mean(costs["one private mean"])

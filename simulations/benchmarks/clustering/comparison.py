@@ -165,14 +165,30 @@ def split(setting: Setting, population: Population) -> list[FloatArray]:
 
 
 def save(figures: Sequence[Figure], path: Path) -> None:
-    """Write the figures as JSON."""
+    """Write the figures as JSON: one line for each setting and method, with all its runs."""
+    runs: dict[tuple[Setting, str], list[list[float]]] = {}
+    for one in figures:
+        found = [one.data_seed, one.noise_seed, round(one.cost, 6), round(one.seconds, 2)]
+        runs.setdefault((one.setting, one.method), []).append(found)
+    lines = [
+        json.dumps({"setting": asdict(setting), "method": method, "runs": found})
+        for (setting, method), found in runs.items()
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(figure) for figure in figures], indent=1), encoding="utf-8")
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 def load(path: Path) -> list[Figure]:
     """Read what :func:`save` wrote."""
     return [
-        Figure(**{**figure, "setting": Setting(**figure["setting"])})
-        for figure in json.loads(path.read_text(encoding="utf-8"))
+        Figure(
+            setting=Setting(**part["setting"]),
+            method=part["method"],
+            data_seed=data_seed,
+            noise_seed=noise_seed,
+            cost=cost,
+            seconds=seconds,
+        )
+        for part in json.loads(path.read_text(encoding="utf-8"))
+        for data_seed, noise_seed, cost, seconds in part["runs"]
     ]

@@ -20,6 +20,7 @@ BEST_FEDDP = "FedDP-KMeans (best of 3)"
 COLUMNS = (OURS, BEST_FEDDP, "FastLloyd", "DP-Lloyd", "one private mean")
 BEGIN, END = "<!-- clustering: made by make bench -->", "<!-- clustering: end -->"
 PICTURE = "benchmarks/clustering.svg"
+EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
 PICTURED = ("embeddings", "mixture")
 
 
@@ -82,10 +83,12 @@ def picture(costs: Costs, path: Path) -> None:
                     epsilons, excess = zip(*sorted(points), strict=True)
                     axis.plot(epsilons, np.maximum(excess, 1e-4), marker="o", label=method)
             axis.set(xscale="log", yscale="log", title=f"{population}, {n:,} users")
+            axis.set_xticks(EPSILONS, [f"{epsilon:g}" for epsilon in EPSILONS])
+            axis.minorticks_off()
             axis.grid(visible=True, alpha=0.3)
     axes[0][0].legend(fontsize=7)
     drawn.supxlabel("epsilon")
-    drawn.supylabel("cost above that of the best without privacy (1e-4 and below drawn as 1e-4)")
+    drawn.supylabel("excess cost over the best without privacy\n(1e-4 and below drawn as 1e-4)")
     drawn.tight_layout()
     drawn.savefig(path, metadata={"Date": None})
     pyplot.close(drawn)
