@@ -15,6 +15,8 @@ from privacy.accountant import mu_of
 from privacy.query import LEAST_NOISE
 
 ROUNDING = 1e-9
+LARGEST_EPSILON = 1e4
+"""Of a run that promises anything; accountants lose their numbers beyond."""
 
 
 def noise_multipliers(

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
 
@@ -61,7 +62,7 @@ class ClusteringSection(Section):
 class PrivacySection(Section):
     """What the run spends. A request: each region's policy decides."""
 
-    epsilon: Positive = 4.0
+    epsilon: Annotated[Positive, Field(le=LARGEST_EPSILON)] = 4.0
     """Budget of the whole run, for one user added or removed."""
     delta: Annotated[float, Field(strict=True, gt=0, le=1e-3)] = 1e-6
     trust_model: TrustModel = TrustModel.LOCAL

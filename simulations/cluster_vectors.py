@@ -25,6 +25,7 @@ from flwr.serverapp import Grid, ServerApp
 from client.answering import answer
 from client.vector_silo import VectorSilo
 from privacy.accountant import mu_of
+from privacy.calibration import LARGEST_EPSILON
 from privacy.door import Door, ServerDoor
 from privacy.ledger import Ledger
 from privacy.mechanism import NoiseSource
@@ -90,7 +91,11 @@ class ClusterSettings:
     def __post_init__(self) -> None:
         checks = {
             "K": (self.k >= 2, self.k, "at least 2"),
-            "epsilon": (self.epsilon > 0, self.epsilon, "positive; inf is without privacy"),
+            "epsilon": (
+                0 < self.epsilon <= LARGEST_EPSILON or self.epsilon == math.inf,
+                self.epsilon,
+                f"positive and at most {LARGEST_EPSILON:g}; inf is without privacy",
+            ),
             "delta": (0 < self.delta <= 1e-3, self.delta, "positive and at most 0.001"),
             "the seed": (self.seed >= 0, self.seed, "at least 0"),
             "the least size": (self.least_size >= 0, self.least_size, "at least 0"),

@@ -64,14 +64,18 @@ def read_vectors(path: Path) -> FloatArray:
     try:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
-        raise VectorsError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise VectorsError(
+            f"{path} cannot be read ({error.strerror or error}). Nothing was started."
+        ) from error
     except ValueError as error:
         raise VectorsError(
             f"{path} is not an array of numbers in NumPy's .npy format ({error}). "
             "Nothing was started."
         ) from error
     if not isinstance(array, np.ndarray):
-        raise VectorsError(f"{path} holds several arrays (.npz); give one .npy file each.")
+        raise VectorsError(
+            f"{path} holds several arrays (.npz). Nothing was started. Give one .npy file each."
+        )
     return usable(array, str(path))
 
 

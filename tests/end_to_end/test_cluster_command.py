@@ -71,6 +71,7 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "no such file": (["nobody.npy", "--k", "3", "--epsilon", "1"], ["nobody.npy", "No such file"]),
     "K of one": (["users.npy", "--k", "1", "--epsilon", "1"], ["K is 1", "at least 2"]),
     "negative epsilon": (["users.npy", "--k", "3", "--epsilon", "-1"], ["epsilon", "-1"]),
+    "epsilon beyond counting": (["users.npy", "--k", "3", "--epsilon", "1e5"], ["inf is without"]),
     "epsilon nan": (["users.npy", "--k", "3", "--epsilon", "nan"], ["epsilon", "nan"]),
     "delta of one": (
         ["users.npy", "--k", "3", "--epsilon", "1", "--delta", "1"],

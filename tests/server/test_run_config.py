@@ -30,7 +30,7 @@ def test_defaults_are_those_of_pyproject() -> None:
 @given(
     seed=st.integers(0, 2**40),
     k=st.integers(2, 1000),
-    epsilon=st.floats(1e-6, 1e6),
+    epsilon=st.floats(1e-6, 1e4),
     trust_model=st.sampled_from(list(TrustModel)),
     once_too_often=st.booleans(),
     catalogue=st.text(),
