@@ -152,6 +152,9 @@ class Ledger:
             entry = self._entry(query, len(account.entries) + 1, window, noise, code)
             charged = account.events(window.name), account.events()
             check_budget(self.policy, *charged, entry.event, window.name)
+            if entry.policy not in account.rules:
+                rules = {"policy": entry.policy, "rules": self.policy.rules()}
+                ledger.append(RecordKind.RULES, rules)
             content = {name: value for name, value in asdict(entry).items() if name != "time"}
             ledger.append(RecordKind.RESERVED, content)
             return Reservation(entry.entry, window)

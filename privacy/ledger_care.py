@@ -51,7 +51,7 @@ def adopt_ledger(
                 raise DamagedLedgerError("The key is not its own.")
             region = account.identity.region
             last = sign_head(signing, region, account.sequence, account.head)
-            if rows.signature(account.sequence) != last.signature:
+            if records[-1].signature != last.signature:
                 raise DamagedLedgerError(f"Record {account.sequence} is not signed.")
             if witness and witness.exists():
                 check_heads(Witness(witness).heads(), account, records)

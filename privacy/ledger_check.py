@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from privacy import ledger_file
 from privacy.errors import DamagedLedgerError, LedgerError
 from privacy.ledger_file import LedgerFile, LedgerRows
 from privacy.records import Account, Record, add_up
@@ -52,7 +53,7 @@ def read_account(path: Path) -> Account:
         try:
             records = rows.records()
             account = add_up(records)
-            check_signatures(rows, account, records[-1:])
+            check_signature(rows, account, records[-1])
         except DamagedLedgerError as error:
             raise DamagedLedgerError(f"Ledger {path} cannot be trusted. {error}") from error
     return account
@@ -86,8 +87,8 @@ def verify_ledger(
         try:
             records = rows.records()
             account = found.account = add_up(records)
-            check_signatures(rows, account, records)
-            check_replies(rows, account)
+            check_signature(rows, account, records[-1])
+            check_all_replies(rows, account)
             if kept is not None:
                 check_heads(kept, account, records)
             _compare_heads(found, account, records, heads)
@@ -124,35 +125,53 @@ def _compare_heads(
         check_head(head, account, [record.hash for record in records])
 
 
-def check_signatures(rows: LedgerRows, account: Account, records: Sequence[Record]) -> None:
-    """Raise unless the given records' checkpoints are genuine, and the last record has one."""
-    signatures = rows.signatures()
-    region, key = account.identity.region, account.identity.public_key
-    for record in records:
-        signature = signatures.pop(record.sequence, None)
-        if signature is None:
-            if record.sequence == account.sequence:
-                raise DamagedLedgerError(f"Record {record.sequence} is not signed.")
-            continue
-        head = SignedHead(
-            region=region,
-            sequence=record.sequence,
-            head=record.hash,
-            public_key=key,
-            signature=signature,
-        )
-        if not head.is_genuine:
-            raise DamagedLedgerError(f"The signature of record {record.sequence} is wrong.")
-    if beyond := [sequence for sequence in signatures if sequence > account.sequence]:
-        raise DamagedLedgerError(f"Record {min(beyond)} is signed, but missing.")
+def check_signature(rows: LedgerRows, account: Account, last: Record) -> None:
+    """Raise unless the last record is signed by the ledger's key, and nothing beyond it is.
+
+    Each record holds the signature before it, so the last one vouches for all.
+    """
+    if not last.signature:
+        raise DamagedLedgerError(f"Record {last.sequence} is not signed.")
+    head = SignedHead(
+        region=account.identity.region,
+        sequence=last.sequence,
+        head=last.hash,
+        public_key=account.identity.public_key,
+        signature=last.signature,
+    )
+    if not head.is_genuine:
+        raise DamagedLedgerError(f"The signature of record {last.sequence} is wrong.")
+    if (beyond := rows.signed_beyond(last.sequence)) is not None:
+        raise DamagedLedgerError(f"Record {beyond} is signed, but missing.")
 
 
-def check_replies(rows: LedgerRows, account: Account) -> None:
-    """Raise unless all kept replies are those that were committed."""
-    for entry, reply in rows.replies().items():
+def check_replies(rows: LedgerRows, account: Account) -> set[int]:
+    """Raise unless all kept replies are those that were committed; return their entries."""
+    kept = set()
+    for entry, reply in rows.replies():
         _, digest = account.answers.get(entry, (0, None))
         if digest != hashlib.sha256(reply).hexdigest():
             raise DamagedLedgerError(f"The reply of entry {entry} is not the one committed.")
+        kept.add(entry)
+    return kept
+
+
+def check_all_replies(rows: LedgerRows, account: Account) -> None:
+    """Raise unless kept replies are as committed, and all are there that can be asked for.
+
+    For whoever looks from outside; an agent goes on without, and refuses to answer again.
+    """
+    if missing := _kept_replies(account) - check_replies(rows, account):
+        raise DamagedLedgerError(f"The reply of entry {min(missing)} is missing.")
+
+
+def _kept_replies(account: Account) -> set[int]:
+    """Return the entries whose replies a ledger still has: each new one drops the oldest."""
+    kept: set[int] = set()
+    for entry, _ in sorted(account.answers.items(), key=lambda answer: answer[1][0]):
+        if account.answers[entry][1] is not None:
+            kept = {one for one in kept if one > entry - ledger_file.REPLIES_KEPT} | {entry}
+    return kept
 
 
 def is_elsewhere(path: Path, account: Account) -> bool:

@@ -22,7 +22,7 @@ BUSY_SECONDS = 10.0
 REPLIES_KEPT = 100
 """Older answers can no longer be asked for again; their digests stay in the chain."""
 
-_RECORD_TYPES = [int, str, str, str, str, str]
+_RECORD_TYPES = [int, str, str, str, str, str, str]
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_are_not_changed BEFORE UPDATE ON {table}
     BEGIN SELECT RAISE(ABORT, 'a ledger is append-only'); END;
@@ -78,12 +78,13 @@ class LedgerRows:
     def check_format(self) -> None:
         """Raise :class:`LedgerError` if the file is no ledger, or one of another format."""
         schema = _schema_of(self._database)
-        if not {"records", "checkpoints", "replies"} <= {name for _, name, *_ in schema}:
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        has_tables = {"records", "checkpoints", "replies"} <= {name for _, name, *_ in schema}
+        if not has_tables and application != APPLICATION:
             raise LedgerError(f"{self._path} is not a ledger. Nothing was sent.")
         if schema != _own_schema():
             raise DamagedLedgerError("Its tables or triggers have been changed.")
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if (application, version) != (APPLICATION, FORMAT):
             raise DamagedLedgerError(
                 f"Its format is {version} of application {application:#x}, expected was {FORMAT} "
@@ -91,7 +92,7 @@ class LedgerRows:
             )
 
     def records(self) -> list[Record]:
-        """Return the chain, oldest first.
+        """Return the chain with its signatures, oldest first.
 
         Raises
         ------
@@ -100,11 +101,13 @@ class LedgerRows:
         """
         self.check_format()
         rows = self._database.execute(
-            "SELECT sequence, time, kind, content, previous, hash FROM records ORDER BY sequence"
+            "SELECT records.*, ifnull(signature, '') FROM records LEFT JOIN checkpoints "
+            "USING (sequence) ORDER BY sequence"
         )
         found = rows.fetchall()
-        if any([type(value) for value in row] != _RECORD_TYPES for row in found):
-            raise DamagedLedgerError("A record has a value of another type.")
+        for number, row in enumerate(found, start=1):
+            if [type(value) for value in row] != _RECORD_TYPES:
+                raise DamagedLedgerError(f"Record {number} has a value of another type.")
         return [Record(*row) for row in found]
 
     def append(self, record: Record) -> None:
@@ -122,30 +125,23 @@ class LedgerRows:
             ),
         )
 
-    def signatures(self) -> dict[int, str]:
-        """Return all checkpoints: record number and signature."""
-        rows = self._database.execute("SELECT sequence, signature FROM checkpoints").fetchall()
-        if any([type(value) for value in row] != [int, str] for row in rows):
-            raise DamagedLedgerError("A signature has a value of another type.")
-        return dict(rows)
-
-    def signature(self, sequence: int) -> str | None:
-        """Return the signature over the chain up to one record."""
-        row = self._database.execute(
-            "SELECT signature FROM checkpoints WHERE sequence = ?", (sequence,)
+    def signed_beyond(self, sequence: int) -> int | None:
+        """Return the first number after ``sequence`` that has a signature, or was changed."""
+        (beyond,) = self._database.execute(
+            "SELECT min(sequence) FROM checkpoints WHERE sequence NOT BETWEEN 1 AND ?", (sequence,)
         ).fetchone()
-        return None if row is None else str(row[0])
+        return None if beyond is None else int(beyond)
 
     def sign(self, sequence: int, signature: str) -> None:
         """Add a checkpoint."""
         self._database.execute("INSERT INTO checkpoints VALUES (?, ?)", (sequence, signature))
 
-    def replies(self) -> dict[int, bytes]:
-        """Return the answers that are kept, by entry."""
-        rows = self._database.execute("SELECT entry, reply FROM replies").fetchall()
-        if any([type(value) for value in row] != [int, bytes] for row in rows):
-            raise DamagedLedgerError("A reply has a value of another type.")
-        return dict(rows)
+    def replies(self) -> Iterator[tuple[int, bytes]]:
+        """Go through the answers that are kept, with their entries."""
+        for entry, reply in self._database.execute("SELECT entry, reply FROM replies"):
+            if type(entry) is not int or type(reply) is not bytes:
+                raise DamagedLedgerError(f"The reply of entry {entry} is of another type.")
+            yield entry, reply
 
     def reply(self, entry: int) -> bytes | None:
         """Return the bytes of an entry's answer, if they are kept."""

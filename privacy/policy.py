@@ -9,7 +9,6 @@ default and a comment.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tomllib
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from privacy.accountant import Adjacency, Unit
 from privacy.configuration import describe, kebab, read_toml
 from privacy.errors import PolicyError, RefusalError
 from privacy.query import LEAST_NOISE, NoiseKind, SumQuery, TrustModel
+from privacy.records import digest_of_rules
 from privacy.signing import PUBLIC_KEY, is_signed
 from privacy.window import Renewal, Window, WindowEvents, window_of
 
@@ -212,10 +212,14 @@ class Policy(_Section):
                 f"{self.region} allows at most {rules.largest_clipping_norm:.4g}.",
             )
 
+    def rules(self) -> dict[str, Any]:
+        """Return all rules in JSON's types, as ledgers keep them."""
+        plain = json.dumps(self.model_dump(by_alias=True), default=_plain)
+        return dict(json.loads(plain))
+
     def digest(self) -> str:
-        """Return the SHA-256 of all rules, in hexadecimal; ledgers keep it."""
-        rules = json.dumps(self.model_dump(by_alias=True), default=_plain, sort_keys=True)
-        return hashlib.sha256(rules.encode()).hexdigest()
+        """Return the SHA-256 of all rules, in hexadecimal."""
+        return digest_of_rules(self.rules())
 
 
 def _plain(value: Any) -> Any:

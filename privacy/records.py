@@ -1,7 +1,7 @@
 """A ledger's records: an append-only chain of hashes, and what it adds up to.
 
-record 1  <-  record 2  <-  record 3 ...      each holds the hash of the one before
-records   ->  Account: entries, refusals, windows, the latest time
+record 1  <-  record 2  <-  record 3 ...      each holds the hash of the one before, signature and all
+records   ->  Account: entries, rules, refusals, windows, the latest time
 
 Pure: nothing here touches a disk or a clock. Records hold mechanisms
 (sensitivity, sigma), from which an accountant computes epsilon, and no user
@@ -22,7 +22,7 @@ from privacy.accountant import GaussianEvent
 from privacy.errors import DamagedLedgerError
 from privacy.window import Window
 
-FORMAT = 2
+FORMAT = 3
 BEGINNING = "0" * 64
 """What the first record has for the hash of the one before it."""
 
@@ -36,6 +36,8 @@ class RecordKind(StrEnum):
     """An operator took over a file that was moved or restored."""
     WINDOW = "window"
     """A window was opened: the budget was renewed."""
+    RULES = "rules"
+    """The policy in force, before the first release under it."""
     RESERVED = "reserved"
     """A release was charged, before anything was computed for it."""
     COMMITTED = "committed"
@@ -60,9 +62,13 @@ class Record:
     content : str
         JSON object, its keys in alphabetical order.
     previous : str
-        Hash of the record before.
+        Link of the record before: its hash, or where it is signed the SHA-256 of hash
+        and signature. So the last signature vouches for all earlier ones.
     hash : str
         SHA-256 over all of the above, in hexadecimal.
+    signature : str
+        The owner's, over the chain up to this record; empty where the record's transaction
+        went on.
     """
 
     sequence: int
@@ -71,6 +77,14 @@ class Record:
     content: str
     previous: str
     hash: str
+    signature: str = ""
+
+    @property
+    def link(self) -> str:
+        """What the next record holds of this one."""
+        if not self.signature:
+            return self.hash
+        return hashlib.sha256(f"{self.hash}{self.signature}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,14 +185,16 @@ class Account:
     identity : Identity
     file : str
         Which file on disk the ledger lives in.
-    sequence, head, time : int, str, str
-        Number, hash and time of the last record.
+    sequence, head, link, time : int, str, str, str
+        Number, hash, link and time of the last record.
     entries : dict of int to LedgerEntry
     answers : dict of int to (int, str or None)
         For each committed entry, the record that says so and the digest of its reply.
     refusals : list of LedgerRefusal
     windows : list of Window
         Opened so far; the last one is in force.
+    rules : dict of str to dict
+        Policies that releases were made under, by their digests.
     acts : list of OperatorsAct
         Renewals and adoptions.
     """
@@ -187,11 +203,13 @@ class Account:
     file: str
     sequence: int = 0
     head: str = BEGINNING
+    link: str = BEGINNING
     time: str = ""
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     answers: dict[int, tuple[int, str | None]] = field(default_factory=dict)
     refusals: list[LedgerRefusal] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     acts: list[OperatorsAct] = field(default_factory=list)
 
     @property
@@ -217,7 +235,7 @@ def make_record(
     account: Account | None, time: str, kind: RecordKind, content: Mapping[str, Any]
 ) -> Record:
     """Return the record that comes next."""
-    sequence, previous = (account.sequence, account.head) if account else (0, BEGINNING)
+    sequence, previous = (account.sequence, account.link) if account else (0, BEGINNING)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     digest = _hash(sequence + 1, time, kind, text, previous)
     return Record(sequence + 1, time, kind.value, text, previous, digest)
@@ -242,23 +260,50 @@ def add_up(records: Iterable[Record]) -> Account:
 
 def append(account: Account | None, record: Record) -> Account:
     """Add one record to an account (in place, unless it is the first) and return it."""
-    sequence, head, time = (
-        (account.sequence, account.head, account.time) if account else (0, BEGINNING, "")
+    sequence, link, time = (
+        (account.sequence, account.link, account.time) if account else (0, BEGINNING, "")
     )
-    if record.sequence != sequence + 1 or record.previous != head:
-        raise DamagedLedgerError(f"Record {record.sequence} does not follow record {sequence}.")
+    if record.sequence != sequence + 1:
+        raise DamagedLedgerError(
+            f"{_name(record)} follows record {sequence}: one is missing, or out of its place."
+        )
     expected = _hash(record.sequence, record.time, record.kind, record.content, record.previous)
     if record.hash != expected:
-        raise DamagedLedgerError(f"Record {record.sequence} has been changed.")
+        raise DamagedLedgerError(f"{_name(record)} has been changed.")
+    if record.previous != link:
+        raise DamagedLedgerError(
+            f"{_name(record)} does not follow record {sequence}: the latter, or its signature, has "
+            "been changed."
+        )
     if record.time < time:
-        raise DamagedLedgerError(f"Record {record.sequence} is older than the one before it.")
+        raise DamagedLedgerError(f"{_name(record)} is older than the one before it.")
     try:
         content = json.loads(record.content)
         account = _understand(account, record, content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedLedgerError(f"Record {record.sequence} makes no sense.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DamagedLedgerError(f"{_name(record)} makes no sense.") from error
     account.sequence, account.head, account.time = record.sequence, record.hash, record.time
+    account.link = record.link
     return account
+
+
+def _name(record: Record) -> str:
+    """Name a record for people, with the entry that it is about where that can be read."""
+    try:
+        content = json.loads(record.content)
+        about = [
+            f"entry {content['entry']}" if "entry" in content else "",
+            f"{content['purpose']} of run {content['run']}" if "purpose" in content else "",
+        ]
+        told = ", ".join([record.kind, *filter(None, about)])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return f"Record {record.sequence}"
+    return f"Record {record.sequence} ({told})" if told.isprintable() else f"Record {record.sequence}"
+
+
+def digest_of_rules(rules: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a policy's rules, in hexadecimal."""
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
 def _understand(account: Account | None, record: Record, content: dict[str, Any]) -> Account:
@@ -279,8 +324,14 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
             if content["by"] == "operator":
                 renewed = f"renewed the budget: {account.windows[-1].name}"
                 account.acts.append(OperatorsAct(record.time, renewed))
+        case RecordKind.RULES:
+            if content["policy"] != digest_of_rules(content["rules"]):
+                raise ValueError("rules have the digest of others")
+            account.rules[content["policy"]] = content["rules"]
         case RecordKind.RESERVED:
             entry = LedgerEntry(time=record.time, **content)
+            if entry.policy not in account.rules:
+                raise ValueError("an entry names rules that are not there")
             if entry.entry != len(account.entries) + 1 or entry.state != RecordKind.RESERVED:
                 raise ValueError("entries are numbered without gaps")
             entry.event  # noqa: B018  (raises where the mechanism is none)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from privacy.errors import DamagedLedgerError, LedgerError
-from privacy.ledger_check import check_replies, check_signatures
+from privacy.ledger_check import check_replies, check_signature
 from privacy.ledger_file import LedgerFile, LedgerRows
 from privacy.records import Account, Identity, RecordKind, add_up, append, make_record
 from privacy.signed_head import SignedHead, Witness, check_heads, sign_head
@@ -100,8 +100,8 @@ class SealedLedger:
     def key(self) -> SigningKey:
         """The signing key; asking for it makes the ledger if there is none.
 
-        The first time, all signatures and kept replies are checked; later, of
-        those only what is used.
+        The first time, all kept replies are checked; later, of those only what
+        is used.
         """
         made: list[SigningKey] = []
         try:
@@ -112,7 +112,7 @@ class SealedLedger:
                 with self._distrust():
                     records = rows.records()
                     account = add_up(records)
-                    check_signatures(rows, account, records)
+                    check_signature(rows, account, records[-1])
                     check_replies(rows, account)
                 return SigningKey.load(self._key_path)
         except LedgerError:
@@ -165,7 +165,7 @@ class SealedLedger:
             account = add_up(records)
             self._check_identity(account, key)
             head = OpenLedger(rows, account, key, self._clock).head
-            if rows.signature(account.sequence) != head.signature:
+            if records[-1].signature != head.signature:
                 raise DamagedLedgerError(f"Record {account.sequence} is not signed.")
             if self._file.has_other_names:
                 raise DamagedLedgerError("Its file has another name, too (a hard link).")

@@ -7,6 +7,7 @@ signatures are written in hexadecimal.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from privacy.errors import KeyFileError
 
 PUBLIC_KEY = r"^[0-9a-f]{64}$"
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
 
 
 class SigningKey:
@@ -89,7 +91,12 @@ class SigningKey:
 
 
 def is_signed(message: bytes, signature: str, public: str) -> bool:
-    """Tell whether ``signature`` is that of ``message`` by the owner of ``public``."""
+    """Tell whether ``signature`` is that of ``message`` by the owner of ``public``.
+
+    Both in small hexadecimal letters: another spelling of the same bytes is none.
+    """
+    if not (_SIGNATURE.fullmatch(signature) and re.fullmatch(PUBLIC_KEY, public)):
+        return False
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
         key.verify(bytes.fromhex(signature), message)

@@ -32,7 +32,6 @@ Rows = list[tuple[Any, ...]]
 STORED = (
     "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version",
     "SELECT * FROM records",
-    "SELECT * FROM checkpoints WHERE sequence = (SELECT max(sequence) FROM records)",
     "SELECT * FROM checkpoints",
     "SELECT * FROM replies",
 )
@@ -43,7 +42,6 @@ class StoredValues(NamedTuple):
 
     header: Rows | None
     records: Rows | None
-    newest_signature: Rows | None
     signatures: Rows | None
     replies: Rows | None
 

@@ -304,22 +304,31 @@ def test_key_of_an_unknown_algorithm_signs_nothing(
 
 CHAIN = {
     "first charge made cheaper": "UPDATE records SET content = "
-    "replace(content, '\"sigma\":2.0', '\"sigma\":9.0') WHERE sequence = 3",
+    "replace(content, '\"sigma\":2.0', '\"sigma\":9.0') WHERE sequence = 4",
     "last charge made cheaper": "UPDATE records SET content = "
     "replace(content, '\"sigma\":2.0', '\"sigma\":9.0') WHERE sequence = "
     "(SELECT max(sequence) FROM records WHERE kind = 'reserved')",
     "first record removed": "DELETE FROM records WHERE sequence = 1",
-    "a charge removed": "DELETE FROM records WHERE sequence = 3",
+    "a charge removed": "DELETE FROM records WHERE sequence = 4",
     "last record removed": "DELETE FROM records WHERE sequence = "
     "(SELECT max(sequence) FROM records)",
     "all records removed": "DELETE FROM records",
     "two records exchanged": "UPDATE records SET sequence = CASE sequence "
-    "WHEN 3 THEN -5 ELSE -3 END WHERE sequence IN (3, 5); "
+    "WHEN 4 THEN -6 ELSE -4 END WHERE sequence IN (4, 6); "
     "UPDATE records SET sequence = -sequence WHERE sequence < 0",
-    "a commit made a failure": "UPDATE records SET kind = 'failed' WHERE sequence = 4",
-    "a time changed": "UPDATE records SET time = '2020' || substr(time, 5) WHERE sequence = 4",
-    "a hash changed": "UPDATE records SET hash = previous WHERE sequence = 4",
-    "a link changed": "UPDATE records SET previous = hash WHERE sequence = 4",
+    "a commit made a failure": "UPDATE records SET kind = 'failed' WHERE sequence = 5",
+    "a time changed": "UPDATE records SET time = '2020' || substr(time, 5) WHERE sequence = 5",
+    "a hash changed": "UPDATE records SET hash = previous WHERE sequence = 5",
+    "a link changed": "UPDATE records SET previous = hash WHERE sequence = 5",
+    "rules made looser": "UPDATE records SET content = replace(content, 'replace', 'add') "
+    "|| ' ' WHERE kind = 'rules'",
+    "older signature changed": "UPDATE checkpoints SET signature = "
+    "replace(signature, 'a', 'b') WHERE sequence = 5",
+    "older signature removed": "DELETE FROM checkpoints WHERE sequence = 5",
+    "older signature added": "INSERT INTO checkpoints SELECT 3, signature FROM checkpoints "
+    "WHERE sequence = 5",
+    "last signature spelt in capitals": "UPDATE checkpoints SET signature = upper(signature) "
+    "WHERE sequence = (SELECT max(sequence) FROM records)",
     "a record added": "INSERT INTO records SELECT sequence + 1, time, kind, content, hash, "
     "previous FROM records WHERE sequence = (SELECT max(sequence) FROM records)",
     "last signature removed": "DELETE FROM checkpoints WHERE sequence = "
@@ -327,7 +336,7 @@ CHAIN = {
     "last signature changed": "UPDATE checkpoints SET signature = "
     "replace(signature, 'a', 'b') WHERE sequence = (SELECT max(sequence) FROM records)",
     "last signature exchanged": "UPDATE checkpoints SET signature = "
-    "(SELECT signature FROM checkpoints WHERE sequence = 4) WHERE sequence = "
+    "(SELECT signature FROM checkpoints WHERE sequence = 5) WHERE sequence = "
     "(SELECT max(sequence) FROM records)",
     "all signatures removed": "DELETE FROM checkpoints",
     "another program's": "PRAGMA application_id = 1",
@@ -424,25 +433,9 @@ def refused_as(door: Door, round_number: int) -> str:
     return answer.reason
 
 
-def test_older_signature_that_was_changed_is_found_by_looking(specimen: Specimen) -> None:
-    with specimen.opened_by_force() as database:
-        database.execute(
-            "UPDATE checkpoints SET signature = replace(signature, 'a', 'b') WHERE sequence = 4"
-        )
-    assert "signature of record 4" in not_verified(specimen)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE checkpoints SET signature = replace(signature, 'a', 'b') WHERE sequence = 4",
-        "UPDATE replies SET reply = zeroblob(1) WHERE entry = 1",
-    ],
-    ids=["older signature", "another reply"],
-)
-def test_change_beside_the_chain_stops_new_answers_too(alone: Specimen, statement: str) -> None:
+def test_change_beside_the_chain_stops_new_answers_too(alone: Specimen) -> None:
     with alone.opened_by_force() as database:
-        database.execute(statement)
+        database.execute("UPDATE replies SET reply = zeroblob(1) WHERE entry = 1")
     refused(alone.door())
 
 
@@ -561,15 +554,10 @@ def look_at(specimen: Specimen, name: str, damage: Callable[[bytes], bytes]) -> 
         return
     if held or not (isinstance(new, Refusal) and isinstance(old, Refusal)):
         assert values.chain == whole.chain
-        # Replies are forgotten in time, and not every record has a signature.
-        assert values.signatures is not None
-        assert {spelled(row) for row in values.signatures} <= set(whole.signatures or [])
+        # An agent forgets replies in time, and goes on without; whoever verifies misses them.
         assert set(values.replies or [()]) <= set(whole.replies or [])
-
-
-def spelled(row: tuple[int, str]) -> tuple[int, str]:
-    """Spell a signature in the usual letters; hexadecimal has others for the same."""
-    return row[0], row[1].lower()
+    if held:
+        assert values.replies == whole.replies
 
 
 SETTINGS = settings(
