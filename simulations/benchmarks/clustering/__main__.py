@@ -7,6 +7,7 @@ page anew from the figures that are there.
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="run nothing")
     parser.add_argument("--anew", action="store_true", help="forget the figures that are there")
     chosen = parser.parse_args()
+    logging.getLogger("flwr").setLevel(logging.ERROR)
     figures = load(FIGURES) if FIGURES.exists() and not chosen.anew else []
     there = {(figure.setting, figure.method) for figure in figures}
     planned = [] if chosen.render else [*headline(), *(() if chosen.quick else grid())]

@@ -10,7 +10,6 @@ budget's last 3 percent spent on saying how well the clusters fit.
 from __future__ import annotations
 
 import json
-import logging
 import math
 import tempfile
 import time
@@ -137,7 +136,6 @@ def run_method(method: str, setting: Setting, population: Population, seed: int)
 
 def ours(setting: Setting, population: Population, seed: int) -> Array:
     """Run ``fedinterest cluster`` on the population, split over the setting's silos."""
-    logging.getLogger("flwr").setLevel(logging.ERROR)
     settings = ClusterSettings(
         k=population.k,
         epsilon=setting.epsilon,

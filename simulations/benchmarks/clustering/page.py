@@ -17,7 +17,7 @@ from simulations.benchmarks.clustering.peers import FEDDP
 Costs = Mapping[Setting, Mapping[str, Sequence[float]]]
 
 BEST_FEDDP = "FedDP-KMeans (best of 3)"
-COLUMNS = (OURS, BEST_FEDDP, "FastLloyd", "DP-Lloyd", "one private mean")
+COLUMNS = (OURS, BEST_FEDDP, "FastLloyd", "DP-Lloyd", "one private mean", "k-FED, not private")
 BEGIN, END = "<!-- clustering: made by make bench -->", "<!-- clustering: end -->"
 PICTURE = "benchmarks/clustering.svg"
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
