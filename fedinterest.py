@@ -354,10 +354,10 @@ def verify_ledger(
     from client.operator_view import show_verification
     from privacy.errors import LedgerError
     from privacy.ledger_check import verify_ledger as verify
-    from strategies.heads import read_heads
+    from privacy.server_record import read_server_record
 
     try:
-        received = read_heads(heads) if heads else None
+        received = read_server_record(heads).heads if heads else None
     except ValueError as error:
         raise LedgerError(str(error)) from error
     found = verify(path, witness=_witness_of(path, witness), heads=received)

@@ -30,6 +30,7 @@ from privacy.query import (
     check_contributions,
     finite_users,
 )
+from privacy.records import SERVER
 from privacy.release import LEDGER_UNUSABLE, Answer, ClippedSum, Refusal, Release
 from privacy.signed_head import SignedHead
 from privacy.window import Window
@@ -38,8 +39,6 @@ log = logging.getLogger("fedinterest.privacy")
 
 CODE = code_hash()
 """Hash of this program as it was when it was loaded."""
-SERVER = "server"
-"""Stands in the ledger for noise that the server promises to add: the claim rests on it."""
 
 LARGEST_TOTAL = 2**62
 """In steps, of all clients together; there is room for the noise above it."""

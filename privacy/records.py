@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from privacy.accountant import GaussianEvent
 from privacy.errors import DamagedLedgerError
@@ -25,6 +26,8 @@ from privacy.window import Window
 FORMAT = 3
 BEGINNING = "0" * 64
 """What the first record has for the hash of the one before it."""
+SERVER = "server"
+"""Stands for noise that the server promises to add: the claim rests on it."""
 
 
 class RecordKind(StrEnum):
@@ -176,6 +179,15 @@ class OperatorsAct:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A window that was opened: when, which, and by the calendar or an operator."""
+
+    time: str
+    window: Window
+    by: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Account:
     """What a chain of records adds up to.
@@ -191,8 +203,8 @@ class Account:
     answers : dict of int to (int, str or None)
         For each committed entry, the record that says so and the digest of its reply.
     refusals : list of LedgerRefusal
-    windows : list of Window
-        Opened so far; the last one is in force.
+    openings : list of Opening
+        Windows opened so far; the last one is in force.
     rules : dict of str to dict
         Policies that releases were made under, by their digests.
     acts : list of OperatorsAct
@@ -208,14 +220,19 @@ class Account:
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     answers: dict[int, tuple[int, str | None]] = field(default_factory=dict)
     refusals: list[LedgerRefusal] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
+    openings: list[Opening] = field(default_factory=list)
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     acts: list[OperatorsAct] = field(default_factory=list)
 
     @property
+    def windows(self) -> list[Window]:
+        """The windows opened so far."""
+        return [opening.window for opening in self.openings]
+
+    @property
     def window(self) -> Window | None:
         """The window in force, if any was opened."""
-        return self.windows[-1] if self.windows else None
+        return self.openings[-1].window if self.openings else None
 
     def events(self, window: str | None = None) -> list[GaussianEvent]:
         """Return what was charged, in one window or in all."""
@@ -278,6 +295,8 @@ def append(account: Account | None, record: Record) -> Account:
     if record.time < time:
         raise DamagedLedgerError(f"{_name(record)} is older than the one before it.")
     try:
+        if datetime.fromisoformat(record.time).utcoffset() is None:
+            raise ValueError("times have a zone")
         content = json.loads(record.content)
         account = _understand(account, record, content)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -313,23 +332,24 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
         if kind is not RecordKind.OPENED:
             raise ValueError("the first record opens the ledger")
         file = content.pop("file")
-        return Account(identity=Identity(**content), file=file)
+        return Account(identity=_read(Identity, content), file=str(file))
     match kind:
         case RecordKind.ADOPTED:
             account.file = content["file"]
             account.acts.append(OperatorsAct(record.time, f"adopted: {content['reason']}"))
         case RecordKind.WINDOW:
             start, end = (datetime.fromisoformat(content[key]) for key in ("start", "end"))
-            account.windows.append(Window(start, end))
-            if content["by"] == "operator":
-                renewed = f"renewed the budget: {account.windows[-1].name}"
+            opening = Opening(record.time, Window(start, end), content["by"])
+            account.openings.append(opening)
+            if opening.by == "operator":
+                renewed = f"renewed the budget: {opening.window.name}"
                 account.acts.append(OperatorsAct(record.time, renewed))
         case RecordKind.RULES:
             if content["policy"] != digest_of_rules(content["rules"]):
                 raise ValueError("rules have the digest of others")
             account.rules[content["policy"]] = content["rules"]
         case RecordKind.RESERVED:
-            entry = LedgerEntry(time=record.time, **content)
+            entry = _read(LedgerEntry, content | {"time": record.time})
             if entry.policy not in account.rules:
                 raise ValueError("an entry names rules that are not there")
             if entry.entry != len(account.entries) + 1 or entry.state != RecordKind.RESERVED:
@@ -344,10 +364,28 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
             if kind is RecordKind.COMMITTED:
                 account.answers[entry.entry] = (record.sequence, content["reply"])
         case RecordKind.REFUSED:
-            account.refusals.append(LedgerRefusal(**content))
+            account.refusals.append(_read(LedgerRefusal, content))
         case RecordKind.OPENED:
             raise ValueError("a ledger is opened once")
     return account
+
+
+Line = TypeVar("Line", Identity, LedgerEntry, LedgerRefusal)
+_KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
+
+
+def _read(line: type[Line], content: dict[str, Any]) -> Line:
+    """Make a line of the account; a value of another type than declared is a TypeError.
+
+    Whoever owns the key can sign anything: nobody after this has to expect it.
+    """
+    for part in fields(line):
+        value = content.get(part.name, part.default)
+        if type(value) not in _KINDS.get(str(part.type), (RecordKind, str)):
+            raise TypeError(f"{part.name} is {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{part.name} is {value!r}")
+    return line(**content)
 
 
 def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:

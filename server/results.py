@@ -27,6 +27,7 @@ from privacy.accountant import (
     zcdp_epsilon,
 )
 from privacy.query import NoiseKind
+from privacy.server_record import RoundCount, write_server_record
 from server.report import (
     NOTHING_PROMISED,
     PROMISE,
@@ -48,7 +49,6 @@ from server.report import (
 )
 from server.report_page import render
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
-from strategies.heads import write_heads as save_heads
 from strategies.interest_tree import InterestTree
 from strategies.k_curve import KCurve
 
@@ -124,8 +124,23 @@ def write_results(
 
 
 def write_heads(folder: Path, strategy: FederatedKMeans) -> None:
-    """Write the ledgers' heads that were received, also of a run that failed."""
-    _write(folder, {HEADS: lambda path: save_heads(path, strategy.heads, run=strategy.known.run)})
+    """Write what auditors need of the server: received heads and counts, also of a failed run."""
+    rounds = [
+        RoundCount(
+            round_number=record.number,
+            purpose=record.purpose,
+            asked=record.asked,
+            answered=record.answered,
+            refused=len(record.refusals),
+            unusable=record.malformed,
+        )
+        for record in strategy.history
+    ]
+    run = strategy.known.run
+    _write(
+        folder,
+        {HEADS: lambda path: write_server_record(path, strategy.heads, run=run, rounds=rounds)},
+    )
 
 
 def write_report(folder: Path, report: Report) -> None:

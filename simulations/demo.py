@@ -20,7 +20,7 @@ from simulations.flower_engine import run_with_flower
 from simulations.oracle import complete_report
 from simulations.scenario import SAMPLE, read_scenario
 from simulations.world import WITNESS, World, prepare
-from strategies.heads import read_heads
+from privacy.server_record import read_server_record
 
 HOUSEHOLD = "household-0900"
 LIST_LENGTH = 5
@@ -63,7 +63,7 @@ def _step(title: str) -> None:
 
 def _tell_verification(world: World) -> None:
     """Check every region's ledger as an auditor would, with witness and the server's heads."""
-    heads = read_heads(world.folder / HEADS)
+    heads = read_server_record(world.folder / HEADS).heads
     for path in world.settings_paths():
         region = path.parent
         ledger = world.folder / "ledgers" / f"{region.name}.sqlite"

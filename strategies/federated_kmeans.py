@@ -53,8 +53,8 @@ class RoundRecord:
     ----------
     sensitivity, sigma, step, share : float
         Of each region's release; ``step`` is the lattice's.
-    answered : int
-        Releases, or clipped sums.
+    asked, answered : int
+        Regions; each answer is a release, or clipped sums.
     refusals : list of Refusal
     malformed : int
         Replies that were no answer to the question, or errors.
@@ -69,6 +69,7 @@ class RoundRecord:
     sigma: float
     step: float
     share: float
+    asked: int = 0
     answered: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     malformed: int = 0
@@ -239,6 +240,7 @@ class FederatedKMeans(Strategy):
                 sigma=request.sigma,
                 step=self._query.step,
                 share=phase.share,
+                asked=len(nodes),
             )
         )
         self._asked_at = time.monotonic()

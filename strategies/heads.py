@@ -1,22 +1,16 @@
-"""The signed heads of the regions' ledgers, as a server received them.
+"""The signed heads of the regions' ledgers, as a server receives them.
 
-answers  ->  the latest genuine head of each region  ->  ``heads.json``
+answers  ->  the latest genuine head of each region
 
-An auditor compares them with the ledgers: one that was rolled back, or whose
-key was exchanged, does not contain them.
+:mod:`privacy.server_record` keeps them for auditors.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterator
 
 from privacy.release import LEDGER_UNUSABLE, Answer, Refusal
 from privacy.signed_head import SignedHead
-
-SCHEMA_VERSION = 1
 
 
 class HeadBook:
@@ -51,39 +45,6 @@ class HeadBook:
     def __iter__(self) -> Iterator[SignedHead]:
         """Go through the latest heads, in the order of the regions' names."""
         return iter([self._heads[region] for region in sorted(self._heads)])
-
-
-def write_heads(path: Path, heads: Iterable[SignedHead], *, run: str) -> None:
-    """Write ``heads.json``."""
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "run": run,
-        "heads": [asdict(head) for head in heads],
-    }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def read_heads(path: Path) -> list[SignedHead]:
-    """Read ``heads.json``.
-
-    Raises
-    ------
-    ValueError
-        If it is not one, or a head is not genuine.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"its schema_version is {content['schema_version']!r}")
-        heads = [SignedHead.from_json(head) for head in content["heads"]]
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold ledgers' heads ({error}).") from error
-    for head in heads:
-        if not head.is_genuine:
-            raise ValueError(f"{path}: the head of {head.region!r} is not signed by its key.")
-    return heads
 
 
 def _is_headless_refusal(answer: Answer) -> bool:

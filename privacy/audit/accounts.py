@@ -1,17 +1,18 @@
 """Epsilon, computed anew from the mechanisms that a ledger names, by several accountants.
 
-mechanisms (sensitivity, sigma, step)  ->  the claim, and three accountants beside it
+mechanisms (mu, how many of them)  ->  the claim, and other accountants beside it
 
-Many ledgers of one deployment hold the same mechanisms, so the slow accountants run once for each
-combination. They take the mechanisms in groups: equal ones are composed at once.
+Regions that answered the same runs have the same mechanisms, so that each
+combination is counted once. The slowest accountant, privacy loss
+distributions, goes through every release of the costliest combinations; of the
+others it checks the sum, while Opacus' Renyi accountant goes through all.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from privacy.accountant import (
     Adjacency,
@@ -22,26 +23,69 @@ from privacy.accountant import (
     rdp_epsilon,
     zcdp_epsilon,
 )
+from privacy.calibration import LARGEST_EPSILON
 
 AGREEMENT = 1.001
 """Numerical accountants round up; by so much they may lie above the claim."""
+NOTHING = 1e-6
+"""Epsilons below that are none, to a numerical accountant."""
+COSTLIEST = 8
+"""So many combinations are counted release by release with privacy loss distributions."""
+COARSEST = 3e-3
+"""Interval of losses tried first; a coarser one only rounds up more."""
+DIGITS = 12
 
-Mechanisms = tuple[tuple[GaussianEvent, int], ...]
+Mechanisms = tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Releases whose cost is to be added up.
+
+    Attributes
+    ----------
+    mechanisms : tuple of (float, int)
+        Gaussian-DP parameter of a release under add-or-remove of one unit, and how
+        many releases have it.
+    delta : float
+    adjacency : Adjacency
+    """
+
+    mechanisms: Mechanisms
+    delta: float
+    adjacency: Adjacency
+
+    @property
+    def releases(self) -> int:
+        """How many there are."""
+        return sum(count for _, count in self.mechanisms)
+
+    @property
+    def events(self) -> list[GaussianEvent]:
+        """Every release, for an accountant."""
+        return [GaussianEvent(1.0, 1 / mu) for mu, count in self.mechanisms for _ in range(count)]
+
+    @property
+    def mu(self) -> float:
+        """Gaussian-DP parameter of all together, exact."""
+        return compose(self.events, self.adjacency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recomputed:
+class Cost:
     """What releases cost together, by each accountant.
 
     Attributes
     ----------
     releases : int
-    delta, mu : float
-    epsilon : float
+    delta, mu, epsilon : float
         The claim: exact Gaussian-DP.
-    pld : float
+    pld : float, optional
         dp-accounting's privacy loss distributions; should agree with the claim.
-    rdp, zcdp : float
+        None where epsilon is so large that nothing is promised.
+    pld_by_release : bool
+        Whether those went through every release, or checked the sum only.
+    rdp, zcdp : float, optional
         Opacus' and OpenDP's upper bounds.
     """
 
@@ -49,35 +93,75 @@ class Recomputed:
     delta: float
     mu: float
     epsilon: float
-    pld: float
-    rdp: float
-    zcdp: float
+    pld: float | None
+    pld_by_release: bool
+    rdp: float | None
+    zcdp: float | None
+
+    @property
+    def promises_something(self) -> bool:
+        """Whether epsilon is small enough to mean anything to an accountant."""
+        return self.epsilon <= LARGEST_EPSILON
 
     @property
     def agrees(self) -> bool:
         """Whether the claim lies where the other accountants say that it must."""
-        return self.pld <= AGREEMENT * self.epsilon and self.epsilon <= max(self.rdp, self.zcdp)
+        if self.pld is None or self.rdp is None or self.zcdp is None:
+            return True
+        bound = max(self.rdp, self.zcdp) + NOTHING
+        return self.pld <= AGREEMENT * self.epsilon + NOTHING and self.epsilon <= bound
 
 
-def recompute(events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacency) -> Recomputed:
-    """Return what ``events`` cost together at ``delta``."""
-    counted = Counter(events)
-    ordered = sorted(counted.items(), key=lambda part: (part[0].mu, part[0].sigma, part[0].step))
-    return _recompute(tuple(ordered), delta, adjacency)
+def combine(
+    events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacency
+) -> Combination:
+    """Count equal mechanisms; mu is rounded up in the 12th digit, so that nearly equal ones are."""
+    counted = Counter(_rounded_up(event.mu) for event in events)
+    return Combination(tuple(sorted(counted.items())), delta, adjacency)
 
 
-@lru_cache(maxsize=256)
-def _recompute(mechanisms: Mechanisms, delta: float, adjacency: Adjacency) -> Recomputed:
-    events = [event for event, count in mechanisms for _ in range(count)]
-    if not events:
-        return Recomputed(releases=0, delta=delta, mu=0.0, epsilon=0.0, pld=0.0, rdp=0.0, zcdp=0.0)
+def count_costs(combinations: Sequence[Combination]) -> Mapping[Combination, Cost]:
+    """Return what each combination costs; equal ones are counted once."""
+    distinct = sorted(dict.fromkeys(combinations), key=lambda one: -one.mu)
+    return {
+        combination: _cost(combination, by_release=place < COSTLIEST)
+        for place, combination in enumerate(distinct)
+    }
+
+
+def _cost(combination: Combination, *, by_release: bool) -> Cost:
+    events, delta, adjacency = combination.events, combination.delta, combination.adjacency
     mu = compose(events, adjacency)
-    return Recomputed(
+    epsilon = epsilon_of(mu, delta)
+    others: dict[str, float | None] = dict.fromkeys(("pld", "rdp", "zcdp"))
+    if not events:
+        others = dict.fromkeys(others, 0.0)
+    elif epsilon <= LARGEST_EPSILON:
+        whole = GaussianEvent(1.0, adjacency.changes / mu)
+        others = {
+            "pld": _pld(events if by_release else [whole], delta, adjacency, epsilon),
+            "rdp": rdp_epsilon(events, delta=delta, adjacency=adjacency),
+            "zcdp": zcdp_epsilon(events, delta=delta, adjacency=adjacency),
+        }
+    return Cost(
         releases=len(events),
         delta=delta,
         mu=mu,
-        epsilon=epsilon_of(mu, delta),
-        pld=pld_epsilon(events, delta=delta, adjacency=adjacency),
-        rdp=rdp_epsilon(events, delta=delta, adjacency=adjacency),
-        zcdp=zcdp_epsilon(events, delta=delta, adjacency=adjacency),
+        epsilon=epsilon,
+        pld_by_release=by_release,
+        **others,
     )
+
+
+def _pld(
+    events: Sequence[GaussianEvent], delta: float, adjacency: Adjacency, epsilon: float
+) -> float:
+    """Return epsilon on a coarse grid if that agrees already, else on the finest."""
+    found = pld_epsilon(events, delta=delta, adjacency=adjacency, interval=COARSEST)
+    if found <= AGREEMENT * epsilon:
+        return found
+    return pld_epsilon(events, delta=delta, adjacency=adjacency)
+
+
+def _rounded_up(mu: float) -> float:
+    return float(f"{mu * (1 + 10.0**-DIGITS):.{DIGITS}g}")

@@ -23,7 +23,7 @@ from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.cluster_map import ClusterMap
 from strategies.federated_kmeans import StrategyError
-from strategies.heads import read_heads
+from privacy.server_record import read_server_record
 from strategies.messages import records_to_answer
 from strategies.plan import plan
 from tests.end_to_end.conftest import ONCE_TOO_OFTEN, Finished, sample
@@ -70,7 +70,7 @@ def test_every_reply_is_signed_together_with_a_head_of_its_ledger(finished: Fini
 
 
 def test_servers_heads_are_the_ledgers_last_ones(finished: Finished) -> None:
-    heads = read_heads(finished.world.folder / "ledgers" / "heads.json")
+    heads = read_server_record(finished.world.folder / "ledgers" / "heads.json").heads
     assert [head.region for head in heads] == [f"region-{n}" for n in range(1, 9)]
     for head in heads:
         account = read_account(ledger_of(finished.world, head.region))

@@ -31,7 +31,7 @@ from server.run_config import RunConfig, parse_flat
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
-from strategies.heads import read_heads
+from privacy.server_record import read_server_record
 from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 from tests.strategies.examples import a_refusal, signed
@@ -285,7 +285,7 @@ def test_the_ledgers_heads_are_kept_with_the_results(
     write_heads(tmp_path, strategy)
     write_results(tmp_path, strategy, STARTED, 12.3456, **TOLD)
     assert names(tmp_path) == sorted([*FILES, HEADS])
-    heads = read_heads(tmp_path / HEADS)
+    heads = read_server_record(tmp_path / HEADS).heads
     assert heads == list(strategy.heads)
     assert [(head.region, head.sequence) for head in heads] == [("north", 12), ("south", 14)]
     content = json.loads((tmp_path / HEADS).read_text(encoding="utf-8"))

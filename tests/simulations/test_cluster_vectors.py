@@ -24,7 +24,7 @@ from simulations.cluster_vectors import ClusterSettings, cluster_vectors
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import InProcessGrid
 from strategies.federated_kmeans import StrategyError
-from strategies.heads import read_heads
+from privacy.server_record import read_server_record
 from strategies.plan import clustering_alone
 from strategies.private_summary import PrivateSummary
 
@@ -107,7 +107,7 @@ def test_the_report_holds_what_it_promises(finished: tuple[Path, Report]) -> Non
 def test_every_silos_ledger_holds_one_entry_for_each_phase(finished: tuple[Path, Report]) -> None:
     folder, report = finished
     phases = [phase.name for phase in clustering_alone(public=False)]
-    heads = read_heads(folder / "ledgers" / "heads.json")
+    heads = read_server_record(folder / "ledgers" / "heads.json").heads
     assert [head.region for head in heads] == ["silo-1", "silo-2", "silo-3"]
     for head in heads:
         path = folder / "ledgers" / f"{head.region}.sqlite"
@@ -331,7 +331,7 @@ def test_when_all_silos_vanish_the_run_stops_and_its_ledgers_stay(
     with pytest.raises(StrategyError, match="No region answered"):
         cluster_vectors(np.array_split(users(300), 2), settings(), tmp_path)
     assert not (tmp_path / "report.json").exists()
-    assert len(read_heads(tmp_path / "ledgers" / "heads.json")) == 2
+    assert len(read_server_record(tmp_path / "ledgers" / "heads.json").heads) == 2
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from server.run_config import read_run_config
 from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.federated_kmeans import StrategyError
-from strategies.heads import read_heads
+from privacy.server_record import read_server_record
 from strategies.messages import records_to_answer
 from strategies.plan import plan
 from tests.simulations.examples import a_scenario
@@ -147,7 +147,7 @@ def test_a_run_of_the_tiny_world_is_signed_from_end_to_end(
     assert {(answer.noise, answer.window) for answer in answers} == {
         (noise, "2017-01-01/2018-01-01")
     }
-    heads = read_heads(world.folder / "ledgers" / "heads.json")
+    heads = read_server_record(world.folder / "ledgers" / "heads.json").heads
     for path, head in zip(world.settings_paths(), heads, strict=True):
         settings = read_settings(path)
         found = verify_ledger(settings.ledger, witness=settings.witness, heads=heads)
@@ -177,7 +177,7 @@ def test_a_run_that_the_regions_stop_leaves_the_heads_of_what_was_charged(tmp_pa
         policy.write_text(policy.read_text().replace("epsilon = 4.0", "epsilon = 1.0"))
     with pytest.raises(StrategyError, match="budget-exhausted"):
         run_world(world)
-    heads = read_heads(world.folder / "ledgers" / "heads.json")
+    heads = read_server_record(world.folder / "ledgers" / "heads.json").heads
     assert [head.region for head in heads] == ["region-1", "region-2"]
     for path, head in zip(world.settings_paths(), heads, strict=True):
         account = read_account(read_settings(path).ledger)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from privacy.release import LEDGER_UNUSABLE, Refusal
-from privacy.signed_head import SignedHead
-from strategies.heads import HeadBook, read_heads, write_heads
+from strategies.heads import HeadBook
 from tests.strategies.examples import a_head, a_key, a_refusal, signed, signed_under
 
 
@@ -87,83 +84,6 @@ def test_a_ledger_that_went_back_is_an_objection() -> None:
     earlier = signed(a_refusal(), 8)
     assert book.objection(earlier) == "its ledger has been rolled back since the answer before"
     assert list(book) == [a_head("north", 9)]
-
-
-def test_heads_survive_the_way_through_a_file(tmp_path: Path) -> None:
-    heads = [a_head("north", 4), a_head("Süd", 2**40)]
-    write_heads(tmp_path / "heads.json", heads, run="run-1")
-    assert read_heads(tmp_path / "heads.json") == heads
-    content = json.loads((tmp_path / "heads.json").read_text(encoding="utf-8"))
-    assert (content["schema_version"], content["run"]) == (1, "run-1")
-
-
-def test_a_run_without_answers_has_a_file_without_heads(tmp_path: Path) -> None:
-    write_heads(tmp_path / "heads.json", HeadBook(), run="run-1")
-    assert read_heads(tmp_path / "heads.json") == []
-
-
-def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"heads\.json cannot be read \(No such file"):
-        read_heads(tmp_path / "heads.json")
-
-
-def with_head(**changes: Any) -> dict[str, Any]:
-    return {"schema_version": 1, "run": "run-1", "heads": [fields(a_head()) | changes]}
-
-
-def fields(head: SignedHead) -> dict[str, Any]:
-    return {name: getattr(head, name) for name in SignedHead.__dataclass_fields__}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{",
-        "[]",
-        "7",
-        "{}",
-        {"schema_version": 2, "heads": []},
-        {"schema_version": 1},
-        {"schema_version": 1, "heads": 7},
-        {"schema_version": 1, "heads": [7]},
-        {"schema_version": 1, "heads": [{"region": "north"}]},
-        with_head(sequence="4"),
-        with_head(colour="red"),
-    ],
-    ids=str,
-)
-def test_what_are_no_heads_is_an_error_that_names_the_file(tmp_path: Path, content: Any) -> None:
-    path = tmp_path / "heads.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(ValueError, match=r"heads\.json does not hold ledgers' heads"):
-        read_heads(path)
-
-
-def test_bytes_that_are_no_text_are_an_error_that_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "heads.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"heads\.json does not hold ledgers' heads"):
-        read_heads(tmp_path / "heads.json")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"sequence": 5},
-        {"head": "0" * 64},
-        {"region": "south"},
-        {"public_key": a_key("south").public},
-        {"signature": "00" * 64},
-        {"signature": "no hexadecimal"},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_a_head_that_its_key_did_not_sign_is_an_error(
-    tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    (tmp_path / "heads.json").write_text(json.dumps(with_head(**changes)))
-    with pytest.raises(ValueError, match="is not signed by its key"):
-        read_heads(tmp_path / "heads.json")
 
 
 def test_a_ledger_that_went_on_from_a_copy_is_an_objection() -> None:

@@ -1,0 +1,171 @@
+"""What an audit says in words: the claim, what else was published and why it is free, assumptions.
+
+The sentences an officer signs under; figures come from the audit, nothing is taken on trust
+without being named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from privacy.audit.auditing import Audit
+from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
+from privacy.query import NoiseKind
+from privacy.window import WindowEvents
+
+PUBLISHED = (
+    (
+        "Centroids, cluster sizes, hierarchy, K curve, private summary",
+        "computed from releases alone (post-processing); the noise is inside them already",
+    ),
+    (
+        "Labels and terms of clusters",
+        "made of centroids and the public catalogue",
+    ),
+    (
+        "Cluster map pushed back to regions, item weights",
+        "releases and what follows from them",
+    ),
+    (
+        "Questions of the server (centres, bases, norms)",
+        "made of public values and earlier releases; that they adapt to answers is covered by "
+        "composition",
+    ),
+    (
+        "Heads and signatures of ledgers",
+        "hashes of requests, mechanisms and released values, and counts of requests",
+    ),
+    (
+        "Refusals",
+        "they depend on the request, the policy, the ledger and the clock, never on anybody's data",
+    ),
+    (
+        "Recommendations",
+        "are made at the region for its own users and do not leave it",
+    ),
+)
+"""What else leaves or is shown, and why it costs nothing."""
+ORACLE = (
+    "Figures marked oracle in a simulation's report",
+    "NOT free: computed from withheld data that no server has; a deployment has no such figures",
+)
+
+_ALWAYS = (
+    "The program is the one that the hashes in the ledger name, and does what its source says; a "
+    "hash notices updates that nobody approved, not a program that lies about itself.",
+    "Each user is at one region only. A user at m regions loses more: mu grows by sqrt(m) under "
+    "local trust, by m under one shared noise.",
+    "The signing key was nobody's but the region's: with it, a whole history can be forged that "
+    "only heads kept elsewhere show.",
+    "The regions' clocks were right: who sets a clock forward opens windows early.",
+    "Noise came from the operating system's generator, as the ledger says; a ledger cannot prove "
+    "what was drawn.",
+    "How long a region took to answer, and that it took part, is not covered.",
+)
+
+
+def claim(audit: Audit) -> str:
+    """Return the claim in one sentence, with its verdict in front."""
+    if not audit.ledgers:
+        return f"{audit.verdict}: {_examined(audit)}"
+    if audit.verdict is Verdict.FAIL:
+        return f"FAIL: {_what_failed(audit)} Nothing below should be relied on before that is settled."
+    if audit.verdict is Verdict.UNUSABLE:
+        unread = sum(not one.usable for one in audit.ledgers)
+        return f"UNUSABLE: {unread} of {len(audit.ledgers)} inputs are no ledgers; see below."
+    worst = audit.worst
+    if worst is None or not worst.releases:
+        return "PASS: nothing has been released, so nothing was spent."
+    regions = (
+        f"what {worst.region} released"
+        if len(audit.ledgers) == 1
+        else f"anything that any one of {len(audit.ledgers)} regions released"
+    )
+    if _promises_nothing(worst):
+        return (
+            f"PASS, but nothing is promised: the ledgers are whole, and epsilon is so large (in "
+            f"{worst.region}) that it protects nobody."
+        )
+    server = " (if its server added the noise)" if worst.rests_on_server else ""
+    return (
+        f"PASS: adding or removing any one user, with everything that the user did, changes the "
+        f"probability of {regions}{server} by at most a factor e^{_largest(audit)}."
+        if worst.identity["adjacency"] == "add-or-remove-one"
+        else f"PASS: exchanging any one user's data for any other changes the probability of "
+        f"{regions}{server} by at most a factor e^{_largest(audit)}."
+    )
+
+
+def _largest(audit: Audit) -> str:
+    """Spell the largest losses: in one window, and ever."""
+    windows = [span for one in audit.ledgers for span in one.windows]
+    window = max(windows, key=_epsilon, default=None)
+    lifetimes = [one.lifetime for one in audit.ledgers if one.lifetime]
+    ever = max(lifetimes, key=_epsilon)
+    told = f"{_epsilon(ever):.4g} ever, but for a probability of {ever.combination.delta:g}"
+    if window is not None and len(windows) > len(audit.ledgers):
+        told = (
+            f"{_epsilon(window):.4g} in any one window and e^{_epsilon(ever):.4g} ever, but for a "
+            f"probability of {ever.combination.delta:g}"
+        )
+    return told
+
+
+def _epsilon(span: Span) -> float:
+    return span.cost.epsilon if span.cost else 0.0
+
+
+def _promises_nothing(one: LedgerAudit) -> bool:
+    return bool(one.lifetime and one.lifetime.cost and not one.lifetime.cost.promises_something)
+
+
+def _what_failed(audit: Audit) -> str:
+    bad = [one for one in [*audit.ledgers, *audit.servers] if one.faults]
+    told = []
+    if bad:
+        named = ", ".join(one.region or one.path for one in bad[:3])
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        told.append(
+            f"{len(bad)} of {len(audit.ledgers) + len(audit.servers)} ledgers do not hold "
+            f"({named}{more})."
+        )
+    if audit.comparison.faults:
+        told.append("Ledgers, or a ledger and its server, contradict each other.")
+    if failed := [check.name for check in audit.checks if not check.passed]:
+        told.append(f"The mechanism failed its examination ({', '.join(failed)}).")
+    return " ".join(told)
+
+
+def _examined(audit: Audit) -> str:
+    failed = [check.name for check in audit.checks if not check.passed]
+    if failed:
+        return f"the mechanism of this program failed {', '.join(failed)}."
+    return f"the mechanism of this program passed all {len(audit.checks)} checks. No ledger was given."
+
+
+def published(audit: Audit) -> Sequence[tuple[str, str]]:
+    """Return what else was published and why it is free."""
+    return [*PUBLISHED, *([ORACLE] if audit.is_simulated else [])]
+
+
+def assumptions(audit: Audit) -> list[str]:
+    """Return what the claim assumes and nobody can verify from these files."""
+    found = list(_ALWAYS)
+    resting = sum(one.rests_on_server for one in audit.ledgers)
+    if resting:
+        found.insert(
+            0,
+            f"{resting} releases are under trust model central: the server saw exact clipped sums, "
+            "is trusted to have kept them to itself and to have added the noise that it promised.",
+        )
+    noises = {noise for one in audit.ledgers for noise in one.noises}
+    if NoiseKind.SEEDED in noises:
+        found.insert(0, "Seeded noise is hidden from whoever does not know the seed, and only so.")
+    if NoiseKind.FLOAT in noises:
+        found.append("Floating-point noise is not hardened against every attack on its last bits.")
+    if any(len(one.windows) > 1 for one in audit.ledgers):
+        found.append(
+            f'Where the rules say events = "{WindowEvents.ALL}", profiles remember earlier windows: '
+            "the figure for the lifetime is the promise, a window's alone is not."
+        )
+    return found

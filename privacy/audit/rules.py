@@ -1,0 +1,178 @@
+"""Whether every release kept the rules that were in force when it was made.
+
+account (entries, windows, the policies that entries name)  ->  sentences about those that did not
+
+The same limits as at the door, looked at once more from outside, release by release.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+
+from pydantic import ValidationError
+
+from privacy.accountant import Adjacency, mu_of
+from privacy.calibration import LARGEST_EPSILON
+from privacy.configuration import describe
+from privacy.errors import DamagedLedgerError
+from privacy.policy import ROUNDING, Policy
+from privacy.query import NoiseKind, TrustModel
+from privacy.records import SERVER, Account, LedgerEntry
+
+SLACK = 1e-8
+"""By so much a sum of squares may pass a limit that was computed another way."""
+CONTINUOUS = (NoiseKind.FLOAT, NoiseKind.SEEDED)
+
+
+def rules_of(account: Account) -> dict[str, Policy]:
+    """Return the policies that a ledger's entries name, by their digests.
+
+    Raises
+    ------
+    DamagedLedgerError
+        If one is no policy, or another's.
+    """
+    found = {}
+    for digest, rules in account.rules.items():
+        try:
+            policy = Policy.model_validate_json(json.dumps(rules), by_name=False, by_alias=True)
+        except ValidationError as error:
+            raise DamagedLedgerError(f"Rules {digest[:16]} make no sense: {describe(error)}.") from error
+        budget, who = policy.budget, account.identity
+        promised = (
+            policy.region,
+            budget.delta,
+            budget.lifetime_delta,
+            budget.unit.value,
+            budget.adjacency.value,
+        )
+        kept = (who.region, who.delta, who.lifetime_delta, who.unit, who.adjacency)
+        if promised != kept:
+            raise DamagedLedgerError(f"Rules {digest[:16]} are those of another ledger.")
+        found[digest] = policy
+    return found
+
+
+def broken_rules(
+    account: Account, policies: dict[str, Policy], *, of_server: bool = False
+) -> list[str]:
+    """Return what each release did that its rules forbid; empty if all kept them.
+
+    Parameters
+    ----------
+    account : Account
+    policies : dict of str to Policy
+        Of :func:`rules_of`.
+    of_server : bool
+        Whether only budgets are to be kept, as by a server that adds noise.
+    """
+    checks = [_windows, _budgets] if of_server else [_one_by_one, _repetitions, _windows, _budgets]
+    return [
+        f"Entry {entry.entry} ({entry.purpose} of run {entry.run}, {entry.time[:16]}) {problem}."
+        for check in checks
+        for entry, problem in check(account, policies)
+    ]
+
+
+Problems = Iterator[tuple[LedgerEntry, str]]
+
+
+def _one_by_one(account: Account, policies: dict[str, Policy]) -> Problems:
+    """Go through what the rules say about a single release."""
+    simulated = account.identity.simulated
+    for entry in account.entries.values():
+        rules, trusted = policies[entry.policy].answers, policies[entry.policy].trusted
+        multiplier = entry.sigma / entry.sensitivity
+        central = entry.trust_model == TrustModel.CENTRAL
+        problems = {
+            "was of a kind that is not answered": entry.kind not in rules.questions,
+            f"was under trust model {entry.trust_model}": (
+                entry.trust_model not in set(rules.trust_models)
+            ),
+            f"has {entry.noise} noise": (
+                entry.noise != SERVER if central else entry.noise not in set(rules.noise_kinds)
+            ),
+            "has seeded noise in a ledger that is not marked as simulated": (
+                entry.noise == NoiseKind.SEEDED and not simulated
+            ),
+            f"has noise multiplier {multiplier:.4g}, least is {rules.least_noise_multiplier:.4g}": (
+                multiplier < rules.least_noise_multiplier * (1 - ROUNDING)
+            ),
+            f"has clipping norm {entry.clipping_norm:.4g}, largest is "
+            f"{rules.largest_clipping_norm:.4g}": (
+                not 0 < entry.clipping_norm <= rules.largest_clipping_norm
+            ),
+            "names no lattice, or one where noise is continuous": (
+                (entry.step == 0) != (entry.noise in CONTINUOUS)
+            ),
+            f"was for {entry.participants} clients, fewest are {rules.fewest_participants}": (
+                entry.participants < rules.fewest_participants
+            ),
+            "was for a server that the rules do not name": bool(
+                trusted.server_keys and entry.server_key not in trusted.server_keys
+            ),
+            "was made with an encoder that the rules do not name": bool(
+                trusted.encoders and entry.encoder not in trusted.encoders
+            ),
+            "was made by a program that the rules do not name": bool(
+                trusted.code_hashes and entry.code not in trusted.code_hashes
+            ),
+        }
+        yield from ((entry, problem) for problem, holds in problems.items() if holds)
+
+
+def _repetitions(account: Account, policies: dict[str, Policy]) -> Problems:
+    """Look for two releases in one round, and for runs that asked too often."""
+    rounds: dict[tuple[str, str, int], int] = {}
+    asked: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for entry in account.entries.values():
+        place = entry.server_key, entry.run, entry.round_number
+        if place in rounds:
+            yield entry, f"is a second release in round {entry.round_number}, after {rounds[place]}"
+        rounds.setdefault(place, entry.entry)
+        asked[place[:2]] += 1
+        if asked[place[:2]] > (most := policies[entry.policy].answers.most_releases_per_run):
+            yield entry, f"is release {asked[place[:2]]} of its run, most are {most}"
+
+
+def _windows(account: Account, policies: dict[str, Policy]) -> Problems:
+    """Look whether releases were charged to the window of their time, and windows overlap."""
+    spans = {opening.window.name: opening.window for opening in account.openings}
+    ends = [opening.window.end for opening in account.openings]
+    starts = [opening.window.start for opening in account.openings[1:]]
+    overlap = any(start < end for start, end in zip(starts, ends, strict=False))
+    for entry in account.entries.values():
+        window = spans.get(entry.window)
+        if window is None or datetime.fromisoformat(entry.time) not in window:
+            yield entry, f"was charged to window {entry.window}, which was not open then"
+        elif overlap:
+            yield entry, "was charged while windows overlapped"
+
+
+def _budgets(account: Account, policies: dict[str, Policy]) -> Problems:
+    """Add up what was charged, window by window and ever; tell who passed a limit first."""
+    changes = Adjacency(account.identity.adjacency).changes
+    spent: defaultdict[str, float] = defaultdict(float)
+    told: set[str] = set()
+    for entry in account.entries.values():
+        budget = policies[entry.policy].budget
+        for span, epsilon, delta in (
+            (f"of window {entry.window}", budget.epsilon, budget.delta),
+            ("of the lifetime", budget.lifetime_epsilon, budget.lifetime_delta),
+        ):
+            spent[span] += (changes * entry.event.mu) ** 2
+            over = math.sqrt(spent[span]) > _limit(epsilon, delta) * (1 + SLACK)
+            if over and span not in told:
+                told.add(span)
+                yield entry, f"went beyond the budget {span}, epsilon {epsilon:g}"
+
+
+@lru_cache(maxsize=256)
+def _limit(epsilon: float, delta: float) -> float:
+    """Return the mu that a budget allows; budgets that promise nothing have no limit."""
+    return mu_of(epsilon, delta) if epsilon <= LARGEST_EPSILON else math.inf
