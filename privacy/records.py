@@ -1,6 +1,6 @@
 """A ledger's records: an append-only chain of hashes, and what it adds up to.
 
-record 1  <-  record 2  <-  record 3 ...      each holds the hash of the one before, signature and all
+record 1  <-  record 2  <-  record 3 ...      each holds hash and signature of the one before
 records   ->  Account: entries, rules, refusals, windows, the latest time
 
 Pure: nothing here touches a disk or a clock. Records hold mechanisms
@@ -317,7 +317,9 @@ def _name(record: Record) -> str:
         told = ", ".join([record.kind, *filter(None, about)])
     except (ValueError, TypeError, KeyError, RecursionError):
         return f"Record {record.sequence}"
-    return f"Record {record.sequence} ({told})" if told.isprintable() else f"Record {record.sequence}"
+    return (
+        f"Record {record.sequence} ({told})" if told.isprintable() else f"Record {record.sequence}"
+    )
 
 
 def digest_of_rules(rules: Mapping[str, Any]) -> str:

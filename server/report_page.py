@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
@@ -53,7 +53,7 @@ def render(report: Report) -> str:
     """Return the page: one HTML document, whatever the labels in the report contain."""
     plan = report.privacy.plan
     clusters = sorted(report.clustering.clusters, key=lambda c: c.noisy_size, reverse=True)
-    page = _environment().get_template("page.html")
+    page = environment({"page.html": PAGE, "style.css": STYLE}).get_template("page.html")
     return page.render(
         report=report,
         clusters=clusters,
@@ -66,23 +66,24 @@ def render(report: Report) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=DictLoader({"page.html": PAGE, "style.css": STYLE}),
+def environment(templates: Mapping[str, str]) -> Environment:
+    """Return Jinja for pages: everything escaped, nothing undefined, numbers for people."""
+    made = Environment(
+        loader=DictLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "number": _number,
         "epsilon": _epsilon,
         "percent": lambda share: f"{_number(100 * share, 1)}%",
         "width": _width,
         "stage": _stage,
     }
-    environment.tests["known"] = _is_known
-    return environment
+    made.tests["known"] = _is_known
+    return made
 
 
 def _is_known(value: float | None) -> bool:

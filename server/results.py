@@ -111,7 +111,7 @@ def write_results(
         What the centroids and the summary are multiplied with.
     """
     report = build_report(strategy, started, seconds, name=name, n_users=n_users)
-    _write(
+    write_files(
         folder,
         {
             CLUSTER_MAP: strategy.known.cluster_map().save,
@@ -137,7 +137,7 @@ def write_heads(folder: Path, strategy: FederatedKMeans) -> None:
         for record in strategy.history
     ]
     run = strategy.known.run
-    _write(
+    write_files(
         folder,
         {HEADS: lambda path: write_server_record(path, strategy.heads, run=run, rounds=rounds)},
     )
@@ -145,7 +145,7 @@ def write_heads(folder: Path, strategy: FederatedKMeans) -> None:
 
 def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` and ``report.html``."""
-    _write(folder, _pages(report))
+    write_files(folder, _pages(report))
 
 
 def read_report(folder: Path) -> Report:
@@ -369,7 +369,7 @@ def _pages(report: Report) -> dict[str, Writer]:
     }
 
 
-def _write(folder: Path, writers: Mapping[str, Writer]) -> None:
+def write_files(folder: Path, writers: Mapping[str, Writer]) -> None:
     """Write all files beside their places first, so that a full disk leaves the old ones whole."""
     unfinished = {name: _unfinished(folder / name) for name in writers}
     name = ""

@@ -13,6 +13,7 @@ from rich.console import Console
 from client.recommender import Recommender
 from client.region import open_region
 from privacy.ledger_check import verify_ledger
+from privacy.server_record import read_server_record
 from server.report import Report
 from server.results import HEADS
 from simulations import tell
@@ -20,7 +21,6 @@ from simulations.flower_engine import run_with_flower
 from simulations.oracle import complete_report
 from simulations.scenario import SAMPLE, read_scenario
 from simulations.world import WITNESS, World, prepare
-from privacy.server_record import read_server_record
 
 HOUSEHOLD = "household-0900"
 LIST_LENGTH = 5

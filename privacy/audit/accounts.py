@@ -31,8 +31,9 @@ NOTHING = 1e-6
 """Epsilons below that are none, to a numerical accountant."""
 COSTLIEST = 8
 """So many combinations are counted release by release with privacy loss distributions."""
-COARSEST = 3e-3
-"""Interval of losses tried first; a coarser one only rounds up more."""
+COARSE, COARSEST = 1e-3, 3e-3
+"""Intervals of losses tried first, of few releases and of many; coarser ones only round up more."""
+FEW = 100
 DIGITS = 12
 
 Mechanisms = tuple[tuple[float, int], ...]
@@ -112,9 +113,7 @@ class Cost:
         return self.pld <= AGREEMENT * self.epsilon + NOTHING and self.epsilon <= bound
 
 
-def combine(
-    events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacency
-) -> Combination:
+def combine(events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacency) -> Combination:
     """Count equal mechanisms; mu is rounded up in the 12th digit, so that nearly equal ones are."""
     counted = Counter(_rounded_up(event.mu) for event in events)
     return Combination(tuple(sorted(counted.items())), delta, adjacency)
@@ -157,7 +156,8 @@ def _pld(
     events: Sequence[GaussianEvent], delta: float, adjacency: Adjacency, epsilon: float
 ) -> float:
     """Return epsilon on a coarse grid if that agrees already, else on the finest."""
-    found = pld_epsilon(events, delta=delta, adjacency=adjacency, interval=COARSEST)
+    first = COARSE if len(events) <= FEW else COARSEST
+    found = pld_epsilon(events, delta=delta, adjacency=adjacency, interval=first)
     if found <= AGREEMENT * epsilon:
         return found
     return pld_epsilon(events, delta=delta, adjacency=adjacency)

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from privacy.audit.accounts import count_costs
-from privacy.audit.evidence import Evidence, find_evidence
 from privacy.audit.check import Check
+from privacy.audit.evidence import Evidence, find_evidence
 from privacy.audit.ledger_audit import LedgerAudit, Verdict, audit_ledger, with_cost
 from privacy.audit.side_by_side import Comparison, compare
 
@@ -155,7 +155,8 @@ def _count(audits: Sequence[LedgerAudit]) -> None:
             if span.cost is not None and not span.cost.agrees:
                 cost = span.cost
                 one.faults.append(
-                    f"Accountants disagree on {span.name}: the claim is epsilon {cost.epsilon:.6g}, "
+                    f"Accountants disagree on {span.name}: the claim is epsilon "
+                    f"{cost.epsilon:.6g}, "
                     f"privacy loss distributions give {cost.pld:.6g}, upper bounds "
                     f"{cost.rdp:.6g} and {cost.zcdp:.6g}."
                 )

@@ -69,7 +69,9 @@ def claim(audit: Audit) -> str:
     if not audit.ledgers:
         return f"{audit.verdict}: {_examined(audit)}"
     if audit.verdict is Verdict.FAIL:
-        return f"FAIL: {_what_failed(audit)} Nothing below should be relied on before that is settled."
+        return (
+            f"FAIL: {_what_failed(audit)} Nothing below should be relied on before that is settled."
+        )
     if audit.verdict is Verdict.UNUSABLE:
         unread = sum(not one.usable for one in audit.ledgers)
         return f"UNUSABLE: {unread} of {len(audit.ledgers)} inputs are no ledgers; see below."
@@ -102,11 +104,14 @@ def _largest(audit: Audit) -> str:
     window = max(windows, key=_epsilon, default=None)
     lifetimes = [one.lifetime for one in audit.ledgers if one.lifetime]
     ever = max(lifetimes, key=_epsilon)
-    told = f"{_epsilon(ever):.4g} ever, but for a probability of {ever.combination.delta:g}"
+    told = (
+        f"{_epsilon(ever):.4g} over its ledger's whole life, but for a probability of "
+        f"{ever.combination.delta:g}"
+    )
     if window is not None and len(windows) > len(audit.ledgers):
         told = (
-            f"{_epsilon(window):.4g} in any one window and e^{_epsilon(ever):.4g} ever, but for a "
-            f"probability of {ever.combination.delta:g}"
+            f"{_epsilon(window):.4g} in any one window and e^{_epsilon(ever):.4g} over its whole "
+            f"life, but for a probability of {ever.combination.delta:g}"
         )
     return told
 
@@ -140,7 +145,9 @@ def _examined(audit: Audit) -> str:
     failed = [check.name for check in audit.checks if not check.passed]
     if failed:
         return f"the mechanism of this program failed {', '.join(failed)}."
-    return f"the mechanism of this program passed all {len(audit.checks)} checks. No ledger was given."
+    return (
+        f"the mechanism of this program passed all {len(audit.checks)} checks. No ledger was given."
+    )
 
 
 def published(audit: Audit) -> Sequence[tuple[str, str]]:
@@ -165,7 +172,7 @@ def assumptions(audit: Audit) -> list[str]:
         found.append("Floating-point noise is not hardened against every attack on its last bits.")
     if any(len(one.windows) > 1 for one in audit.ledgers):
         found.append(
-            f'Where the rules say events = "{WindowEvents.ALL}", profiles remember earlier windows: '
-            "the figure for the lifetime is the promise, a window's alone is not."
+            f'Where the rules say events = "{WindowEvents.ALL}", profiles remember earlier '
+            "windows: the figure for the lifetime is the promise, a window's alone is not."
         )
     return found

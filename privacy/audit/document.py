@@ -8,6 +8,7 @@ than is good for memory, so the text is made piece by piece.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +19,7 @@ from typing import Any
 from privacy.audit.auditing import Audit
 from privacy.audit.claims import assumptions, claim, published
 from privacy.audit.ledger_audit import LedgerAudit, Span, canonical
-from privacy.audit.side_by_side import NEAR, near_limit, typical_epsilon
+from privacy.audit.side_by_side import NEAR, by_attention, near_limit, typical_epsilon
 from privacy.code_identity import code_hash
 
 SCHEMA_VERSION = 1
@@ -101,6 +102,27 @@ def summary(audit: Audit, setting: Setting) -> dict[str, Any]:
     }
 
 
+def for_page(audit: Audit, setting: Setting, *, most_releases: int) -> dict[str, Any]:
+    """Return the document for a page: ledgers that deserve most attention first.
+
+    Parameters
+    ----------
+    audit : Audit
+        With details.
+    setting : Setting
+    most_releases : int
+        The first ledgers whose releases come to no more have their details.
+    """
+    ledgers, listed = [], 0
+    for one in by_attention(audit.ledgers):
+        listed += one.releases
+        details = one.details if listed <= most_releases else {}
+        told = {name: json.loads(text) for name, text in details.items()}
+        ledgers.append(_of_ledger(one) | told)
+    servers = [_of_ledger(one) for one in audit.servers]
+    return summary(audit, setting) | {"ledgers": ledgers, "servers": servers}
+
+
 def _check(check: Any) -> dict[str, Any]:
     return {part.name: getattr(check, part.name) for part in fields(check)}
 
@@ -138,7 +160,12 @@ def _in_a_list(ledgers: Sequence[LedgerAudit]) -> Iterator[str]:
 
 def _ledger(one: LedgerAudit) -> str:
     """Write one ledger; its details are JSON already."""
-    told = {
+    text = {name: canonical(value) for name, value in _of_ledger(one).items()} | one.details
+    return "{" + ",".join(f"{canonical(name)}:{text[name]}" for name in sorted(text)) + "}"
+
+
+def _of_ledger(one: LedgerAudit) -> dict[str, Any]:
+    return {
         "path": one.path,
         "region": one.region,
         "public_key": one.public_key,
@@ -160,8 +187,6 @@ def _ledger(one: LedgerAudit) -> str:
         "runs": one.runs,
         "acts": one.acts,
     }
-    text = {name: canonical(value) for name, value in told.items()} | one.details
-    return "{" + ",".join(f"{canonical(name)}:{text[name]}" for name in sorted(text)) + "}"
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -115,7 +115,8 @@ def find_evidence(
         raise EvidenceError("No ledger was named. Nothing was audited.")
     for folder in [*folders, *(path.parent for path in ledgers)]:
         servers |= {
-            path: None for path in (folder / SERVER_LEDGER, folder.parent / SERVER_LEDGER)
+            path: None
+            for path in (folder / SERVER_LEDGER, folder.parent / SERVER_LEDGER)
             if path.is_file() and (path.parent == folder or folder.name == LEDGERS)
         }
     beside = dict.fromkeys(path.parent / HEADS for path in ledgers)

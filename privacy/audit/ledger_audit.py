@@ -193,7 +193,8 @@ def audit_ledger(
         found.usable = not _is_out_of_reach(error)
         (found.faults if found.usable else found.unchecked).append(sentence)
         return found
-    found.faults, found.unchecked = list(verified.faults), list(verified.unchecked)
+    found.faults = list(verified.faults)
+    found.unchecked = [] if of_server else list(verified.unchecked)
     account = verified.account
     if account is None:
         return found
@@ -330,8 +331,9 @@ def _spans(account: Account, policies: dict[str, Policy]) -> tuple[list[Span], S
 
     def span(name: str, entries: Sequence[LedgerEntry], delta: float) -> Span:
         rules = policies[entries[-1].policy] if entries else latest
-        budget = rules.budget if rules else None
-        epsilon = budget and (budget.lifetime_epsilon if name == LIFETIME else budget.epsilon)
+        limit = None
+        if rules is not None:
+            limit = rules.budget.lifetime_epsilon if name == LIFETIME else rules.budget.epsilon
         opening = opened.get(name)
         return Span(
             name=name,
@@ -340,7 +342,7 @@ def _spans(account: Account, policies: dict[str, Policy]) -> tuple[list[Span], S
             combination=combine(
                 (entry.event for entry in entries), delta=delta, adjacency=adjacency
             ),
-            limit=epsilon,
+            limit=limit,
         )
 
     windows = [span(name, entries, who.delta) for name, entries in by_window.items()]

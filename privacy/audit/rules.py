@@ -42,7 +42,9 @@ def rules_of(account: Account) -> dict[str, Policy]:
         try:
             policy = Policy.model_validate_json(json.dumps(rules), by_name=False, by_alias=True)
         except ValidationError as error:
-            raise DamagedLedgerError(f"Rules {digest[:16]} make no sense: {describe(error)}.") from error
+            raise DamagedLedgerError(
+                f"Rules {digest[:16]} make no sense: {describe(error)}."
+            ) from error
         budget, who = policy.budget, account.identity
         promised = (
             policy.region,

@@ -60,12 +60,16 @@ def sealed(pieces: Iterable[str], key: SigningKey | None) -> Iterator[str]:
     for piece in pieces:
         digest.update(piece.encode())
         yield piece
-    signature = {
-        "algorithm": "ed25519",
-        "public_key": key.public,
-        "sha256": digest.hexdigest(),
-        "signature": key.sign(_message(digest.hexdigest())),
-    } if key else None
+    signature = (
+        {
+            "algorithm": "ed25519",
+            "public_key": key.public,
+            "sha256": digest.hexdigest(),
+            "signature": key.sign(_message(digest.hexdigest())),
+        }
+        if key
+        else None
+    )
     yield f',"signature":{canonical(signature)}}}\n'
 
 

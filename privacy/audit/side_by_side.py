@@ -57,7 +57,7 @@ def compare(
 
 
 def _one_ledger_a_region(found: Comparison, audits: Sequence[LedgerAudit]) -> None:
-    """A region has one ledger: what is charged to two of them is counted in neither."""
+    """Look for two ledgers of one region: what is charged to one, the other does not count."""
     of_region: defaultdict[str, list[LedgerAudit]] = defaultdict(list)
     for audit in audits:
         if audit.region:
@@ -100,14 +100,16 @@ def _hashes(path: str) -> list[str]:
 
 
 def _missing_regions(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
-    """A region whose head a server has must have a ledger among those of the folder."""
+    """Look for regions whose heads a server has, and whose ledgers are not in the folder."""
     here = {audit.region for audit in audits}
     unread = sum(not audit.region for audit in audits)
     for path, record in evidence.records:
         missing = sorted({head.region for head in record.heads} - here)
         if not missing:
             continue
-        told = f"{path} has heads of {', '.join(missing)}, of which there is no readable ledger here."
+        told = (
+            f"{path} has heads of {', '.join(missing)}, of which there is no readable ledger here."
+        )
         if evidence.whole_folders and len(missing) > unread:
             found.faults.append(told)
             found.disagreeing += missing
@@ -146,7 +148,7 @@ def _servers_noise(
 
 
 def _rounds(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
-    """A server cannot have more answers to a round than ledgers have charges for it."""
+    """Look for rounds in which a server had more answers than ledgers have charges."""
     if not evidence.whole_folders:
         return
     for path, record in evidence.records:
@@ -173,6 +175,16 @@ def near_limit(audits: Sequence[LedgerAudit]) -> list[tuple[LedgerAudit, str, fl
             if span.limit and span.cost and span.cost.epsilon >= NEAR * span.limit:
                 found.append((audit, span.name, span.cost.epsilon / span.limit))
     return sorted(found, key=lambda one: -one[2])
+
+
+def by_attention(audits: Sequence[LedgerAudit]) -> list[LedgerAudit]:
+    """Put first what does not hold, then what is nearest to a limit."""
+
+    def used(one: LedgerAudit) -> float:
+        parts = [span.cost.epsilon / span.limit for span in one.spans if span.limit and span.cost]
+        return max(parts, default=0.0)
+
+    return sorted(audits, key=lambda one: (not one.faults, one.usable, -used(one)))
 
 
 def typical_epsilon(audits: Sequence[LedgerAudit]) -> float:

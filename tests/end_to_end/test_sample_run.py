@@ -15,6 +15,7 @@ from privacy.ledger_check import read_account
 from privacy.ledger_file import LedgerFile
 from privacy.query import TrustModel
 from privacy.release import ClippedSum, Refusal, Release
+from privacy.server_record import read_server_record
 from privacy.signing import SigningKey
 from server.results import read_report
 from simulations.cluster_quality import kmeans_cost
@@ -23,7 +24,6 @@ from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.cluster_map import ClusterMap
 from strategies.federated_kmeans import StrategyError
-from privacy.server_record import read_server_record
 from strategies.messages import records_to_answer
 from strategies.plan import plan
 from tests.end_to_end.conftest import ONCE_TOO_OFTEN, Finished, sample

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
-from privacy.ledger_check import Verification, check_signatures, verify_ledger
+from privacy.ledger_check import Verification, check_signature, verify_ledger
 from privacy.query import NoiseKind
 from privacy.release import LEDGER_UNUSABLE
 from privacy.signed_head import SignedHead
@@ -128,9 +128,9 @@ def test_ledger_that_answers_while_it_is_verified_holds(
 
     def answer_meanwhile(*arguments: Any) -> None:
         told(door, asked(0, 0, 1)[1])
-        check_signatures(*arguments)
+        check_signature(*arguments)
 
-    monkeypatch.setattr("privacy.ledger_check.check_signatures", answer_meanwhile)
+    monkeypatch.setattr("privacy.ledger_check.check_signature", answer_meanwhile)
     found = verify_ledger(tmp_path / "ledger.sqlite", witness=tmp_path / "witness.jsonl")
     assert found.faults == []
     assert len(door.ledger.entries()) == 2

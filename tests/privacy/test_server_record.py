@@ -17,9 +17,7 @@ from privacy.server_record import (
 )
 from tests.strategies.examples import a_head, a_key
 
-ROUND = RoundCount(
-    round_number=1, purpose="mean", asked=8, answered=5, refused=1, unusable=1
-)
+ROUND = RoundCount(round_number=1, purpose="mean", asked=8, answered=5, refused=1, unusable=1)
 EMPTY: dict[str, Any] = {"schema_version": 2, "run": "run-1", "heads": [], "rounds": []}
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.query import NoiseKind
+from privacy.server_record import read_server_record
 from server import results
 from server.report import Report
 from server.results import (
@@ -31,7 +32,6 @@ from server.run_config import RunConfig, parse_flat
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
-from privacy.server_record import read_server_record
 from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 from tests.strategies.examples import a_refusal, signed
@@ -286,7 +286,7 @@ def test_the_ledgers_heads_are_kept_with_the_results(
     write_results(tmp_path, strategy, STARTED, 12.3456, **TOLD)
     assert names(tmp_path) == sorted([*FILES, HEADS])
     heads = read_server_record(tmp_path / HEADS).heads
-    assert heads == list(strategy.heads)
+    assert heads == tuple(strategy.heads)
     assert [(head.region, head.sequence) for head in heads] == [("north", 12), ("south", 14)]
     content = json.loads((tmp_path / HEADS).read_text(encoding="utf-8"))
     assert content["run"] == "spring-1"

@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 
 from privacy.ledger_check import read_account, verify_ledger
 from privacy.query import FloatArray, NoiseKind, TrustModel
+from privacy.server_record import read_server_record
 from server.report import Report
 from server.results import report_schema
 from simulations import cluster_vectors as module
@@ -24,7 +25,6 @@ from simulations.cluster_vectors import ClusterSettings, cluster_vectors
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import InProcessGrid
 from strategies.federated_kmeans import StrategyError
-from privacy.server_record import read_server_record
 from strategies.plan import clustering_alone
 from strategies.private_summary import PrivateSummary
 

@@ -15,13 +15,13 @@ from privacy.ledger_check import read_account, verify_ledger
 from privacy.policy import Policy, read_policy
 from privacy.query import NoiseKind, TrustModel
 from privacy.release import ClippedSum, Release
+from privacy.server_record import read_server_record
 from privacy.signing import SigningKey
 from server.results import read_report
 from server.run_config import read_run_config
 from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.federated_kmeans import StrategyError
-from privacy.server_record import read_server_record
 from strategies.messages import records_to_answer
 from strategies.plan import plan
 from tests.simulations.examples import a_scenario

@@ -1,0 +1,107 @@
+"""What an officer sees of an audit in a terminal: the claim, what does not hold, who is where.
+
+Audit  ->  a few lines, and a row for each ledger that deserves attention
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from privacy.audit.auditing import Audit
+from privacy.audit.claims import claim
+from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
+from privacy.audit.sealing import SignedReport
+from privacy.audit.side_by_side import by_attention, near_limit
+
+console = Console(highlight=False)
+
+ROWS = 25
+COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNUSABLE: "yellow"}
+
+
+def show_audit(audit: Audit, pipeline: Mapping[str, Any] | None = None) -> None:
+    """Show an audit: the claim first, then what does not hold, then the rest."""
+    if audit.is_simulated:
+        console.print("[bold yellow]SIMULATED[/]: these clients do not exist; nobody is protected.")
+    verdict, _, sentence = claim(audit).partition(": ")
+    console.print(
+        f"[bold {COLOURS[audit.verdict]}]{verdict}[/]: {escape(sentence)}", soft_wrap=True
+    )
+    for one in [*audit.ledgers, *audit.servers]:
+        for fault in one.faults:
+            _tell("red", "FAIL", f"{one.region or one.path}: {fault}")
+    for fault in audit.comparison.faults:
+        _tell("red", "FAIL", fault)
+    if audit.ledgers:
+        _show_ledgers(audit)
+    for one in audit.ledgers[:ROWS]:
+        for sentence in one.incidents:
+            _tell("yellow", "noted", f"{one.region}: {sentence}")
+    told = dict.fromkeys(
+        sentence for one in [*audit.ledgers, *audit.servers] for sentence in one.unchecked
+    )
+    for sentence in [*told, *audit.comparison.unchecked]:
+        _tell("yellow", "not checked", sentence)
+    _show_checks(audit)
+    if pipeline:
+        console.print(str(pipeline["sentence"]), soft_wrap=True)
+
+
+def _tell(colour: str, what: str, sentence: str) -> None:
+    console.print(f"[{colour}]{what}[/] {escape(sentence)}", soft_wrap=True)
+
+
+def _show_ledgers(audit: Audit) -> None:
+    table = Table(title="Ledgers, those that deserve most attention first", title_justify="left")
+    for column in ("region", "verdict", "releases", "refused", "window", "lifetime", "left"):
+        table.add_column(column, justify="left" if column in ("region", "verdict") else "right")
+    for one in by_attention(audit.ledgers)[:ROWS]:
+        colour = COLOURS[one.verdict]
+        table.add_row(
+            escape(one.region or Path(one.path).name),
+            f"[{colour}]{one.verdict}[/]",
+            str(one.releases),
+            str(sum(one.refusals.values())),
+            _spent(one.windows[-1] if one.windows else None),
+            _spent(one.lifetime),
+            _left(one),
+        )
+    console.print(table)
+    if (more := len(audit.ledgers) - ROWS) > 0:
+        near = len({one.path for one, _, _ in near_limit(audit.ledgers)})
+        console.print(f"... and {more} more; {near} of all are near a limit.")
+
+
+def _spent(span: Span | None) -> str:
+    if span is None or span.cost is None:
+        return "-"
+    limit = "" if span.limit is None else f" of {span.limit:g}"
+    return f"{span.cost.epsilon:.4f}{limit}"
+
+
+def _left(one: LedgerAudit) -> str:
+    left = [span.left for span in one.spans[-2:] if span.left is not None]
+    return f"{min(left):.4f}" if left else "-"
+
+
+def _show_checks(audit: Audit) -> None:
+    for check in audit.checks:
+        colour, word = ("green", "PASS") if check.passed else ("red", "FAIL")
+        console.print(
+            f"[{colour}]{word}[/] {escape(check.name)}: {escape(check.detail)}", soft_wrap=True
+        )
+
+
+def show_signature(report: SignedReport) -> None:
+    """Show whether a signed report is as it was signed, and what it says."""
+    if not report.is_genuine:
+        console.print("[red]FAIL[/] The report has been changed since it was signed.")
+        return
+    console.print(f"[green]OK[/] Signed by {report.public_key}, unchanged.", soft_wrap=True)
+    console.print(f"It says: {escape(str(report.content.get('claim')))}", soft_wrap=True)
