@@ -20,7 +20,7 @@ td.n + td:not(.n), th.n + th:not(.n) { padding-left: 1rem; }
 table.small { font-size: .76rem; }
 table.small td, table.small th { padding: .25rem .4rem .25rem 0; }
 @media print { thead { display: table-header-group; } table { break-inside: auto; }
-  .signing, .verdict { break-inside: avoid; } .appendix { break-before: page; }
+  .signing, .verdict { break-inside: avoid; } .appendix { break-before: page; } tbody tr:first-child { break-before: avoid; }
   section.layer { border-left: .4rem solid var(--stage); padding-left: .8rem; } }
 """
 
@@ -117,7 +117,8 @@ each.</p>
 {% for noise, count in noises.items() %}{{ noise }} ({{ count | number }}){{
   ", " if not loop.last }}{% endfor %}. Each was checked against the region's own
 rules that were in force: kind of question, trust model, noise multiplier, clipping norm,
-participants, server, encoder, program, releases of its run, window, and the budget at that moment.</p>
+participants, server, encoder, program, releases of its run, window, and the budget at that
+moment.</p>
 {% for region, picture in pictures.items() %}<h3>{{ region }}: spending over its releases</h3>
 {{ picture }}{% endfor %}
 {% endif %}
