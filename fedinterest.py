@@ -78,7 +78,7 @@ def cluster(
     ] = None,
     silos: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Split one file into so many silos, in its order."),
+        typer.Option(help="Spread one file over so many silos, by a hash of each vector."),
     ] = None,
     trust_model: Annotated[str, typer.Option(help="local, or central.")] = "local",
     noise: Annotated[str, typer.Option(help="discrete, float, or seeded.")] = "discrete",

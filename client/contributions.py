@@ -31,7 +31,8 @@ from strategies.questions import (
 )
 
 USERS_AT_A_TIME = 4096
-"""Bounds the memory beyond the profiles to so many users' rows."""
+ENTRIES_AT_A_TIME = 2**23
+"""Both bound the memory beyond the profiles: users' rows, and what is in them."""
 
 
 class Users(Protocol):
@@ -66,13 +67,20 @@ def batches_of_contributions(
     """
     ahead: deque[Future[Mapping[str, Contributions]]] = deque()
     with _thread_pools().limit(limits=1), ThreadPoolExecutor(max_workers=1) as thread:
-        for start in range(0, len(users), USERS_AT_A_TIME):
-            some = users.part(slice(start, start + USERS_AT_A_TIME))
+        step = users_at_a_time(question)
+        for start in range(0, len(users), step):
+            some = users.part(slice(start, start + step))
             ahead.append(thread.submit(contributions_to, question, some))
             if len(ahead) > 1:
                 yield ahead.popleft().result()
         if ahead:
             yield ahead.popleft().result()
+
+
+def users_at_a_time(question: Question) -> int:
+    """Return how many users' rows are made at once: fewer where they are wide."""
+    widest = max(block.width for block in question.blocks())
+    return min(USERS_AT_A_TIME, max(1, ENTRIES_AT_A_TIME // widest))
 
 
 @cache
@@ -152,8 +160,8 @@ def taste_vectors(profiles: Users, recent_days: float, saturation: float) -> Flo
     float32, shape (n_users, n_items)
     """
     met = profiles.last_days.copy()
-    met.data = 1.0 + (met.data <= recent_days)
-    rows = met.toarray().astype(np.float32)
+    met.data = (1.0 + (met.data <= recent_days)).astype(np.float32)
+    rows = met.toarray()
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, saturation), dtype=np.float32)
 

@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from privacy.door import Door
 from privacy.policy import Policy
 from privacy.query import FloatArray
+from privacy.row_norms import squared_norms
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
 
@@ -104,7 +105,8 @@ def within_unit_ball(vectors: FloatArray, norm_bound: float) -> FloatArray:
 
     Each row depends on itself alone.
     """
-    norms = np.sqrt(np.vecdot(vectors, vectors))
+    norms = np.sqrt(squared_norms(vectors))
     if norm_bound == 1 and (norms <= 1).all():
         return vectors
-    return np.asarray(vectors / np.maximum(norms, np.float32(norm_bound))[:, None])
+    shortened = vectors / np.maximum(norms, np.float32(norm_bound))[:, None]
+    return np.ascontiguousarray(shortened)

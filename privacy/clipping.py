@@ -40,6 +40,7 @@ from privacy.query import (
     IntArray,
     SumQuery,
 )
+from privacy.row_norms import squared_norms
 
 Doubles = NDArray[np.float64]
 
@@ -118,9 +119,7 @@ def _squared_row_norms(
 
 def _squared_norms(activations: list[torch.Tensor]) -> Doubles:
     """Return shape (n_users,). By NumPy: torch's threads would cost more than they bring."""
-    rows = activations[0].numpy()
-    with np.errstate(over="ignore"):  # a row of infinite length is clipped to nothing
-        return np.asarray(np.vecdot(rows, rows))
+    return squared_norms(activations[0].numpy())
 
 
 def clipped_sum(

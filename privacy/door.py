@@ -231,20 +231,20 @@ def _check_clipped(query: SumQuery, clipped: Sequence[ClippedSum]) -> None:
 def _clip_and_sum(query: SumQuery, contributions: Batch | Iterable[Batch]) -> dict[str, IntArray]:
     """Sum the users' clipped rows of every block; exact, so it stays in this file."""
     totals = {block.name: np.zeros(block.shape, dtype=np.int64) for block in query.blocks}
-    unusable = 0
+    some_unusable = False
     for batch in [contributions] if isinstance(contributions, Mapping) else contributions:
         check_contributions(query, batch)
         finite = finite_users(batch)
-        unusable += int((~finite).sum())
+        some_unusable |= not finite.all()
         with _ONE_AT_A_TIME:
             for block in query.blocks:
                 part = batch[block.name]
                 if not finite.all():
                     part = Contributions(part.cells[finite], part.rows[finite])
                 totals[block.name] += clipped_sum(query, block, part)
-    if unusable:
+    if some_unusable:
         # A user whose rows are not finite adds nothing. Refusing would tell the server.
-        log.warning("%d users' contributions are not finite; they add nothing", unusable)
+        log.warning("Some users' contributions are not finite; they add nothing")
     return totals
 
 

@@ -167,10 +167,13 @@ def check_all_replies(rows: LedgerRows, account: Account) -> None:
 
 def _kept_replies(account: Account) -> set[int]:
     """Return the entries whose replies a ledger still has: each new one drops the oldest."""
-    kept: set[int] = set()
-    for entry, _ in sorted(account.answers.items(), key=lambda answer: answer[1][0]):
-        if account.answers[entry][1] is not None:
-            kept = {one for one in kept if one > entry - ledger_file.REPLIES_KEPT} | {entry}
+    kept, dropped = set(), 0
+    by_time = sorted(account.answers.items(), key=lambda answer: answer[1][0], reverse=True)
+    for entry, (_, digest) in by_time:
+        if digest is not None:
+            if entry > dropped:
+                kept.add(entry)
+            dropped = max(dropped, entry - ledger_file.REPLIES_KEPT)
     return kept
 
 

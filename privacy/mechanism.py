@@ -6,7 +6,7 @@ sum in steps (cells, width)  ->  step * (sum + noise of standard deviation sigma
 OpenDP, from a cryptographic generator that the operating system seeds. Sum and
 noise are integers, so there is no rounding to attack. ``float`` and ``seeded``:
 Opacus' Gaussian in double precision, added to the same sum and rounded to the
-lattice, whose step is some 2^28 times what a double can tell at that size.
+lattice, whose step is some 2^28 times what a double can tell at that size (2^20 times, of moments).
 
 The noise of all blocks of a query has one sigma, so the query is one Gaussian
 mechanism with the query's sensitivity (Dwork and Roth 2014, appendix A).
@@ -117,7 +117,7 @@ def add_noise(
         generator = source.generator(owner, entry)
         secure = source.kind is NoiseKind.FLOAT
         noise = _by_opacus(flat.size, query, generator, secure_mode=secure)
-        noised = (flat + np.rint(noise / query.step)) * query.step
+        noised = (flat + np.rint(noise / query.step).astype(np.int64)) * query.step
     # Rounding to single precision is post-processing of what is private already.
     parts = np.split(noised, np.cumsum([totals[block.name].size for block in query.blocks])[:-1])
     return {

@@ -39,8 +39,9 @@ SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
 divides, so that rows within a norm as small as that are shortened, too."""
 STEPS_BITS = 24
 """A sensitivity is 2^24 to 2^25 steps of the lattice: squares of norms fit into a double."""
-MOMENTS_BITS = 34
-"""Of moments, 2^34 to 2^36: their rows stand on a lattice of the square root of the step."""
+MOMENTS_BITS = 30
+"""Of moments, 2^30 to 2^32: their rows stand on a lattice of the square root of the step, and
+2^30 users' products fit into 64 bits."""
 DIAGONAL, OFF_DIAGONAL = 29, 41
 """What products count: 41 is just below 29 times the root of 2, so that a matrix whose entries
 off the diagonal stand once has the length that the whole matrix has, in integers."""

@@ -14,9 +14,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 from privacy.accountant import GaussianEvent
@@ -381,18 +382,22 @@ def _read(line: type[Line], content: dict[str, Any]) -> Line:
 
     Whoever owns the key can sign anything: nobody after this has to expect it.
     """
-    for part in fields(line):
-        value = content.get(part.name, part.default)
-        if type(value) not in _KINDS.get(str(part.type), (RecordKind, str)):
-            raise TypeError(f"{part.name} is {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{part.name} is {value!r}")
+    for name, kinds in _kinds_of(line).items():
+        if name not in content:
+            continue  # missing altogether, or as good as its default
+        value = content[name]
+        if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
+            raise TypeError(f"{name} is {value!r}")
     return line(**content)
 
 
+@cache
+def _kinds_of(line: type[Identity | LedgerEntry | LedgerRefusal]) -> dict[str, tuple[type, ...]]:
+    return {part.name: _KINDS[str(part.type)] for part in fields(line)}
+
+
 def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:
-    values = {part.name: getattr(entry, part.name) for part in fields(entry)}
-    return LedgerEntry(**values | {"state": kind.value})
+    return replace(entry, state=kind.value)
 
 
 def _hash(sequence: int, time: str, kind: str, content: str, previous: str) -> str:

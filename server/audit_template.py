@@ -20,7 +20,8 @@ td.n + td:not(.n), th.n + th:not(.n) { padding-left: 1rem; }
 table.small { font-size: .76rem; }
 table.small td, table.small th { padding: .25rem .4rem .25rem 0; }
 @media print { thead { display: table-header-group; } table { break-inside: auto; }
-  .signing, .verdict { break-inside: avoid; } .appendix { break-before: page; } tbody tr:first-child { break-before: avoid; }
+  .signing, .verdict { break-inside: avoid; } .appendix { break-before: page; }
+  tbody tr:first-child { break-before: avoid; }
   section.layer { border-left: .4rem solid var(--stage); padding-left: .8rem; } }
 """
 

@@ -17,7 +17,9 @@ from strategies.questions import QUESTION_TYPES
 SERVER_LEDGER = "server-ledger.sqlite"
 
 
-def open_server_door(path: Path, *, epsilon: float, delta: float, noise: NoiseSource) -> ServerDoor:
+def open_server_door(
+    path: Path, *, epsilon: float, delta: float, noise: NoiseSource, simulated: bool = False
+) -> ServerDoor:
     """Return the door of one run, whose budget is the run's.
 
     Parameters
@@ -27,6 +29,8 @@ def open_server_door(path: Path, *, epsilon: float, delta: float, noise: NoiseSo
     epsilon, delta : float
         Budget of the run; epsilon finite.
     noise : NoiseSource
+    simulated : bool
+        Marks the ledger of a run whose clients do not exist; seeded noise does so, too.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def open_server_door(path: Path, *, epsilon: float, delta: float, noise: NoiseSo
         window=Windows(start=datetime(2000, 1, 1, tzinfo=UTC), days=36500),
         answers=Answers(questions=frozenset(QUESTION_TYPES), least_noise_multiplier=LEAST_NOISE),
     )
-    ledger = Ledger(path, policy, simulated=noise.kind is NoiseKind.SEEDED)
+    ledger = Ledger(path, policy, simulated=simulated or noise.kind is NoiseKind.SEEDED)
     try:
         charged = bool(ledger.entries())
     except LedgerError as error:

@@ -44,6 +44,10 @@ _NOT_PROTECTED = (
 )
 
 
+OTHER_CALLS = (
+    "Other calls on the same people: this run's ledgers end with it, and the losses of several "
+    "runs add up."
+)
 _NOT_PROTECTED_BY = {
     NoiseKind.DISCRETE: (),
     NoiseKind.FLOAT: (
@@ -184,7 +188,9 @@ class PrivacyPart(Part):
     unit: str
     adjacency: str
     window: str
-    lifetime_epsilon: float | None
+    lifetime_epsilon: float | None = Field(
+        description="charged to the ledgers' lifetimes; null where they end with the run"
+    )
     accountant: str
     epsilon_by_accountant: dict[str, float | None]
     noise: Literal["discrete", "float", "seeded"]

@@ -231,7 +231,8 @@ clustering.k_curve.chosen }}, by the silhouette.{% else %}No number stands out.{
 <p class="note">{{ privacy.statement }}</p>
 <dl class="facts">{{ fact("Unit", privacy.unit) }}{{ fact("Adjacency", privacy.adjacency) }}
 {{ fact("Window", privacy.window) }}{{ fact("Noise", privacy.noise) }}
-{{ fact("Charged to the lifetime", privacy.lifetime_epsilon | epsilon) }}</dl>
+{% if privacy.lifetime_epsilon is not none or privacy.epsilon is none %}
+{{ fact("Charged to the lifetime", privacy.lifetime_epsilon | epsilon) }}{% endif %}</dl>
 <h3>What is not protected</h3>
 <ul>{% for item in privacy.not_protected %}<li>{{ item }}</li>{% endfor %}</ul>
 <h3>What the plan costs, by accountant</h3>

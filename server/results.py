@@ -30,6 +30,7 @@ from privacy.query import NoiseKind
 from privacy.server_record import RoundCount, write_server_record
 from server.report import (
     NOTHING_PROMISED,
+    OTHER_CALLS,
     PROMISE,
     RELEASER,
     SIMULATED,
@@ -95,6 +96,7 @@ def write_results(
     name: str,
     n_users: int | None,
     scale: float = 1.0,
+    is_whole_account: bool = True,
 ) -> Report:
     """Write a finished run's files; the report comes last, so that it vouches for the others.
 
@@ -109,8 +111,13 @@ def write_results(
         The run's name and its declared number of users.
     scale : float
         What the centroids and the summary are multiplied with.
+    is_whole_account : bool
+        Whether ledgers go on after the run, and limit what others may ask of the same people.
     """
     report = build_report(strategy, started, seconds, name=name, n_users=n_users)
+    if not is_whole_account:
+        report.privacy.lifetime_epsilon = None
+        report.privacy.not_protected.insert(0, OTHER_CALLS)
     write_files(
         folder,
         {

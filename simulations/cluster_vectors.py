@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,13 +26,15 @@ from client.vector_silo import VectorSilo
 from privacy.accountant import mu_of
 from privacy.calibration import LARGEST_EPSILON
 from privacy.door import Door, ServerDoor
+from privacy.errors import LedgerError
 from privacy.ledger import Ledger
+from privacy.ledger_check import read_account
 from privacy.mechanism import NoiseSource
 from privacy.policy import Answers, Budget, Policy, Windows
 from privacy.query import LEAST_NOISE, FloatArray, NoiseKind, TrustModel
 from server.central_noise import SERVER_LEDGER, open_server_door
 from server.report import Report
-from server.results import prepare_output, write_heads, write_results
+from server.results import HEADS, prepare_output, write_heads, write_results
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import run_in_process
 from strategies.clustering import Clustering
@@ -48,7 +49,7 @@ PARTITION = "partition-id"
 UNLIMITED = 1e12
 """Budget of a run that promises nothing."""
 ROUNDS_WITHOUT_NOISE = 12
-OURS = ("ledgers", SERVER_LEDGER, "server-ledger.key", "witness.jsonl")
+LEDGERS = "ledgers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,7 @@ def run(
                 name=NAME,
                 n_users=settings.n_declared,
                 scale=settings.norm_bound,
+                is_whole_account=False,
             )
         )
 
@@ -200,16 +202,44 @@ def _node_configs(clients: Sequence[VectorSilo]) -> list[dict[str, int]]:
 
 
 def _clear(out: Path) -> None:
-    """Make room for this run's ledgers; an earlier run's were simulated, too."""
+    """Make room for this run's ledgers, where nothing but an earlier run's are in the way.
+
+    Raises
+    ------
+    VectorsError
+        If there are ledgers that are not marked as simulated, or cannot be read: those may be
+        somebody's real account, and nothing is removed.
+    """
     prepare_output(out)
     if (out / "run-config.toml").exists():
         raise VectorsError(
             f"{out} holds a simulation's regions. Nothing was started. Choose another folder."
         )
-    for name in OURS:
-        for path in out.glob(f"{name}*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (out / "ledgers").mkdir()
+    ledgers = [*(out / LEDGERS).glob("*.sqlite"), *out.glob(SERVER_LEDGER)]
+    for path in ledgers:
+        _require_simulated(path)
+    for path in ledgers:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.stem}.key"):
+            (path.parent / name).unlink(missing_ok=True)
+    (out / HEADS).unlink(missing_ok=True)
+    if (out / LEDGERS).is_dir() and any((out / LEDGERS).iterdir()):
+        raise VectorsError(
+            f"{out / LEDGERS} holds other files than a run's ledgers. Nothing was started. Choose "
+            "another folder."
+        )
+    (out / LEDGERS).mkdir(exist_ok=True)
+
+
+def _require_simulated(path: Path) -> None:
+    try:
+        simulated = read_account(path).identity.simulated
+    except LedgerError:
+        simulated = False
+    if not simulated:
+        raise VectorsError(
+            f"{path} is not the ledger of a run of this kind. Nothing was started or removed. "
+            "Choose another folder."
+        )
 
 
 def _catalogue(public: FloatArray | None, dim: int, norm_bound: float) -> PublicCatalogue:
@@ -272,6 +302,7 @@ def _server_door(settings: ClusterSettings, out: Path) -> ServerDoor:
         epsilon=_budget(settings),
         delta=settings.delta,
         noise=_noise(settings),
+        simulated=True,
     )
 
 

@@ -7,6 +7,7 @@ The caller's own data: what is wrong with them is told, with row numbers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class VectorsError(Exception):
 
 
 def read_silos(paths: Sequence[Path], n_silos: int | None) -> list[FloatArray]:
-    """Read the users' vectors: one silo for each file, or one file in ``n_silos`` parts.
+    """Read the users' vectors: one silo for each file, or one file over ``n_silos``.
 
     Raises
     ------
@@ -45,7 +46,18 @@ def read_silos(paths: Sequence[Path], n_silos: int | None) -> list[FloatArray]:
         )
     if n_silos < 1:
         raise VectorsError(f"--silos is {n_silos}; it must be at least 1. Nothing was started.")
-    return list(np.array_split(arrays[0], n_silos))
+    return spread_over_silos(arrays[0], n_silos)
+
+
+def spread_over_silos(array: FloatArray, n_silos: int) -> list[FloatArray]:
+    """Spread users over silos by a hash of their own vector.
+
+    Cut by their order instead, one user less would move a user at each border: then
+    neighbours would differ in every silo, and the losses of all silos add up.
+    """
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in array)
+    silo = np.array([int.from_bytes(digest, "big") % n_silos for digest in digests], dtype=np.int64)
+    return [array[silo == number] for number in range(n_silos)]
 
 
 def read_vectors(path: Path) -> FloatArray:

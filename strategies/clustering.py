@@ -91,6 +91,7 @@ class Clustering:
 
     run: str
     k: int
+    asked_k: int = field(init=False)
     seed: int
     effective_mu: float
     catalogue: PublicCatalogue
@@ -122,6 +123,9 @@ class Clustering:
     squared_distance: float = float("nan")
     silhouette_noise: float = float("nan")
 
+    def __post_init__(self) -> None:
+        self.asked_k = self.k
+
     @property
     def dim(self) -> int:
         """Dimension of the vectors."""
@@ -129,8 +133,11 @@ class Clustering:
 
     @property
     def has_catalogue(self) -> bool:
-        """Whether there are public vectors enough to say in which directions things differ."""
-        return len(self.catalogue.vectors) > self.k
+        """Whether there are public vectors enough to say in which directions things differ.
+
+        By the number of clusters that was asked for: the plan rests on it, whatever comes.
+        """
+        return len(self.catalogue.vectors) > self.asked_k
 
     @property
     def warning(self) -> str | None:

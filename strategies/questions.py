@@ -21,6 +21,7 @@ from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
 from strategies.exact_geometry import Doubles
 
+MOST_BINS = 1024
 MOST_CENTRES = 2**14
 """More centres are not looked at: a question must not exhaust a client's memory."""
 BINS_PER_OCTAVE = 8
@@ -107,6 +108,8 @@ class DistanceHistogram:
     def __post_init__(self) -> None:
         _require_space(self.kind, self.origin, self.basis, self.centres)
         _require_positive(self.kind, self.largest, "largest distance")
+        _require(self.kind, type(self.bins) is int, "a whole number of bins")
+        _require(self.kind, 1 <= self.bins <= MOST_BINS, f"1 to {MOST_BINS} bins")
 
     @property
     def dim(self) -> int:

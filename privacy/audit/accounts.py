@@ -10,6 +10,7 @@ others it checks the sum, while Opacus' Renyi accountant goes through all.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from privacy.accountant import (
     Adjacency,
     GaussianEvent,
-    compose,
     epsilon_of,
     pld_epsilon,
     rdp_epsilon,
@@ -29,8 +29,8 @@ AGREEMENT = 1.001
 """Numerical accountants round up; by so much they may lie above the claim."""
 NOTHING = 1e-6
 """Epsilons below that are none, to a numerical accountant."""
-COSTLIEST = 8
-"""So many combinations are counted release by release with privacy loss distributions."""
+MOST_DISTRIBUTIONS = 200
+"""So many different mechanisms, of the costliest combinations, get a privacy loss distribution."""
 COARSE, COARSEST = 1e-3, 3e-3
 """Intervals of losses tried first, of few releases and of many; coarser ones only round up more."""
 FEW = 100
@@ -69,7 +69,8 @@ class Combination:
     @property
     def mu(self) -> float:
         """Gaussian-DP parameter of all together, exact."""
-        return compose(self.events, self.adjacency)
+        squares = math.fsum(count * mu * mu for mu, count in self.mechanisms)
+        return self.adjacency.changes * math.sqrt(squares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,16 +122,17 @@ def combine(events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacen
 
 def count_costs(combinations: Sequence[Combination]) -> Mapping[Combination, Cost]:
     """Return what each combination costs; equal ones are counted once."""
-    distinct = sorted(dict.fromkeys(combinations), key=lambda one: -one.mu)
-    return {
-        combination: _cost(combination, by_release=place < COSTLIEST)
-        for place, combination in enumerate(distinct)
-    }
+    costs, distributions = {}, 0
+    for combination in sorted(dict.fromkeys(combinations), key=lambda one: -one.mu):
+        distributions += len(combination.mechanisms)
+        by_release = distributions <= MOST_DISTRIBUTIONS
+        costs[combination] = _cost(combination, by_release=by_release)
+    return costs
 
 
 def _cost(combination: Combination, *, by_release: bool) -> Cost:
     events, delta, adjacency = combination.events, combination.delta, combination.adjacency
-    mu = compose(events, adjacency)
+    mu = combination.mu
     epsilon = epsilon_of(mu, delta)
     others: dict[str, float | None] = dict.fromkeys(("pld", "rdp", "zcdp"))
     if not events:

@@ -87,9 +87,7 @@ def make_ledger(path: Path, manner: Manner, *, seed: int = 0) -> SignedHead:
             ledger.sign()
             reply = f"{path.stem} {number}".encode()
             digest = _sha256(reply)
-            ledger.write(
-                RecordKind.COMMITTED, moment, {"entry": number + 1, "reply": digest}
-            )
+            ledger.write(RecordKind.COMMITTED, moment, {"entry": number + 1, "reply": digest})
             rows.keep_reply(number + 1, reply)
             ledger.sign()
         return ledger.head

@@ -15,9 +15,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from threadpoolctl import threadpool_info
 
-from client.contributions import batches_of_contributions, contributions_to
+from client.contributions import (
+    batches_of_contributions,
+    contributions_to,
+    users_at_a_time,
+)
 from client.interest_profile import InterestProfiles, build_profiles
-from privacy.query import Contributions, FloatArray, SumQuery, TrustModel, check_contributions
+from privacy.query import (
+    Block,
+    Contributions,
+    FloatArray,
+    SumQuery,
+    TrustModel,
+    check_contributions,
+)
 from strategies.questions import (
     CellSums,
     DistanceHistogram,
@@ -246,9 +257,24 @@ def test_batches_of_users_add_what_all_of_them_add(monkeypatch: pytest.MonkeyPat
 
 def test_mistake_in_a_later_batch_reaches_whoever_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client.contributions.USERS_AT_A_TIME", 7)
-    batches = batches_of_contributions("no question", people())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="Nobody knows how to answer a str"):
+
+    class Unheard:
+        def blocks(self) -> tuple[Block, ...]:
+            return (Block(name="any", cells=1, width=1, clipping_norm=1.0),)
+
+    batches = batches_of_contributions(Unheard(), people())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Nobody knows how to answer a Unheard"):
         next(batches)
+
+
+def test_wide_rows_are_made_for_fewer_users_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client.contributions.ENTRIES_AT_A_TIME", 60)
+    sizes = {kind: users_at_a_time(question) for kind, question in QUESTIONS.items()}
+    widths = {
+        kind: max(block.width for block in question.blocks())
+        for kind, question in QUESTIONS.items()
+    }
+    assert sizes == {kind: max(1, 60 // width) for kind, width in widths.items()}
 
 
 def test_whoever_stops_summing_leaves_no_thread_and_no_limit(

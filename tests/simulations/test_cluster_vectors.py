@@ -15,6 +15,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 from sklearn.cluster import KMeans
 
+from privacy.ledger import Ledger
 from privacy.ledger_check import read_account, verify_ledger
 from privacy.query import FloatArray, NoiseKind, TrustModel
 from privacy.server_record import read_server_record
@@ -27,6 +28,7 @@ from simulations.in_process_grid import InProcessGrid
 from strategies.federated_kmeans import StrategyError
 from strategies.plan import clustering_alone
 from strategies.private_summary import PrivateSummary
+from tests.privacy.examples import a_policy
 
 D = 8
 CENTRES = 0.7 * np.eye(3, D)
@@ -149,6 +151,35 @@ def test_a_simulations_folder_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(VectorsError, match="Choose another folder"):
         cluster_vectors([users(30)], settings(), tmp_path)
     assert (tmp_path / "ledgers").exists()
+
+
+@pytest.mark.parametrize("name", ["ledgers/north.sqlite", "server-ledger.sqlite"])
+def test_a_real_ledger_is_never_removed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    Ledger(path, a_policy()).account()
+    files = {one: one.read_bytes() for one in path.parent.iterdir()}
+    with pytest.raises(VectorsError, match="Nothing was started or removed"):
+        cluster_vectors([users(30)], settings(), tmp_path)
+    assert {one: one.read_bytes() for one in path.parent.iterdir() if one.is_file()} == files
+
+
+def test_files_of_somebody_else_beside_the_ledgers_are_left_alone(tmp_path: Path) -> None:
+    cluster_vectors([users(300)], settings(), tmp_path)
+    (tmp_path / "ledgers" / "notes.txt").write_text("mine")
+    (tmp_path / "ledgers-2025").mkdir()
+    with pytest.raises(VectorsError, match="holds other files"):
+        cluster_vectors([users(300)], settings(), tmp_path)
+    assert (tmp_path / "ledgers" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "ledgers-2025").exists()
+
+
+def test_report_claims_no_lifetime_that_no_ledger_keeps(tmp_path: Path) -> None:
+    report = cluster_vectors([users(300)], settings(), tmp_path)
+    assert report.privacy.lifetime_epsilon is None
+    assert "add up" in report.privacy.not_protected[0]
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["privacy"]["lifetime_epsilon"] is None
+    assert content["privacy"]["epsilon"] is not None
 
 
 HARD: dict[str, list[FloatArray]] = {

@@ -15,6 +15,7 @@ from simulations.given_vectors import (
     read_public,
     read_silos,
     read_vectors,
+    spread_over_silos,
     trust_model_of,
     usable,
 )
@@ -69,17 +70,33 @@ def test_other_real_numbers_become_single_precision(tmp_path: Path, dtype: Any) 
     np.testing.assert_array_equal(vectors, np.arange(6).reshape(3, 2))
 
 
-def test_one_file_is_split_in_its_order_and_several_are_silos(tmp_path: Path) -> None:
+def test_one_file_is_spread_over_silos_and_several_are_silos(tmp_path: Path) -> None:
     whole = saved(tmp_path / "all.npy", np.arange(14.0).reshape(7, 2))
     parts = read_silos([whole], 3)
-    assert [len(part) for part in parts] == [3, 2, 2]
-    np.testing.assert_array_equal(np.concatenate(parts), np.arange(14.0).reshape(7, 2))
+    assert len(parts) == 3
+    rows = {tuple(row) for part in parts for row in part.tolist()}
+    assert rows == {tuple(row) for row in np.arange(14.0).reshape(7, 2).tolist()}
+    assert sum(len(part) for part in parts) == 7
     other = saved(tmp_path / "other.npy", np.zeros((0, 2)))
     assert [len(part) for part in read_silos([whole, other], None)] == [7, 0]
     with pytest.raises(VectorsError, match="each file is one silo"):
         read_silos([whole, other], 3)
     with pytest.raises(VectorsError, match="at least 1"):
         read_silos([whole], 0)
+
+
+def test_one_user_less_changes_one_silo_by_that_user_and_no_other() -> None:
+    users = np.random.default_rng(3).standard_normal((500, 4)).astype(np.float32)
+    for n_silos in (2, 8, 32):
+        everybody = spread_over_silos(users, n_silos)
+        assert min(len(part) for part in everybody) > 0
+        for gone in (0, 250, 499):
+            others = spread_over_silos(np.delete(users, gone, axis=0), n_silos)
+            lost = [len(one) - len(other) for one, other in zip(everybody, others, strict=True)]
+            assert sorted(lost) == [0] * (n_silos - 1) + [1]
+            for one, other, fewer in zip(everybody, others, lost, strict=True):
+                kept = one if not fewer else one[(one != users[gone]).any(axis=1)]
+                np.testing.assert_array_equal(kept, other)
 
 
 def test_files_of_different_dimension_are_told_with_both(tmp_path: Path) -> None:

@@ -1,0 +1,232 @@
+"""Ledgers are compared with each other, and with what their servers kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
+from privacy.audit.accounts import MOST_DISTRIBUTIONS, combine, count_costs
+from privacy.audit.auditing import IN_ONE_PROCESS, audit
+from privacy.audit.evidence import EvidenceError, find_evidence
+from privacy.audit.ledger_audit import Verdict
+from privacy.audit.side_by_side import near_limit
+from privacy.door import Door, ServerDoor
+from privacy.ledger import Ledger
+from privacy.query import NoiseKind, SumQuery, TrustModel
+from privacy.release import ClippedSum, Release
+from privacy.server_record import HEADS, RoundCount, write_server_record
+from privacy.signed_head import SignedHead
+from simulations.benchmarks.many_ledgers import Manner, make_ledger
+from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving, users
+
+PEOPLE = {"sums": users([[1, 2], [3, 4]])}
+ADD = Adjacency.ADD_OR_REMOVE_ONE
+
+
+def a_run(folder: Path, names: tuple[str, ...] = ("east", "west")) -> list[SignedHead]:
+    """Let regions release once each; return the heads that their server received."""
+    heads = []
+    (folder / "ledgers").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        path = folder / "ledgers" / f"{name}.sqlite"
+        ledger = Ledger(path, a_policy(region=name), clock=SetClock(), simulated=True)
+        answer = Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(a_query(), giving(PEOPLE))
+        assert isinstance(answer, Release)
+        assert answer.head
+        heads.append(answer.head)
+    return heads
+
+
+def a_record(folder: Path, heads: list[SignedHead], *, answered: int = 2) -> None:
+    count = RoundCount(
+        round_number=1, purpose="lloyd-1", asked=2, answered=answered, refused=0, unusable=0
+    )
+    write_server_record(folder / "ledgers" / HEADS, heads, run="run-1", rounds=[count])
+
+
+def test_ledgers_that_fit_their_server_pass(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path))
+    for path in (tmp_path, tmp_path / "ledgers"):
+        found = audit([path])
+        assert found.verdict is Verdict.PASS
+        assert (found.comparison.faults, found.comparison.unchecked) == ([], [])
+        assert [one.region for one in found.ledgers] == ["east", "west"]
+
+
+def test_region_that_the_server_knows_and_whose_ledger_is_missing_fails(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path))
+    (tmp_path / "ledgers" / "west.sqlite").unlink()
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.FAIL
+    assert "heads of west" in found.comparison.faults[0]
+    assert "west" in found.comparison.disagreeing
+    alone = audit([tmp_path / "ledgers" / "east.sqlite"])
+    assert alone.verdict is Verdict.PASS
+    assert "heads of west" in alone.comparison.unchecked[0]
+
+
+def test_more_answers_than_charges_are_a_release_without_an_entry(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path), answered=3)
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.FAIL
+    assert "released without an entry" in found.comparison.faults[0]
+
+
+def test_without_heads_rollback_and_key_are_told_as_unchecked(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.PASS
+    told = " ".join(found.ledgers[0].unchecked)
+    assert "Rollback" in told
+    assert "Exchange of the key" in told
+
+
+def test_claim_under_central_rests_on_the_servers_own_ledger(tmp_path: Path) -> None:
+    query = a_query(trust_model=TrustModel.CENTRAL)
+    rules = {"trust_models": {TrustModel.CENTRAL}}
+    ledger = Ledger(tmp_path / "north.sqlite", a_policy(**rules), clock=SetClock(), simulated=True)
+    clipped = Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
+    assert isinstance(clipped, ClippedSum)
+    alone = audit([tmp_path])
+    assert alone.verdict is Verdict.PASS
+    assert "its word" in alone.comparison.unchecked[0]
+    server = Ledger(tmp_path / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
+    ServerDoor(server, a_noise(NoiseKind.DISCRETE)).release(query, [clipped])
+    both = audit([tmp_path])
+    assert both.verdict is Verdict.PASS
+    assert both.comparison.unchecked == []
+    assert len(both.servers) == 1
+
+
+def test_server_that_adds_less_noise_than_promised_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = a_query(trust_model=TrustModel.CENTRAL)
+    rules = {"trust_models": {TrustModel.CENTRAL}}
+    ledger = Ledger(tmp_path / "north.sqlite", a_policy(**rules), clock=SetClock(), simulated=True)
+    Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
+    server = Ledger(tmp_path / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
+    other = replace(query, nonce="another request")
+    server.reserve(other, NoiseKind.DISCRETE)
+    assert any("has no release" in told for told in audit([tmp_path]).comparison.unchecked)
+    weaker = replace(query, sigma=query.sigma / 2, round_number=2)
+    monkeypatch.setattr(SumQuery, "fingerprint", lambda self: query_fingerprint)
+    query_fingerprint = next(iter(ledger.account().entries.values())).fingerprint
+    server.reserve(weaker, NoiseKind.DISCRETE)
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.FAIL
+    assert "was promised noise 2" in found.comparison.faults[0]
+
+
+def test_who_is_near_a_limit_is_named(tmp_path: Path) -> None:
+    mu = 1 / a_query().noise_multiplier
+    epsilon = epsilon_of(mu, 1e-6)
+    (tmp_path / "ledgers").mkdir()
+    for name, limit in (("near", 1.02 * epsilon), ("far", 5 * epsilon)):
+        policy = a_policy(region=name, epsilon=limit, lifetime_epsilon=1e6)
+        ledger = Ledger(
+            tmp_path / "ledgers" / f"{name}.sqlite", policy, clock=SetClock(), simulated=True
+        )
+        ledger.reserve(a_query(), NoiseKind.DISCRETE)
+    found = audit([tmp_path])
+    assert {one.region for one, _, _ in near_limit(found.ledgers)} == {"near"}
+
+
+# What there is to look at.
+
+
+@pytest.mark.parametrize("make", ["text", "another", "empty"])
+def test_what_is_no_ledger_is_unusable(tmp_path: Path, make: str) -> None:
+    path = tmp_path / "ledger.sqlite"
+    if make == "another":
+        import sqlite3
+        from contextlib import closing
+
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("CREATE TABLE songs (title)")
+    else:
+        path.write_text("an old song" if make == "text" else "")
+    found = audit([path])
+    assert found.verdict is Verdict.UNUSABLE
+    assert str(path) in found.ledgers[0].unchecked[0]
+
+
+def test_a_folder_in_a_ledgers_place_is_unusable(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").mkdir()
+    with pytest.raises(EvidenceError, match="holds no ledger"):
+        audit([tmp_path / "x.sqlite"])
+
+
+def test_nothing_to_audit_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(EvidenceError, match="Nothing was audited"):
+            find_evidence([path])
+
+
+def test_heads_that_are_none_are_told(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    (tmp_path / "ledgers" / HEADS).write_text("{}")
+    with pytest.raises(EvidenceError, match=r"heads\.json does not hold"):
+        audit([tmp_path])
+
+
+# Costs.
+
+
+def test_accountants_that_share_no_code_agree_on_every_release() -> None:
+    events = [GaussianEvent(1.0, 30.0 + place % 7) for place in range(90)]
+    combination = combine(events, delta=1e-6, adjacency=ADD)
+    cost = count_costs([combination])[combination]
+    exact = epsilon_of(compose(events, ADD), 1e-6)
+    assert cost.epsilon == pytest.approx(exact, rel=1e-9)
+    assert cost.pld_by_release
+    assert cost.pld is not None
+    assert exact <= cost.pld <= 1.001 * exact
+    assert cost.rdp is not None
+    assert cost.zcdp is not None
+    assert min(cost.rdp, cost.zcdp) > exact
+    assert cost.agrees
+
+
+def test_wrong_claim_would_be_noticed() -> None:
+    events = [GaussianEvent(1.0, 10.0)] * 5
+    combination = combine(events, delta=1e-6, adjacency=ADD)
+    cost = count_costs([combination])[combination]
+    assert not replace(cost, epsilon=0.9 * cost.epsilon).agrees
+    assert not replace(cost, epsilon=2.0 * cost.epsilon).agrees
+
+
+def test_many_different_mechanisms_are_checked_by_their_sum() -> None:
+    many = [GaussianEvent(1.0, 100 + place / 7) for place in range(MOST_DISTRIBUTIONS + 1)]
+    combination = combine(many, delta=1e-6, adjacency=ADD)
+    cost = count_costs([combination])[combination]
+    assert not cost.pld_by_release
+    assert cost.agrees
+
+
+def test_equal_mechanisms_of_other_scales_count_as_one() -> None:
+    events = [GaussianEvent(scale, 3.3 * scale) for scale in (1.0, 0.1, 1 / 3, 7e-5)]
+    assert len(combine(events, delta=1e-6, adjacency=ADD).mechanisms) == 1
+
+
+def test_many_ledgers_are_audited_in_several_processes_alike(tmp_path: Path) -> None:
+    folder = tmp_path / "ledgers"
+    folder.mkdir()
+    number = IN_ONE_PROCESS + 4
+    heads = [
+        make_ledger(folder / f"region-{place:02d}.sqlite", Manner(releases=20), seed=place)
+        for place in range(number)
+    ]
+    write_server_record(folder / HEADS, heads, run="run-0")
+    command = [sys.executable, "-m", "fedinterest", "audit", str(folder), "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)["audit"]
+    assert told["summary"]["by_verdict"] == {"PASS": number}
+    assert [one["releases"] for one in told["ledgers"]] == [20] * number
