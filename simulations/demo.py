@@ -12,10 +12,12 @@ from rich.console import Console
 
 from client.recommender import Recommender
 from client.region import open_region
-from privacy.ledger_check import verify_ledger
-from privacy.server_record import read_server_record
+from privacy.audit.auditing import audit
+from privacy.audit.document import present_setting
+from privacy.signing import SigningKey
+from server.audit_files import DOCUMENT, PAGE, write_audit
+from server.audit_view import show_audit
 from server.report import Report
-from server.results import HEADS
 from simulations import tell
 from simulations.flower_engine import run_with_flower
 from simulations.oracle import complete_report
@@ -44,13 +46,15 @@ def run_demo(folder: Path) -> None:
     tell.recommendations(_recommender(world), HOUSEHOLD, count=LIST_LENGTH, explain=True)
     _step("What it cost, by each region's own account")
     tell.receipts(report.receipts)
-    _tell_verification(world)
+    _step("An audit that a privacy officer can sign")
+    _audit(world)
     _step("The server asked once too often")
     _tell_refusals(report)
     _step("How good it is, by data that no server saw")
     tell.figures(report)
     region = world.folder / "regions" / str(world.region_of[HOUSEHOLD])
     console.print(f"\nReport: {world.folder / 'report.html'}")
+    console.print(f"Audit:  {world.folder / PAGE}, signed: {world.folder / DOCUMENT}")
     console.print(
         f"Again:  fedinterest recommend {HOUSEHOLD} --explain --settings {region / 'agent.toml'}",
         soft_wrap=True,
@@ -61,20 +65,14 @@ def _step(title: str) -> None:
     console.rule(f"[bold]{title}", align="left")
 
 
-def _tell_verification(world: World) -> None:
-    """Check every region's ledger as an auditor would, with witness and the server's heads."""
-    heads = read_server_record(world.folder / HEADS).heads
-    for path in world.settings_paths():
-        region = path.parent
-        ledger = world.folder / "ledgers" / f"{region.name}.sqlite"
-        found = verify_ledger(ledger, witness=region / WITNESS, heads=heads)
-        for fault in [*found.faults, *found.unchecked]:
-            console.print(f"  {region.name}: {fault}")
-    console.print(
-        f"{len(heads)} ledgers checked: chains, signatures, witnesses, the server's heads.\n"
-        f"One of them:  fedinterest ledger show {ledger}",
-        soft_wrap=True,
-    )
+def _audit(world: World) -> None:
+    """Audit every region's ledger with its witness and the server's heads, and sign the report."""
+    key = world.folder / "officer.key"
+    key.unlink(missing_ok=True)  # of an earlier demo
+    witnesses = [path.parent / WITNESS for path in world.settings_paths()]
+    found = audit([world.folder], witnesses=witnesses)
+    write_audit(world.folder, found, present_setting(), SigningKey.create(key))
+    show_audit(found)
 
 
 def _tell_world(world: World) -> None:

@@ -9,6 +9,7 @@ than is good for memory, so the text is made piece by piece.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -124,7 +125,11 @@ def for_page(audit: Audit, setting: Setting, *, most_releases: int) -> dict[str,
 
 
 def _check(check: Any) -> dict[str, Any]:
-    return {part.name: getattr(check, part.name) for part in fields(check)}
+    told = {part.name: getattr(check, part.name) for part in fields(check)}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in told.items()
+    }
 
 
 def _figures(audit: Audit) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import fedinterest
+from privacy.audit.schema import audit_schema
 from privacy.audit.sealing import read_sealed
 from tests.end_to_end.conftest import Finished
 
@@ -29,6 +31,16 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def in_this_process(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:
+    """Run the command without starting Python anew; return its exit status and what it says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["fedinterest", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            fedinterest.main()
+    told = capsys.readouterr()
+    return int(left.value.code or 0), " ".join((told.out + told.err).split())
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +70,15 @@ def test_document_is_signed_and_fits_its_schema(written: Path) -> None:
             assert span["epsilon"] == pytest.approx(4.0, abs=1e-3)
 
 
-def test_signed_document_that_was_changed_is_found(written: Path, tmp_path: Path) -> None:
+def test_published_schema_is_up_to_date() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == audit_schema()
+
+
+def test_signed_document_that_was_changed_is_found(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = (written / "audit.json").read_text(encoding="utf-8")
-    assert command("audit", "--check", written / "audit.json").returncode == 0
+    assert in_this_process(capsys, "audit", "--check", written / "audit.json")[0] == 0
     for place, change in enumerate(
         [
             text.replace('"PASS"', '"FAIL"', 1),
@@ -71,11 +89,11 @@ def test_signed_document_that_was_changed_is_found(written: Path, tmp_path: Path
     ):
         path = tmp_path / f"{place}.json"
         path.write_text(change, encoding="utf-8")
-        done = command("audit", "--check", path)
-        assert (done.returncode, "changed since" in done.stdout) == (1, True)
+        status, told = in_this_process(capsys, "audit", "--check", path)
+        assert (status, "changed since" in told) == (1, True)
     spaced = tmp_path / "spaced.json"
     spaced.write_text(json.dumps(json.loads(text), indent=2), encoding="utf-8")
-    assert command("audit", "--check", spaced).returncode == 0  # the same content
+    assert in_this_process(capsys, "audit", "--check", spaced)[0] == 0  # the same content
 
 
 class Outside(HTMLParser):
@@ -134,7 +152,9 @@ def test_failed_claim_is_status_1_and_the_entry_named(finished: Finished, tmp_pa
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_unusable_input_is_status_2_with_a_sentence(tmp_path: Path) -> None:
+def test_unusable_input_is_status_2_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "song.sqlite").write_text("an old song")
     (tmp_path / "dangling.sqlite").symlink_to(tmp_path / "nowhere")
@@ -149,8 +169,7 @@ def test_unusable_input_is_status_2_with_a_sentence(tmp_path: Path) -> None:
         ["audit", tmp_path / "song.sqlite", "--sign", tmp_path / "song.sqlite"],
         ["audit", "--check", tmp_path / "song.sqlite"],
     ):
-        done = command(*words)
-        told = done.stdout + done.stderr
-        assert done.returncode == 2, (words, told)
-        assert told.strip()
+        status, told = in_this_process(capsys, *words)
+        assert status == 2, (words, told)
+        assert told
         assert "Traceback" not in told
