@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any, TypeVar
 
 from privacy.accountant import GaussianEvent
@@ -377,23 +376,24 @@ Line = TypeVar("Line", Identity, LedgerEntry, LedgerRefusal)
 _KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
 
 
+_KINDS_OF = {
+    line.__name__: {part.name: _KINDS[str(part.type)] for part in fields(line)}
+    for line in (Identity, LedgerEntry, LedgerRefusal)
+}
+
+
 def _read(line: type[Line], content: dict[str, Any]) -> Line:
     """Make a line of the account; a value of another type than declared is a TypeError.
 
     Whoever owns the key can sign anything: nobody after this has to expect it.
     """
-    for name, kinds in _kinds_of(line).items():
+    for name, kinds in _KINDS_OF[line.__name__].items():
         if name not in content:
             continue  # missing altogether, or as good as its default
         value = content[name]
         if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
             raise TypeError(f"{name} is {value!r}")
     return line(**content)
-
-
-@cache
-def _kinds_of(line: type[Identity | LedgerEntry | LedgerRefusal]) -> dict[str, tuple[type, ...]]:
-    return {part.name: _KINDS[str(part.type)] for part in fields(line)}
 
 
 def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:

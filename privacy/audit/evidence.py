@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from privacy.audit.server_claim import REPORT, ServerClaim, read_claim
 from privacy.errors import LedgerError, PrivacyError
 from privacy.ledger import witness_beside
 from privacy.ledger_check import read_account
@@ -37,6 +38,10 @@ class Evidence:
         Of servers that added noise under ``central``.
     records : tuple of (Path, ServerRecord)
         What servers kept, and the file it is in.
+    claims : tuple of ServerClaim
+        What servers published of runs whose ledgers are here.
+    unusable : tuple of str
+        Why a report beside the ledgers could not be compared.
     whole_folders : bool
         Whether all ledgers of the records' folders are here, so that one that is not
         is missing.
@@ -48,6 +53,8 @@ class Evidence:
     ledgers: tuple[Path, ...]
     server_ledgers: tuple[Path, ...]
     records: tuple[tuple[Path, ServerRecord], ...]
+    claims: tuple[ServerClaim, ...]
+    unusable: tuple[str, ...]
     whole_folders: bool
     witnesses: tuple[Path, ...]
     approved: tuple[Policy, ...]
@@ -119,16 +126,32 @@ def find_evidence(
             for path in (folder / SERVER_LEDGER, folder.parent / SERVER_LEDGER)
             if path.is_file() and (path.parent == folder or folder.name == LEDGERS)
         }
+    claims, unusable = _claims([*folders, *(path.parent for path in ledgers)])
     beside = dict.fromkeys(path.parent / HEADS for path in ledgers)
     kept = list(heads) or [path for path in beside if path.is_file()]
     return Evidence(
         ledgers=tuple(ledgers),
         server_ledgers=tuple(servers),
         records=tuple((path, _record(path)) for path in kept),
+        claims=claims,
+        unusable=unusable,
         whole_folders=bool(folders),
         witnesses=tuple(witnesses),
         approved=tuple(read_policy(path) for path in policies),
     )
+
+
+def _claims(folders: Sequence[Path]) -> tuple[tuple[ServerClaim, ...], tuple[str, ...]]:
+    """Read the reports of the runs that the folders belong to."""
+    homes = dict.fromkeys(folder.parent if folder.name == LEDGERS else folder for folder in folders)
+    claims, unusable = [], []
+    for path in (home / REPORT for home in homes):
+        if path.is_file():
+            try:
+                claims.append(read_claim(path))
+            except ValueError as error:
+                unusable.append(f"{error} It was not compared with the ledgers.")
+    return tuple(claims), tuple(unusable)
 
 
 def _record(path: Path) -> ServerRecord:

@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from privacy.accountant import Adjacency
+from privacy.accountant import Adjacency, GaussianEvent, compose
 from privacy.audit.accounts import Combination, Cost, combine
 from privacy.audit.rules import broken_rules, rules_of
 from privacy.errors import DamagedLedgerError, LedgerError
@@ -106,6 +106,9 @@ class LedgerAudit:
         Releases under ``central``.
     noises, codes, encoders, runs : dict of str to int
         Releases by kind of noise, program, encoder and run.
+    run_mu : dict of str to float
+        Gaussian-DP parameter of each run's releases together, under add-or-remove of one
+        unit, as servers report it.
     acts : list of dict
         What operators did.
     requests : dict of str to (float, float)
@@ -136,6 +139,7 @@ class LedgerAudit:
     codes: dict[str, int] = field(default_factory=dict)
     encoders: dict[str, int] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
+    run_mu: dict[str, float] = field(default_factory=dict)
     acts: list[dict[str, str]] = field(default_factory=list)
     requests: dict[str, tuple[float, float]] = field(default_factory=dict)
     rounds: dict[str, frozenset[int]] = field(default_factory=dict)
@@ -268,6 +272,12 @@ def _describe(found: LedgerAudit, account: Account) -> None:
     found.codes = dict(Counter(entry.code for entry in entries))
     found.encoders = dict(Counter(entry.encoder for entry in entries))
     found.runs = dict(Counter(entry.run for entry in entries))
+    events: dict[str, list[GaussianEvent]] = {}
+    for entry in entries:
+        events.setdefault(entry.run, []).append(entry.event)
+    found.run_mu = {
+        run: compose(asked, Adjacency.ADD_OR_REMOVE_ONE) for run, asked in events.items()
+    }
     found.acts = [{"time": act.time, "what": act.what} for act in account.acts]
 
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from privacy.accountant import epsilon_of
 from privacy.audit.evidence import Evidence
 from privacy.audit.ledger_audit import LedgerAudit
 from privacy.errors import LedgerError
 from privacy.ledger_file import LedgerFile
 
+ROUNDING = 1e-6
+"""By so much a report's epsilon may be rounded."""
 NEAR = 0.9
 """A span is near its limit from this part of it on."""
 
@@ -48,11 +51,12 @@ def compare(
         Of clients' ledgers, and of servers' own.
     evidence : Evidence
     """
-    found = Comparison()
+    found = Comparison(unchecked=list(evidence.unusable))
     _one_ledger_a_region(found, audits)
     _missing_regions(found, audits, evidence)
     _servers_noise(found, audits, servers)
     _rounds(found, audits, evidence)
+    _published_claims(found, audits, evidence)
     return found
 
 
@@ -165,6 +169,28 @@ def _rounds(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence
                     f"({count.purpose}), but {len(charged)} ledgers charge for one: something "
                     "was released without an entry."
                 )
+
+
+def _published_claims(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
+    """Look whether ledgers charge more for a run than its server's report says that it cost."""
+    for claim in evidence.claims:
+        for audit in audits:
+            mu = audit.run_mu.get(claim.run)
+            if mu is None or claim.epsilon is None:
+                continue
+            charged = epsilon_of(mu, claim.delta)
+            if charged > claim.epsilon * (1 + ROUNDING):
+                found.disagreeing.append(audit.region)
+                found.faults.append(
+                    f"{claim.path} claims epsilon {claim.epsilon:.6g} for run {claim.run}; the "
+                    f"ledger of {audit.region} charges {charged:.6g} for it."
+                )
+        charges = sum(audit.runs.get(claim.run, 0) for audit in audits)
+        if evidence.whole_folders and claim.releases > charges:
+            found.faults.append(
+                f"{claim.path} counts {claim.releases} releases in run {claim.run}, the ledgers "
+                f"{charges}: something was released without an entry."
+            )
 
 
 def near_limit(audits: Sequence[LedgerAudit]) -> list[tuple[LedgerAudit, str, float]]:

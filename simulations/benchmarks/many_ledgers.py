@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from privacy.ledger_file import LedgerFile
+from privacy.ledger_file import LedgerFile, LedgerRows
 from privacy.policy import Answers, Budget, Policy, Windows
 from privacy.records import (
     FORMAT,
@@ -96,15 +97,15 @@ def make_ledger(path: Path, manner: Manner, *, seed: int = 0) -> SignedHead:
 class _Writer:
     """Appends records as a ledger does, without checking the whole chain each time."""
 
-    def __init__(self, rows: object, key: SigningKey, policy: Policy) -> None:
+    def __init__(self, rows: LedgerRows, key: SigningKey, policy: Policy) -> None:
         self._rows, self._key, self._region = rows, key, policy.region
         self._account: Account | None = None
 
-    def write(self, kind: RecordKind, moment: datetime, content: dict[str, object]) -> None:
+    def write(self, kind: RecordKind, moment: datetime, content: Mapping[str, object]) -> None:
         record = make_record(
             self._account, moment.isoformat(timespec="milliseconds"), kind, content
         )
-        self._rows.append(record)  # type: ignore[attr-defined]
+        self._rows.append(record)
         self._account = append(self._account, record)
 
     def sign(self) -> None:
@@ -112,7 +113,7 @@ class _Writer:
         head, account = self.head, self._account
         if account is None:
             return
-        self._rows.sign(head.sequence, head.signature)  # type: ignore[attr-defined]
+        self._rows.sign(head.sequence, head.signature)
         account.link = _sha256(f"{head.head}{head.signature}".encode())
 
     @property

@@ -116,12 +116,34 @@ def test_server_that_adds_less_noise_than_promised_is_found(
     server.reserve(other, NoiseKind.DISCRETE)
     assert any("has no release" in told for told in audit([tmp_path]).comparison.unchecked)
     weaker = replace(query, sigma=query.sigma / 2, round_number=2)
-    monkeypatch.setattr(SumQuery, "fingerprint", lambda self: query_fingerprint)
-    query_fingerprint = next(iter(ledger.account().entries.values())).fingerprint
+    fingerprint = query.fingerprint()
+    monkeypatch.setattr(SumQuery, "fingerprint", lambda self: fingerprint)
     server.reserve(weaker, NoiseKind.DISCRETE)
     found = audit([tmp_path])
     assert found.verdict is Verdict.FAIL
     assert "was promised noise 2" in found.comparison.faults[0]
+
+
+def a_report(folder: Path, **privacy: object) -> None:
+    told = {"epsilon": 2.5, "delta": 1e-6, "releases": 2} | privacy
+    content = {"run": {"id": "run-1"}, "privacy": told}
+    (folder / "report.json").write_text(json.dumps(content))
+
+
+def test_claim_that_a_server_published_is_compared(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path))
+    spent = epsilon_of(1 / a_query().noise_multiplier, 1e-6)
+    a_report(tmp_path, epsilon=spent * 1.001)
+    assert audit([tmp_path]).verdict is Verdict.PASS
+    a_report(tmp_path, epsilon=0.9 * spent)
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.FAIL
+    assert f"claims epsilon {0.9 * spent:.6g} for run run-1" in found.comparison.faults[0]
+    assert set(found.comparison.disagreeing) == {"east", "west"}
+    a_report(tmp_path, epsilon=spent * 1.001, releases=3)
+    assert "3 releases in run run-1, the ledgers 2" in audit([tmp_path]).comparison.faults[0]
+    a_report(tmp_path, epsilon="much")
+    assert "not a run's report" in audit([tmp_path]).comparison.unchecked[0]
 
 
 def test_who_is_near_a_limit_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""What a server's published report claims of a run, as far as ledgers can tell.
+
+``report.json``  ->  run, epsilon, delta, releases
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerClaim:
+    """One report's claim.
+
+    Attributes
+    ----------
+    path : Path
+    run : str
+    epsilon : float, optional
+        None where the report promises nothing.
+    delta : float
+    releases : int
+        Of all regions together.
+    """
+
+    path: Path
+    run: str
+    epsilon: float | None
+    delta: float
+    releases: int
+
+
+def read_claim(path: Path) -> ServerClaim:
+    """Read what a report claims.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or is no report of a run.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        run, privacy = report["run"]["id"], report["privacy"]
+        epsilon = privacy["epsilon"]
+        return ServerClaim(
+            path=path,
+            run=_typed(run, str),
+            epsilon=None if epsilon is None else float(_typed(epsilon, float, int)),
+            delta=float(_typed(privacy["delta"], float)),
+            releases=_typed(privacy["releases"], int),
+        )
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a run's report.") from error
+
+
+def _typed(value: Any, *kinds: type) -> Any:
+    if type(value) not in kinds:
+        raise TypeError(f"{value!r}")
+    return value
