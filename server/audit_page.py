@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from privacy.accountant import epsilon_of
+from privacy.audit.claims import together
 from server.audit_template import PAGE, STYLE
 from server.report_page import environment
 from server.report_template import STYLE as REPORT_STYLE
@@ -64,15 +65,9 @@ def render_audit(document: Document, public_key: str | None = None) -> str:
 
 def _told(ledgers: Sequence[Document], what: str) -> list[str]:
     """Return all sentences of a kind, each once, with the regions that they are about."""
-    about: dict[str, list[str]] = {}
-    for one in ledgers:
-        for sentence in one[what]:
-            about.setdefault(sentence, []).append(one["region"] or one["path"])
-    return [
-        f"{', '.join(regions[:8])}{f' and {len(regions) - 8} more' if len(regions) > 8 else ''}: "
-        f"{sentence}"
-        for sentence, regions in about.items()
-    ]
+    return together(
+        (one["region"] or one["path"], sentence) for one in ledgers for sentence in one[what]
+    )
 
 
 def _together(ledgers: Sequence[Document], what: str) -> dict[str, int]:

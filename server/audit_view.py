@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from privacy.audit.auditing import Audit
-from privacy.audit.claims import claim
+from privacy.audit.claims import claim, together
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
 from privacy.audit.sealing import SignedReport
 from privacy.audit.side_by_side import by_attention, near_limit
@@ -33,24 +33,26 @@ def show_audit(audit: Audit, pipeline: Mapping[str, Any] | None = None) -> None:
     console.print(
         f"[bold {COLOURS[audit.verdict]}]{verdict}[/]: {escape(sentence)}", soft_wrap=True
     )
-    for one in [*audit.ledgers, *audit.servers]:
-        for fault in one.faults:
-            _tell("red", "FAIL", f"{one.region or one.path}: {fault}")
-    for fault in audit.comparison.faults:
+    for fault in [*_about(audit, "faults"), *audit.comparison.faults]:
         _tell("red", "FAIL", fault)
     if audit.ledgers:
         _show_ledgers(audit)
-    for one in audit.ledgers[:ROWS]:
-        for sentence in one.incidents:
-            _tell("yellow", "noted", f"{one.region}: {sentence}")
-    told = dict.fromkeys(
-        sentence for one in [*audit.ledgers, *audit.servers] for sentence in one.unchecked
-    )
-    for sentence in [*told, *audit.comparison.unchecked]:
+    for sentence in _about(audit, "incidents"):
+        _tell("yellow", "noted", sentence)
+    for sentence in [*_about(audit, "unchecked"), *audit.comparison.unchecked]:
         _tell("yellow", "not checked", sentence)
     _show_checks(audit)
     if pipeline:
         console.print(str(pipeline["sentence"]), soft_wrap=True)
+
+
+def _about(audit: Audit, what: str) -> list[str]:
+    """Return sentences about ledgers, each once with the regions in front."""
+    return together(
+        (one.region or one.path, sentence)
+        for one in [*audit.ledgers, *audit.servers]
+        for sentence in getattr(one, what)
+    )
 
 
 def _tell(colour: str, what: str, sentence: str) -> None:

@@ -6,13 +6,14 @@ without being named here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from privacy.audit.auditing import Audit
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
 from privacy.query import NoiseKind
 from privacy.window import WindowEvents
 
+MOST_NAMED = 8
 PUBLISHED = (
     (
         "Centroids, cluster sizes, hierarchy, K curve, private summary",
@@ -148,6 +149,25 @@ def _examined(audit: Audit) -> str:
     return (
         f"the mechanism of this program passed all {len(audit.checks)} checks. No ledger was given."
     )
+
+
+def together(sentences: Iterable[tuple[str, str]]) -> list[str]:
+    """Return each sentence once, with all whom it is about in front.
+
+    Parameters
+    ----------
+    sentences : iterable of (str, str)
+        Whom it is about, and the sentence.
+    """
+    about: dict[str, list[str]] = {}
+    for who, sentence in sentences:
+        about.setdefault(sentence, []).append(who)
+    return [f"{_some(everybody)}: {sentence}" for sentence, everybody in about.items()]
+
+
+def _some(everybody: Sequence[str]) -> str:
+    more = len(everybody) - MOST_NAMED
+    return ", ".join(everybody[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def published(audit: Audit) -> Sequence[tuple[str, str]]:

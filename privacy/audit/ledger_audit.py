@@ -318,7 +318,10 @@ def _incidents(account: Account) -> list[str]:
     refused = Counter(refusal.reason for refusal in account.refusals)
     return [
         *(f"{sentence}." for sentence, holds in told.items() if holds),
-        *(f"{count} requests were refused: {reason}." for reason, count in sorted(refused.items())),
+        *(
+            f"{count} request{'s were' if count > 1 else ' was'} refused: {reason}."
+            for reason, count in sorted(refused.items())
+        ),
         *(f"The operator, {act.time[:16]}: {act.what}." for act in account.acts),
     ]
 
