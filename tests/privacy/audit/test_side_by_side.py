@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.audit.accounts import MOST_DISTRIBUTIONS, combine, count_costs
@@ -24,6 +28,7 @@ from privacy.server_record import HEADS, RoundCount, write_server_record
 from privacy.signed_head import SignedHead
 from simulations.benchmarks.many_ledgers import Manner, make_ledger
 from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving, users
+from tests.privacy.test_copies import damages
 
 PEOPLE = {"sums": users([[1, 2], [3, 4]])}
 ADD = Adjacency.ADD_OR_REMOVE_ONE
@@ -252,3 +257,37 @@ def test_many_ledgers_are_audited_in_several_processes_alike(tmp_path: Path) -> 
     told = json.loads(done.stdout)["audit"]
     assert told["summary"]["by_verdict"] == {"PASS": number}
     assert [one["releases"] for one in told["ledgers"]] == [20] * number
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+    database=None,
+)
+@given(damage=damages(), name=st.sampled_from([HEADS, "east.witness"]))
+def test_damaged_evidence_is_told_and_never_a_traceback(
+    kept: Path, damage: Callable[[bytes], bytes], name: str
+) -> None:
+    path = kept / "ledgers" / name
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(damage(whole))
+        with suppress(EvidenceError):
+            found = audit([kept])
+            assert found.verdict is not Verdict.UNUSABLE
+            assert found.verdict is Verdict.PASS or found.ledgers[0].faults
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with all that a region and its server keep."""
+    folder = tmp_path_factory.mktemp("kept")
+    a_record(folder, a_run(folder, ("east",)), answered=1)
+    record = json.loads((folder / "ledgers" / HEADS).read_text())
+    line = json.dumps(record["heads"][0], sort_keys=True)
+    (folder / "ledgers" / "east.witness").write_text(f"\n{line}\n")
+    return folder
