@@ -85,7 +85,8 @@ def verify_ledger(
     kept = _heads_of(witness, found)
     with LedgerFile(path).reading() as rows:
         try:
-            records = rows.records()
+            _check_format(found, rows)
+            records = rows.records_of_any_format()
             account = found.account = add_up(records)
             check_signature(rows, account, records[-1])
             check_all_replies(rows, account)
@@ -101,6 +102,14 @@ def verify_ledger(
     if witness is None:
         found.unchecked.append("Rollback since the last release: no witness was given.")
     return found
+
+
+def _check_format(found: Verification, rows: LedgerRows) -> None:
+    """Note that a ledger's tables were changed, and go on: its records may tell more."""
+    try:
+        rows.check_format()
+    except DamagedLedgerError as error:
+        found.faults.append(str(error))
 
 
 def _heads_of(witness: Path | None, found: Verification) -> list[SignedHead] | None:

@@ -100,6 +100,10 @@ class LedgerRows:
             If the file is no ledger, or one of another format.
         """
         self.check_format()
+        return self.records_of_any_format()
+
+    def records_of_any_format(self) -> list[Record]:
+        """Return the same from a file whose format has been changed, to tell what else was."""
         rows = self._database.execute(
             "SELECT records.*, ifnull(signature, '') FROM records LEFT JOIN checkpoints "
             "USING (sequence) ORDER BY sequence"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -19,11 +20,13 @@ from server.audit_template import PAGE, STYLE
 from server.report_page import environment
 from server.report_template import STYLE as REPORT_STYLE
 
-SHOWN = 50
+SHOWN = 30
 """So many ledgers have a row of their own."""
-DETAILED = 2000
+DETAILED = 1000
 """So many releases are listed; more of them are in the JSON document only."""
 PICTURED = 4
+IN_FULL = 12
+"""Of so few ledgers every window has a row, of more only the latest, and the lifetime."""
 WIDTH, HEIGHT, MARGIN = 640, 150, 36
 
 Document = Mapping[str, Any]
@@ -43,11 +46,14 @@ def render_audit(document: Document, public_key: str | None = None) -> str:
     looked_at = [*ledgers, *document["servers"]]
     detailed = [one for one in ledgers if one.get("released")]
     page = environment({"page.html": PAGE, "style.css": REPORT_STYLE + STYLE})
+    page.filters["file"] = lambda path: Path(path).name
     page.filters["spent"] = lambda mu, delta: f"{epsilon_of(mu, delta):.4f}"
     return page.get_template("page.html").render(
         doc=document,
         ledgers=ledgers,
-        shown=ledgers[:SHOWN],
+        shown=[_with_fewer_spans(one) for one in ledgers[:SHOWN]]
+        if len(ledgers) > IN_FULL
+        else ledgers,
         detailed=detailed,
         promise=next((one["promise"] for one in ledgers if one["promise"]), {}),
         faults=[*_told(looked_at, "faults"), *document["contradictions"]],
@@ -63,10 +69,16 @@ def render_audit(document: Document, public_key: str | None = None) -> str:
     )
 
 
+def _with_fewer_spans(one: Document) -> Document:
+    return {**one, "spans": one["spans"][-2:]}
+
+
 def _told(ledgers: Sequence[Document], what: str) -> list[str]:
     """Return all sentences of a kind, each once, with the regions that they are about."""
     return together(
-        (one["region"] or one["path"], sentence) for one in ledgers for sentence in one[what]
+        (one["region"] or Path(one["path"]).name, sentence)
+        for one in ledgers
+        for sentence in one[what]
     )
 
 

@@ -5,6 +5,7 @@ STYLE = """
   margin: 1rem 0; font-size: 1.15rem; background: var(--sheet); }
 .verdict strong { font-size: 1.5rem; display: block; color: var(--accent); }
 .verdict.bad { border-color: #b3261e; } .verdict.bad strong { color: #b3261e; }
+.nowrap { white-space: nowrap; }
 .mono { font-family: ui-monospace, monospace; font-size: .78rem; overflow-wrap: anywhere; }
 .pass { color: var(--accent); font-weight: 650; } .fail { color: #b3261e; font-weight: 650; }
 svg { display: block; width: 100%; height: auto; margin: .5rem 0; }
@@ -69,15 +70,15 @@ release.</p>
 <th scope="col" class="n">left</th><th scope="col" class="n">&delta;</th><th scope="col"></th>
 </tr></thead><tbody>
 {% for one in shown %}{% for span in one.spans %}
-<tr><th scope="row">{{ one.region or one.path if loop.first else "" }}</th><td>{{ span.name }}</td>
+<tr><th scope="row">{{ one.region if loop.first else "" }}</th><td>{{ span.name | replace("/", " to ") }}</td>
 <td class="n">{{ span.releases }}</td><td>{{ span.epsilon | epsilon(4) }}
 {%- if span.limit is not none %} of {{ "%g" % span.limit }}
 <div class="bar" aria-hidden="true"><i style="width: {{ span.epsilon | width(span.limit) }}"></i>
 </div>{% endif %}</td>
 <td class="n">{{ span.left | number(4) if span.left is not none else "-" }}</td>
-<td class="n">{{ "%g" % span.delta }}</td><td>{{ mark(one.verdict == "PASS") if loop.first }}</td>
+<td class="n nowrap">{{ "%g" % span.delta }}</td><td>{{ mark(one.verdict == "PASS") if loop.first }}</td>
 </tr>{% else %}
-<tr><th scope="row">{{ one.region or one.path }}</th><td colspan="5">could not be read</td>
+<tr><th scope="row">{{ one.region or one.path | file }}</th><td colspan="5">could not be read</td>
 <td>{{ mark(false) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
 {% if shown | length < ledgers | length %}<p class="soft">The {{ shown | length }} ledgers that
 deserve most attention, of {{ ledgers | length }}; all of them are in the JSON
@@ -103,7 +104,7 @@ counted apart; a user at several regions loses the sum.</p></section>
 <th scope="col" class="n">R&eacute;nyi</th><th scope="col" class="n">zCDP</th>
 <th scope="col">agree</th></tr></thead><tbody>
 {% for one in shown %}{% for span in one.spans %}<tr><th scope="row">{{ one.region }}</th>
-<td>{{ span.name }}</td><td class="n">{{ span.epsilon | epsilon(5) }}</td>
+<td>{{ span.name | replace("/", " to ") }}</td><td class="n">{{ span.epsilon | epsilon(5) }}</td>
 <td class="n">{{ span.pld | epsilon(5) if span.pld is not none else "-" }}
 {%- if not span.pld_by_release %}*{% endif %}</td>
 <td class="n">{{ span.rdp | epsilon(4) if span.rdp is not none else "-" }}</td>

@@ -49,7 +49,7 @@ def show_audit(audit: Audit, pipeline: Mapping[str, Any] | None = None) -> None:
 def _about(audit: Audit, what: str) -> list[str]:
     """Return sentences about ledgers, each once with the regions in front."""
     return together(
-        (one.region or one.path, sentence)
+        (one.region or Path(one.path).name, sentence)
         for one in [*audit.ledgers, *audit.servers]
         for sentence in getattr(one, what)
     )

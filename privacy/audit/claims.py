@@ -7,6 +7,7 @@ without being named here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from privacy.audit.auditing import Audit
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
@@ -129,7 +130,7 @@ def _what_failed(audit: Audit) -> str:
     bad = [one for one in [*audit.ledgers, *audit.servers] if one.faults]
     told = []
     if bad:
-        named = ", ".join(one.region or one.path for one in bad[:3])
+        named = ", ".join(one.region or Path(one.path).name for one in bad[:3])
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         told.append(
             f"{len(bad)} of {len(audit.ledgers) + len(audit.servers)} ledgers do not hold "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_any_stored_value_that_is_changed_fails_with_its_record_or_entry(
 
 @pytest.mark.parametrize("pragma", ["application_id", "user_version"])
 def test_changed_numbers_of_the_header_fail(specimen: Specimen, pragma: str) -> None:
-    with closing(__import__("sqlite3").connect(specimen.path)) as database:
+    with closing(sqlite3.connect(specimen.path)) as database:
         database.execute(f"PRAGMA {pragma} = 7")
     assert look(specimen).verdict is Verdict.FAIL
 
@@ -157,6 +158,16 @@ def test_beginning_of_the_file_gone_fails_by_its_mark(specimen: Specimen) -> Non
     content = specimen.files[LEDGER]
     specimen.overwrite(LEDGER, b"\0" * 16 + content[16:])
     assert look(specimen).verdict is Verdict.FAIL
+
+
+def test_changed_tables_do_not_hide_what_else_was_changed(specimen: Specimen) -> None:
+    with closing(sqlite3.connect(specimen.path)) as database:
+        database.execute("DROP TRIGGER records_are_not_changed")
+        database.execute("UPDATE records SET time = 'soon' WHERE sequence = 6")
+        database.commit()
+    found = look(specimen)
+    assert "tables or triggers" in found.faults[0]
+    assert "Record 6" in found.faults[1]
 
 
 # Whole ledgers that are not what they were: heads or other ledgers show it.
@@ -197,8 +208,6 @@ def test_key_swapped_and_all_signed_anew_is_not_the_servers_ledger(
 
 def forge(path: Path, key: Path) -> None:
     """Write a ledger's whole history anew under another key, in the same file."""
-    import sqlite3
-
     from privacy.records import Record, add_up
     from privacy.signed_head import sign_head
 
@@ -276,8 +285,6 @@ def test_two_ledgers_of_one_client_do_not_count_each_other(tmp_path: Path) -> No
 
 
 def test_two_ledgers_of_one_client_merged_into_one_file_fail(tmp_path: Path) -> None:
-    import sqlite3
-
     for name in ("first", "second"):
         a_door(tmp_path / name, noise=NoiseKind.SEEDED).answer(asked(1), giving(PEOPLE))
     merged = tmp_path / "first" / LEDGER
