@@ -288,11 +288,13 @@ def audit(
         )
     pipeline = None
     if empirical:
+        import logging
+
         from privacy.audit.experiment import examine
+        from simulations.given_vectors import noise_kind_of
         from simulations.pipeline_audit import audit_pipeline
 
-        from simulations.given_vectors import noise_kind_of
-
+        logging.getLogger("flwr").setLevel(logging.ERROR)  # its own lines about the attacked run
         found.checks = examine(noise=noise_kind_of(noise))
         pipeline = audit_pipeline(epsilon=4.0, seed=1).told()
     setting = present_setting(pipeline)

@@ -43,3 +43,17 @@ class Check:
     bound: float
     confidence: float
     detail: str
+
+
+def exactly(name: str, question: str, faults: int, detail: str) -> Check:
+    """Return an exact check that passes if there are no faults."""
+    return Check(
+        name=name,
+        question=question,
+        passed=faults == 0,
+        kind=CheckKind.EXACT,
+        measured=float(faults),
+        bound=0.0,
+        confidence=1.0,
+        detail=detail,
+    )
