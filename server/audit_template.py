@@ -70,13 +70,15 @@ release.</p>
 <th scope="col" class="n">left</th><th scope="col" class="n">&delta;</th><th scope="col"></th>
 </tr></thead><tbody>
 {% for one in shown %}{% for span in one.spans %}
-<tr><th scope="row">{{ one.region if loop.first else "" }}</th><td>{{ span.name | replace("/", " to ") }}</td>
+<tr><th scope="row">{{ one.region if loop.first else "" }}</th>
+<td>{{ span.name | replace("/", " to ") }}</td>
 <td class="n">{{ span.releases }}</td><td>{{ span.epsilon | epsilon(4) }}
 {%- if span.limit is not none %} of {{ "%g" % span.limit }}
 <div class="bar" aria-hidden="true"><i style="width: {{ span.epsilon | width(span.limit) }}"></i>
 </div>{% endif %}</td>
 <td class="n">{{ span.left | number(4) if span.left is not none else "-" }}</td>
-<td class="n nowrap">{{ "%g" % span.delta }}</td><td>{{ mark(one.verdict == "PASS") if loop.first }}</td>
+<td class="n nowrap">{{ "%g" % span.delta }}</td>
+<td>{{ mark(one.verdict == "PASS") if loop.first }}</td>
 </tr>{% else %}
 <tr><th scope="row">{{ one.region or one.path | file }}</th><td colspan="5">could not be read</td>
 <td>{{ mark(false) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
