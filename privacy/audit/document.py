@@ -117,8 +117,8 @@ def for_page(audit: Audit, setting: Setting, *, most_releases: int) -> dict[str,
     ledgers, listed = [], 0
     for one in by_attention(audit.ledgers):
         listed += one.releases
-        details = one.details if listed <= most_releases else {}
-        told = {name: json.loads(text) for name, text in details.items()}
+        names = one.details if listed <= most_releases else {}
+        told = {name: json.loads(one.detail(name)) for name in names}
         ledgers.append(_of_ledger(one) | told)
     servers = [_of_ledger(one) for one in audit.servers]
     return summary(audit, setting) | {"ledgers": ledgers, "servers": servers}
@@ -165,7 +165,8 @@ def _in_a_list(ledgers: Sequence[LedgerAudit]) -> Iterator[str]:
 
 def _ledger(one: LedgerAudit) -> str:
     """Write one ledger; its details are JSON already."""
-    text = {name: canonical(value) for name, value in _of_ledger(one).items()} | one.details
+    text = {name: canonical(value) for name, value in _of_ledger(one).items()}
+    text |= {name: one.detail(name) for name in one.details}
     return "{" + ",".join(f"{canonical(name)}:{text[name]}" for name in sorted(text)) + "}"
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -115,8 +116,9 @@ class LedgerAudit:
         Sensitivity and sigma of each ``central`` request, by its fingerprint.
     rounds : dict of str to frozenset of int
         Rounds that were charged, by run.
-    details : dict of str to str
-        JSON of every release, refusal and rule, in canonical form; empty unless wanted.
+    details : dict of str to bytes
+        JSON of every release, refusal and rule, in canonical form, compressed; empty unless
+        wanted. :meth:`detail` gives the text.
     """
 
     path: str
@@ -143,7 +145,7 @@ class LedgerAudit:
     acts: list[dict[str, str]] = field(default_factory=list)
     requests: dict[str, tuple[float, float]] = field(default_factory=dict)
     rounds: dict[str, frozenset[int]] = field(default_factory=dict)
-    details: dict[str, str] = field(default_factory=dict)
+    details: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -151,6 +153,10 @@ class LedgerAudit:
         if self.faults:
             return Verdict.FAIL
         return Verdict.PASS if self.usable else Verdict.UNUSABLE
+
+    def detail(self, name: str) -> str:
+        """Return the JSON of ``released``, ``refused``, ``circumstances`` or ``rules``."""
+        return zlib.decompress(self.details[name]).decode()
 
     @property
     def spans(self) -> list[Span]:
@@ -213,7 +219,7 @@ def audit_ledger(
     found.incidents = _incidents(account)
     found.windows, found.lifetime = _spans(account, policies)
     if with_details:
-        found.details = _details(account, policies)
+        found.details = _details(account)
     return found
 
 
@@ -388,7 +394,7 @@ OF_EACH_RELEASE = (
 )
 
 
-def _details(account: Account, policies: dict[str, Policy]) -> dict[str, str]:
+def _details(account: Account) -> dict[str, bytes]:
     """Return the JSON of all that happened; releases that share circumstances name them."""
     changes = Adjacency(account.identity.adjacency).changes
     shared: dict[tuple[Any, ...], int] = {}
@@ -408,12 +414,13 @@ def _details(account: Account, policies: dict[str, Policy]) -> dict[str, str]:
             }
         )
     circumstances = [dict(zip(CIRCUMSTANCES, around, strict=True)) for around in shared]
-    return {
-        "circumstances": canonical(circumstances),
-        "refused": canonical([asdict(refusal) for refusal in account.refusals]),
-        "released": canonical(releases),
-        "rules": canonical(account.rules),
+    told = {
+        "circumstances": circumstances,
+        "refused": [asdict(refusal) for refusal in account.refusals],
+        "released": releases,
+        "rules": account.rules,
     }
+    return {name: zlib.compress(canonical(value).encode(), 1) for name, value in told.items()}
 
 
 def canonical(value: Any) -> str:

@@ -88,44 +88,46 @@ def _one_by_one(account: Account, policies: dict[str, Policy]) -> Problems:
     """Go through what the rules say about a single release."""
     simulated = account.identity.simulated
     for entry in account.entries.values():
-        rules, trusted = policies[entry.policy].answers, policies[entry.policy].trusted
-        multiplier = entry.sigma / entry.sensitivity
-        central = entry.trust_model == TrustModel.CENTRAL
-        problems = {
-            "was of a kind that is not answered": entry.kind not in rules.questions,
-            f"was under trust model {entry.trust_model}": (
-                entry.trust_model not in set(rules.trust_models)
-            ),
-            f"has {entry.noise} noise": (
-                entry.noise != SERVER if central else entry.noise not in set(rules.noise_kinds)
-            ),
-            "has seeded noise in a ledger that is not marked as simulated": (
-                entry.noise == NoiseKind.SEEDED and not simulated
-            ),
-            f"has noise multiplier {multiplier:.4g}, least is {rules.least_noise_multiplier:.4g}": (
-                multiplier < rules.least_noise_multiplier * (1 - ROUNDING)
-            ),
-            f"has clipping norm {entry.clipping_norm:.4g}, largest is "
-            f"{rules.largest_clipping_norm:.4g}": (
-                not 0 < entry.clipping_norm <= rules.largest_clipping_norm
-            ),
-            "names no lattice, or one where noise is continuous": (
-                (entry.step == 0) != (entry.noise in CONTINUOUS)
-            ),
-            f"was for {entry.participants} clients, fewest are {rules.fewest_participants}": (
-                entry.participants < rules.fewest_participants
-            ),
-            "was for a server that the rules do not name": bool(
-                trusted.server_keys and entry.server_key not in trusted.server_keys
-            ),
-            "was made with an encoder that the rules do not name": bool(
-                trusted.encoders and entry.encoder not in trusted.encoders
-            ),
-            "was made by a program that the rules do not name": bool(
-                trusted.code_hashes and entry.code not in trusted.code_hashes
-            ),
-        }
-        yield from ((entry, problem) for problem, holds in problems.items() if holds)
+        policy = policies[entry.policy]
+        for check in (_what_was_asked, _how_much, _who_and_what):
+            yield from ((entry, problem) for problem in check(entry, policy))
+        if entry.noise == NoiseKind.SEEDED and not simulated:
+            yield entry, "has seeded noise in a ledger that is not marked as simulated"
+
+
+def _what_was_asked(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
+    rules = policy.answers
+    if entry.kind not in rules.questions:
+        yield "was of a kind that is not answered"
+    if entry.trust_model not in rules.trust_models:
+        yield f"was under trust model {entry.trust_model}"
+    central = entry.trust_model == TrustModel.CENTRAL
+    if entry.noise != SERVER if central else entry.noise not in rules.noise_kinds:
+        yield f"has {entry.noise} noise"
+    if entry.participants < rules.fewest_participants:
+        yield f"was for {entry.participants} clients, fewest are {rules.fewest_participants}"
+
+
+def _how_much(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
+    rules = policy.answers
+    multiplier, least = entry.sigma / entry.sensitivity, rules.least_noise_multiplier
+    if multiplier < least * (1 - ROUNDING):
+        yield f"has noise multiplier {multiplier:.4g}, least is {least:.4g}"
+    largest = rules.largest_clipping_norm
+    if not 0 < entry.clipping_norm <= largest:
+        yield f"has clipping norm {entry.clipping_norm:.4g}, largest is {largest:.4g}"
+    if (entry.step == 0) != (entry.noise in CONTINUOUS):
+        yield "names no lattice, or one where noise is continuous"
+
+
+def _who_and_what(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
+    trusted = policy.trusted
+    if trusted.server_keys and entry.server_key not in trusted.server_keys:
+        yield "was for a server that the rules do not name"
+    if trusted.encoders and entry.encoder not in trusted.encoders:
+        yield "was made with an encoder that the rules do not name"
+    if trusted.code_hashes and entry.code not in trusted.code_hashes:
+        yield "was made by a program that the rules do not name"
 
 
 def _repetitions(account: Account, policies: dict[str, Policy]) -> Problems:
@@ -162,12 +164,12 @@ def _budgets(account: Account, policies: dict[str, Policy]) -> Problems:
     spent: defaultdict[str, float] = defaultdict(float)
     told: set[str] = set()
     for entry in account.entries.values():
-        budget = policies[entry.policy].budget
+        budget, mu = policies[entry.policy].budget, changes * entry.event.mu
         for span, epsilon, delta in (
             (f"of window {entry.window}", budget.epsilon, budget.delta),
             ("of the lifetime", budget.lifetime_epsilon, budget.lifetime_delta),
         ):
-            spent[span] += (changes * entry.event.mu) ** 2
+            spent[span] += mu * mu
             over = math.sqrt(spent[span]) > _limit(epsilon, delta) * (1 + SLACK)
             if over and span not in told:
                 told.add(span)

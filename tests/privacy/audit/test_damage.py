@@ -57,7 +57,7 @@ def test_ledger_that_nobody_damaged_passes_and_tells_all(specimen: Specimen) -> 
     told = " ".join(found.incidents)
     assert "the program failed" in told
     assert "not known to have ended" in told
-    released = json.loads(found.details["released"])
+    released = json.loads(found.detail("released"))
     assert [one["entry"] for one in released] == list(range(1, 7))
 
 
