@@ -114,8 +114,8 @@ counted apart; a user at several regions loses the sum.</p></section>
 <td>{{ mark(span.accountants_agree) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
 <p class="soft">The claim is exact Gaussian-DP. Privacy loss distributions (dp-accounting) must not
 exceed it by more than a thousandth; R&eacute;nyi (Opacus) and zCDP (OpenDP) are upper bounds and
-may not lie below it. * checked on the sum of all releases; the R&eacute;nyi accountant goes through
-each.</p>
+may not lie below it. * checked on the sum of all releases, as are the less costly spans of many
+ledgers.</p>
 <h3>Mechanisms</h3>
 <p>Every release is a sum of clipped contributions plus Gaussian noise, by kind:
 {% for noise, count in noises.items() %}{{ noise }} ({{ count | number }}){{

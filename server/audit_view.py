@@ -81,7 +81,7 @@ def _show_ledgers(audit: Audit) -> None:
 
 
 def _spent(span: Span | None) -> str:
-    if span is None or span.cost is None:
+    if span is None:
         return "-"
     limit = "" if span.limit is None else f" of {span.limit:g}"
     return f"{span.cost.epsilon:.4f}{limit}"

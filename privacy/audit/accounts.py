@@ -2,18 +2,18 @@
 
 mechanisms (mu, how many of them)  ->  the claim, and other accountants beside it
 
-Regions that answered the same runs have the same mechanisms, so that each
-combination is counted once. The slowest accountant, privacy loss
-distributions, goes through every release of the costliest combinations; of the
-others it checks the sum, while Opacus' Renyi accountant goes through all.
+The claim is exact. dp-accounting's privacy loss distributions check it for every
+combination of mechanisms, on the sum of its releases. The costliest combinations
+are then counted release by release, and by Opacus' and OpenDP's accountants, too;
+regions that answered the same runs have the same one, which is counted once.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from privacy.accountant import (
     Adjacency,
@@ -27,8 +27,12 @@ from privacy.calibration import LARGEST_EPSILON
 
 AGREEMENT = 1.001
 """Numerical accountants round up; by so much they may lie above the claim."""
+ROUNDING = 1e-6
+"""By so much an upper bound of doubles may lie below what it bounds."""
 NOTHING = 1e-6
 """Epsilons below that are none, to a numerical accountant."""
+COSTLIEST = 40
+"""So many combinations are counted by all accountants."""
 MOST_DISTRIBUTIONS = 200
 """So many different mechanisms, of the costliest combinations, get a privacy loss distribution."""
 COARSE, COARSEST = 1e-3, 3e-3
@@ -88,7 +92,7 @@ class Cost:
     pld_by_release : bool
         Whether those went through every release, or checked the sum only.
     rdp, zcdp : float, optional
-        Opacus' and OpenDP's upper bounds.
+        Opacus' and OpenDP's upper bounds, of the costliest combinations.
     """
 
     releases: int
@@ -97,8 +101,8 @@ class Cost:
     epsilon: float
     pld: float | None
     pld_by_release: bool
-    rdp: float | None
-    zcdp: float | None
+    rdp: float | None = None
+    zcdp: float | None = None
 
     @property
     def promises_something(self) -> bool:
@@ -108,10 +112,14 @@ class Cost:
     @property
     def agrees(self) -> bool:
         """Whether the claim lies where the other accountants say that it must."""
-        if self.pld is None or self.rdp is None or self.zcdp is None:
+        if self.pld is None:
             return True
-        bound = max(self.rdp, self.zcdp) + NOTHING
-        return self.pld <= AGREEMENT * self.epsilon + NOTHING and self.epsilon <= bound
+        bounds = [bound for bound in (self.rdp, self.zcdp) if bound is not None]
+        return (
+            self.pld <= AGREEMENT * self.epsilon + NOTHING
+            and self.epsilon <= (1 + ROUNDING) * self.pld + NOTHING
+            and all(self.epsilon <= bound + NOTHING for bound in bounds)
+        )
 
 
 def combine(events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacency) -> Combination:
@@ -120,37 +128,42 @@ def combine(events: Iterable[GaussianEvent], *, delta: float, adjacency: Adjacen
     return Combination(tuple(sorted(counted.items())), delta, adjacency)
 
 
-def count_costs(combinations: Sequence[Combination]) -> Mapping[Combination, Cost]:
-    """Return what each combination costs; equal ones are counted once."""
+def check_the_sum(combination: Combination) -> Cost:
+    """Return what a combination costs, checked by one more accountant on the sum."""
+    return _cost(combination, by_release=False)
+
+
+def count_by_release(combinations: Iterable[Combination]) -> dict[Combination, Cost]:
+    """Return what the costliest combinations cost, by all accountants."""
     costs, distributions = {}, 0
-    for combination in sorted(dict.fromkeys(combinations), key=lambda one: -one.mu):
+    for combination in sorted(set(combinations), key=lambda one: -one.mu)[:COSTLIEST]:
         distributions += len(combination.mechanisms)
-        by_release = distributions <= MOST_DISTRIBUTIONS
-        costs[combination] = _cost(combination, by_release=by_release)
+        cost = _cost(combination, by_release=distributions <= MOST_DISTRIBUTIONS)
+        if cost.releases and cost.promises_something:
+            events, delta = combination.events, combination.delta
+            rdp = rdp_epsilon(events, delta=delta, adjacency=combination.adjacency)
+            zcdp = zcdp_epsilon(events, delta=delta, adjacency=combination.adjacency)
+            cost = replace(cost, rdp=rdp, zcdp=zcdp)
+        costs[combination] = cost
     return costs
 
 
 def _cost(combination: Combination, *, by_release: bool) -> Cost:
-    events, delta, adjacency = combination.events, combination.delta, combination.adjacency
-    mu = combination.mu
+    mu, delta, adjacency = combination.mu, combination.delta, combination.adjacency
     epsilon = epsilon_of(mu, delta)
-    others: dict[str, float | None] = dict.fromkeys(("pld", "rdp", "zcdp"))
-    if not events:
-        others = dict.fromkeys(others, 0.0)
-    elif epsilon <= LARGEST_EPSILON:
-        whole = GaussianEvent(1.0, adjacency.changes / mu)
-        others = {
-            "pld": _pld(events if by_release else [whole], delta, adjacency, epsilon),
-            "rdp": rdp_epsilon(events, delta=delta, adjacency=adjacency),
-            "zcdp": zcdp_epsilon(events, delta=delta, adjacency=adjacency),
-        }
+    pld: float | None = 0.0
+    if epsilon > LARGEST_EPSILON:
+        pld = None
+    elif mu:
+        whole = [GaussianEvent(1.0, adjacency.changes / mu)]
+        pld = _pld(combination.events if by_release else whole, delta, adjacency, epsilon)
     return Cost(
-        releases=len(events),
+        releases=combination.releases,
         delta=delta,
         mu=mu,
         epsilon=epsilon,
-        pld_by_release=by_release,
-        **others,
+        pld=pld,
+        pld_by_release=by_release or not mu,
     )
 
 

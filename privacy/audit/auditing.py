@@ -6,16 +6,16 @@ paths  ->  evidence  ->  each ledger by itself  ->  costs  ->  side by side  -> 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from privacy.audit.accounts import count_costs
+from privacy.audit.accounts import Combination, Cost, count_by_release
 from privacy.audit.check import Check
 from privacy.audit.evidence import Evidence, find_evidence
-from privacy.audit.ledger_audit import LedgerAudit, Verdict, audit_ledger, with_cost
+from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict, audit_ledger
 from privacy.audit.side_by_side import Comparison, compare
 
 IN_ONE_PROCESS = 16
@@ -62,7 +62,7 @@ class Audit:
     @property
     def worst(self) -> LedgerAudit | None:
         """The ledger that has spent most in its life."""
-        counted = [one for one in self.ledgers if one.lifetime and one.lifetime.cost]
+        counted = [one for one in self.ledgers if one.lifetime]
         return max(counted, key=_spent, default=None)
 
 
@@ -145,22 +145,23 @@ def _take(path: Path) -> LedgerAudit:
 
 
 def _count(audits: Sequence[LedgerAudit]) -> None:
-    """Count what each span costs, and see whether the accountants agree."""
-    costs = count_costs([span.combination for one in audits for span in one.spans])
+    """Count the costliest spans release by release, and see whether the accountants agree."""
+    costs = count_by_release(span.combination for one in audits for span in one.spans)
     for one in audits:
-        one.windows = [with_cost(span, costs[span.combination]) for span in one.windows]
-        if one.lifetime is not None:
-            one.lifetime = with_cost(one.lifetime, costs[one.lifetime.combination])
-        for span in one.spans:
-            if span.cost is not None and not span.cost.agrees:
-                cost = span.cost
-                one.faults.append(
-                    f"Accountants disagree on {span.name}: the claim is epsilon "
-                    f"{cost.epsilon:.6g}, "
-                    f"privacy loss distributions give {cost.pld:.6g}, upper bounds "
-                    f"{cost.rdp:.6g} and {cost.zcdp:.6g}."
-                )
+        one.windows = [_counted(span, costs) for span in one.windows]
+        one.lifetime = _counted(one.lifetime, costs) if one.lifetime else None
+        one.faults += [
+            f"Accountants disagree on {span.name}: the claim is epsilon {span.cost.epsilon:.6g}, "
+            f"privacy loss distributions give {span.cost.pld}, upper bounds are {span.cost.rdp} "
+            f"and {span.cost.zcdp}."
+            for span in one.spans
+            if not span.cost.agrees
+        ]
+
+
+def _counted(span: Span, costs: Mapping[Combination, Cost]) -> Span:
+    return replace(span, cost=costs.get(span.combination, span.cost))
 
 
 def _spent(one: LedgerAudit) -> float:
-    return one.lifetime.cost.epsilon if one.lifetime and one.lifetime.cost else 0.0
+    return one.lifetime.cost.epsilon if one.lifetime else 0.0

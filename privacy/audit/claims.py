@@ -119,11 +119,11 @@ def _largest(audit: Audit) -> str:
 
 
 def _epsilon(span: Span) -> float:
-    return span.cost.epsilon if span.cost else 0.0
+    return span.cost.epsilon
 
 
 def _promises_nothing(one: LedgerAudit) -> bool:
-    return bool(one.lifetime and one.lifetime.cost and not one.lifetime.cost.promises_something)
+    return bool(one.lifetime and not one.lifetime.cost.promises_something)
 
 
 def _what_failed(audit: Audit) -> str:

@@ -142,7 +142,7 @@ def _figures(audit: Audit) -> dict[str, Any]:
         "releases": sum(one.releases for one in audit.ledgers),
         "refusals": dict(sum((Counter(one.refusals) for one in audit.ledgers), Counter())),
         "worst": None
-        if worst is None or worst.lifetime is None or worst.lifetime.cost is None
+        if worst is None or worst.lifetime is None
         else {"region": worst.region, "epsilon": worst.lifetime.cost.epsilon},
         "median_epsilon": typical_epsilon(audit.ledgers),
         "near_limit": [
@@ -204,13 +204,13 @@ def _span(span: Span) -> dict[str, Any]:
         "releases": span.combination.releases,
         "delta": span.combination.delta,
         "adjacency": span.combination.adjacency.value,
-        "mu": cost and cost.mu,
-        "epsilon": cost and cost.epsilon,
-        "pld": cost and cost.pld,
-        "pld_by_release": cost and cost.pld_by_release,
-        "rdp": cost and cost.rdp,
-        "zcdp": cost and cost.zcdp,
-        "accountants_agree": cost and cost.agrees,
+        "mu": cost.mu,
+        "epsilon": cost.epsilon,
+        "pld": cost.pld,
+        "pld_by_release": cost.pld_by_release,
+        "rdp": cost.rdp,
+        "zcdp": cost.zcdp,
+        "accountants_agree": cost.agrees,
         "limit": span.limit,
         "left": span.left,
     }

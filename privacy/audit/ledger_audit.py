@@ -15,14 +15,14 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from privacy.accountant import Adjacency, GaussianEvent, compose
-from privacy.audit.accounts import Combination, Cost, combine
+from privacy.audit.accounts import Combination, Cost, check_the_sum, combine
 from privacy.audit.rules import broken_rules, rules_of
 from privacy.errors import DamagedLedgerError, LedgerError
 from privacy.ledger_check import verify_ledger
@@ -63,8 +63,7 @@ class Span:
         Its releases.
     limit : float, optional
         Epsilon that the rules of its last release allow.
-    cost : Cost, optional
-        Once counted.
+    cost : Cost
     """
 
     name: str
@@ -72,14 +71,12 @@ class Span:
     by: str
     combination: Combination
     limit: float | None
-    cost: Cost | None = None
+    cost: Cost
 
     @property
     def left(self) -> float | None:
         """What is left of the limit."""
-        if self.limit is None or self.cost is None:
-            return None
-        return max(self.limit - self.cost.epsilon, 0.0)
+        return None if self.limit is None else max(self.limit - self.cost.epsilon, 0.0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -354,14 +351,15 @@ def _spans(account: Account, policies: dict[str, Policy]) -> tuple[list[Span], S
         if rules is not None:
             limit = rules.budget.lifetime_epsilon if name == LIFETIME else rules.budget.epsilon
         opening = opened.get(name)
+        events = (entry.event for entry in entries)
+        combination = combine(events, delta=delta, adjacency=adjacency)
         return Span(
             name=name,
             opened=opening.time if opening else "",
             by=opening.by if opening else "",
-            combination=combine(
-                (entry.event for entry in entries), delta=delta, adjacency=adjacency
-            ),
+            combination=combination,
             limit=limit,
+            cost=check_the_sum(combination),
         )
 
     windows = [span(name, entries, who.delta) for name, entries in by_window.items()]
@@ -426,8 +424,3 @@ def _details(account: Account) -> dict[str, bytes]:
 def canonical(value: Any) -> str:
     """Write a value as JSON in one way only: keys in order, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def with_cost(span: Span, cost: Cost) -> Span:
-    """Return the span with its cost counted."""
-    return replace(span, cost=cost)

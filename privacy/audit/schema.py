@@ -23,13 +23,13 @@ class SpanPart(TypedDict):
     releases: int
     delta: float
     adjacency: str
-    mu: float | None
-    epsilon: float | None
+    mu: float
+    epsilon: float
     pld: float | None
-    pld_by_release: bool | None
+    pld_by_release: bool
     rdp: float | None
     zcdp: float | None
-    accountants_agree: bool | None
+    accountants_agree: bool
     limit: float | None
     left: float | None
 

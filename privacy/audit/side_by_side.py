@@ -198,7 +198,7 @@ def near_limit(audits: Sequence[LedgerAudit]) -> list[tuple[LedgerAudit, str, fl
     found = []
     for audit in audits:
         for span in audit.spans:
-            if span.limit and span.cost and span.cost.epsilon >= NEAR * span.limit:
+            if span.limit and span.cost.epsilon >= NEAR * span.limit:
                 found.append((audit, span.name, span.cost.epsilon / span.limit))
     return sorted(found, key=lambda one: -one[2])
 
@@ -207,7 +207,7 @@ def by_attention(audits: Sequence[LedgerAudit]) -> list[LedgerAudit]:
     """Put first what does not hold, then what is nearest to a limit."""
 
     def used(one: LedgerAudit) -> float:
-        parts = [span.cost.epsilon / span.limit for span in one.spans if span.limit and span.cost]
+        parts = [span.cost.epsilon / span.limit for span in one.spans if span.limit]
         return max(parts, default=0.0)
 
     return sorted(audits, key=lambda one: (not one.faults, one.usable, -used(one)))
@@ -215,5 +215,5 @@ def by_attention(audits: Sequence[LedgerAudit]) -> list[LedgerAudit]:
 
 def typical_epsilon(audits: Sequence[LedgerAudit]) -> float:
     """Return the median over ledgers of what was spent ever; 0 of none."""
-    spent = [one.lifetime.cost.epsilon for one in audits if one.lifetime and one.lifetime.cost]
+    spent = [one.lifetime.cost.epsilon for one in audits if one.lifetime]
     return median(spent) if spent else 0.0

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
-from privacy.audit.accounts import MOST_DISTRIBUTIONS, combine, count_costs
+from privacy.audit.accounts import MOST_DISTRIBUTIONS, check_the_sum, combine, count_by_release
 from privacy.audit.auditing import IN_ONE_PROCESS, audit
 from privacy.audit.evidence import EvidenceError, find_evidence
 from privacy.audit.ledger_audit import Verdict
@@ -209,7 +209,7 @@ def test_heads_that_are_none_are_told(tmp_path: Path) -> None:
 def test_accountants_that_share_no_code_agree_on_every_release() -> None:
     events = [GaussianEvent(1.0, 30.0 + place % 7) for place in range(90)]
     combination = combine(events, delta=1e-6, adjacency=ADD)
-    cost = count_costs([combination])[combination]
+    cost = count_by_release([combination])[combination]
     exact = epsilon_of(compose(events, ADD), 1e-6)
     assert cost.epsilon == pytest.approx(exact, rel=1e-9)
     assert cost.pld_by_release
@@ -224,7 +224,7 @@ def test_accountants_that_share_no_code_agree_on_every_release() -> None:
 def test_wrong_claim_would_be_noticed() -> None:
     events = [GaussianEvent(1.0, 10.0)] * 5
     combination = combine(events, delta=1e-6, adjacency=ADD)
-    cost = count_costs([combination])[combination]
+    cost = count_by_release([combination])[combination]
     assert not replace(cost, epsilon=0.9 * cost.epsilon).agrees
     assert not replace(cost, epsilon=2.0 * cost.epsilon).agrees
 
@@ -232,9 +232,15 @@ def test_wrong_claim_would_be_noticed() -> None:
 def test_many_different_mechanisms_are_checked_by_their_sum() -> None:
     many = [GaussianEvent(1.0, 100 + place / 7) for place in range(MOST_DISTRIBUTIONS + 1)]
     combination = combine(many, delta=1e-6, adjacency=ADD)
-    cost = count_costs([combination])[combination]
-    assert not cost.pld_by_release
+    counted = count_by_release([combination])[combination]
+    assert not counted.pld_by_release
+    assert counted.rdp is not None
+    assert counted.agrees
+    cost = check_the_sum(combination)
+    assert (cost.pld_by_release, cost.rdp, cost.zcdp) == (False, None, None)
     assert cost.agrees
+    assert not replace(cost, epsilon=0.99 * cost.epsilon).agrees
+    assert not replace(cost, epsilon=1.01 * cost.epsilon).agrees
 
 
 def test_equal_mechanisms_of_other_scales_count_as_one() -> None:
