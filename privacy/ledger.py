@@ -23,7 +23,9 @@ from privacy.errors import DamagedLedgerError, LedgerError, RefusalError
 from privacy.policy import Policy
 from privacy.query import NoiseKind, SumQuery
 from privacy.records import (
+    CALENDAR,
     FORMAT,
+    OPERATOR,
     Account,
     Identity,
     LedgerEntry,
@@ -148,13 +150,11 @@ class Ledger:
             self._check_count(account, query)
             window = window_to_charge(self.policy, account.window, now)
             if window != account.window:
-                self._open_window(ledger, window, by="calendar")
+                self._open_window(ledger, window, by=CALENDAR)
             entry = self._entry(query, len(account.entries) + 1, window, noise, code)
             charged = account.events(window.name), account.events()
             check_budget(self.policy, *charged, entry.event, window.name)
-            if entry.policy not in account.rules:
-                rules = {"policy": entry.policy, "rules": self.policy.rules()}
-                ledger.append(RecordKind.RULES, rules)
+            self._keep_rules(ledger)
             content = {name: value for name, value in asdict(entry).items() if name != "time"}
             ledger.append(RecordKind.RESERVED, content)
             return Reservation(entry.entry, window)
@@ -227,7 +227,8 @@ class Ledger:
             if now < self.policy.window.start:
                 raise LedgerError("The first window has not begun. Nothing was renewed.")
             window = next_window(self.policy, current, now)
-            self._open_window(ledger, window, by="operator")
+            self._keep_rules(ledger)
+            self._open_window(ledger, window, by=OPERATOR)
             return window
 
     def account(self) -> Account:
@@ -297,6 +298,12 @@ class Ledger:
     def _open_window(self, ledger: OpenLedger, window: Window, *, by: str) -> None:
         content = {"start": window.start.isoformat(), "end": window.end.isoformat(), "by": by}
         ledger.append(RecordKind.WINDOW, content)
+
+    def _keep_rules(self, ledger: OpenLedger) -> None:
+        """Record the policy in force, unless it is there."""
+        if (digest := self.policy.digest()) not in ledger.account.rules:
+            content = {"policy": digest, "rules": self.policy.rules()}
+            ledger.append(RecordKind.RULES, content)
 
     def _entry(
         self, query: SumQuery, number: int, window: Window, noise: str, code: str

@@ -6,7 +6,8 @@ file  (+ witness)  (+ heads that a server received)  ->  account, and what does 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def read_account(path: Path) -> Account:
         try:
             records = rows.records()
             account = add_up(records)
-            check_signature(rows, account, records[-1])
+            check_signature(rows, account, records)
         except DamagedLedgerError as error:
             raise DamagedLedgerError(f"Ledger {path} cannot be trusted. {error}") from error
     return account
@@ -83,18 +84,22 @@ def verify_ledger(
     found = Verification()
     # Before the records: one that is added meanwhile is in the ledger, and not yet expected there.
     kept = _heads_of(witness, found)
-    with LedgerFile(path).reading() as rows:
-        try:
-            _check_format(found, rows)
-            records = rows.records_of_any_format()
-            account = found.account = add_up(records)
-            check_signature(rows, account, records[-1])
+    with LedgerFile(path).reading() as rows, _noted(found):
+        with _noted(found):
+            rows.check_format()
+        with _noted(found):
+            rows.check_integrity()
+        records = rows.records_of_any_format()
+        account = found.account = add_up(records)
+        with _noted(found):
+            check_signature(rows, account, records)
+        with _noted(found):
             check_all_replies(rows, account)
-            if kept is not None:
+        if kept is not None:
+            with _noted(found):
                 check_heads(kept, account, records)
+        with _noted(found):
             _compare_heads(found, account, records, heads)
-        except DamagedLedgerError as error:
-            found.faults.append(str(error))
     if found.account and is_elsewhere(path, found.account):
         found.unchecked.append(
             "This file is a copy, or was moved: its agent does not use it until it is adopted."
@@ -104,10 +109,11 @@ def verify_ledger(
     return found
 
 
-def _check_format(found: Verification, rows: LedgerRows) -> None:
-    """Note that a ledger's tables were changed, and go on: its records may tell more."""
+@contextmanager
+def _noted(found: Verification) -> Iterator[None]:
+    """Note what does not hold, and go on: there may be more."""
     try:
-        rows.check_format()
+        yield
     except DamagedLedgerError as error:
         found.faults.append(str(error))
 
@@ -134,11 +140,12 @@ def _compare_heads(
         check_head(head, account, [record.hash for record in records])
 
 
-def check_signature(rows: LedgerRows, account: Account, last: Record) -> None:
+def check_signature(rows: LedgerRows, account: Account, records: Sequence[Record]) -> None:
     """Raise unless the last record is signed by the ledger's key, and nothing beyond it is.
 
     Each record holds the signature before it, so the last one vouches for all.
     """
+    last = records[-1]
     if not last.signature:
         raise DamagedLedgerError(f"Record {last.sequence} is not signed.")
     head = SignedHead(
@@ -150,8 +157,8 @@ def check_signature(rows: LedgerRows, account: Account, last: Record) -> None:
     )
     if not head.is_genuine:
         raise DamagedLedgerError(f"The signature of record {last.sequence} is wrong.")
-    if (beyond := rows.signed_beyond(last.sequence)) is not None:
-        raise DamagedLedgerError(f"Record {beyond} is signed, but missing.")
+    if (sequence := rows.signature_too_many(records)) is not None:
+        raise DamagedLedgerError(f"A signature of record {sequence} belongs to no record.")
 
 
 def check_replies(rows: LedgerRows, account: Account) -> set[int]:

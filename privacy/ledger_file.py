@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -129,12 +129,20 @@ class LedgerRows:
             ),
         )
 
-    def signed_beyond(self, sequence: int) -> int | None:
-        """Return the first number after ``sequence`` that has a signature, or was changed."""
-        (beyond,) = self._database.execute(
-            "SELECT min(sequence) FROM checkpoints WHERE sequence NOT BETWEEN 1 AND ?", (sequence,)
-        ).fetchone()
-        return None if beyond is None else int(beyond)
+    def signature_too_many(self, records: Sequence[Record]) -> int | None:
+        """Return the number of a signature that belongs to no record, or not once."""
+        signed = {record.sequence for record in records if record.signature}
+        for (sequence,) in self._database.execute("SELECT sequence FROM checkpoints NOT INDEXED"):
+            if sequence not in signed:
+                return int(sequence)
+            signed.discard(sequence)
+        return None
+
+    def check_integrity(self) -> None:
+        """Raise :class:`DamagedLedgerError` if SQLite finds the file's structure damaged."""
+        (found,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedLedgerError(f"The structure of its file is damaged ({found}).")
 
     def sign(self, sequence: int, signature: str) -> None:
         """Add a checkpoint."""

@@ -26,6 +26,8 @@ from privacy.window import Window
 FORMAT = 3
 BEGINNING = "0" * 64
 """What the first record has for the hash of the one before it."""
+CALENDAR, OPERATOR = "calendar", "operator"
+"""Who opens a window."""
 SERVER = "server"
 """Stands for noise that the server promises to add: the claim rests on it."""
 
@@ -181,11 +183,12 @@ class OperatorsAct:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A window that was opened: when, which, and by the calendar or an operator."""
+    """A window that was opened: when, which, by the calendar or an operator, before which entry."""
 
     time: str
     window: Window
     by: str
+    entry: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -341,9 +344,11 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
             account.acts.append(OperatorsAct(record.time, f"adopted: {content['reason']}"))
         case RecordKind.WINDOW:
             start, end = (datetime.fromisoformat(content[key]) for key in ("start", "end"))
-            opening = Opening(record.time, Window(start, end), content["by"])
+            opening = Opening(
+                record.time, Window(start, end), content["by"], len(account.entries) + 1
+            )
             account.openings.append(opening)
-            if opening.by == "operator":
+            if opening.by == OPERATOR:
                 renewed = f"renewed the budget: {opening.window.name}"
                 account.acts.append(OperatorsAct(record.time, renewed))
         case RecordKind.RULES:

@@ -112,7 +112,7 @@ class SealedLedger:
                 with self._distrust():
                     records = rows.records()
                     account = add_up(records)
-                    check_signature(rows, account, records[-1])
+                    check_signature(rows, account, records)
                     check_replies(rows, account)
                 return SigningKey.load(self._key_path)
         except LedgerError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -21,8 +21,10 @@ from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe
 from privacy.errors import DamagedLedgerError
 from privacy.policy import ROUNDING, Policy
-from privacy.query import NoiseKind, TrustModel
-from privacy.records import SERVER, Account, LedgerEntry
+from privacy.query import DIAGONAL, NoiseKind, TrustModel, lattice_steps
+from privacy.records import CALENDAR, SERVER, Account, LedgerEntry, Opening
+from privacy.renewal import next_window
+from privacy.window import Renewal
 
 SLACK = 1e-8
 """By so much a sum of squares may pass a limit that was computed another way."""
@@ -73,7 +75,9 @@ def broken_rules(
     of_server : bool
         Whether only budgets are to be kept, as by a server that adds noise.
     """
-    checks = [_windows, _budgets] if of_server else [_one_by_one, _repetitions, _windows, _budgets]
+    checks = [_seeded, _repetitions, _windows, _budgets]
+    if not of_server:
+        checks.insert(0, _one_by_one)
     return [
         f"Entry {entry.entry} ({entry.purpose} of run {entry.run}, {entry.time[:16]}) {problem}."
         for check in checks
@@ -86,12 +90,16 @@ Problems = Iterator[tuple[LedgerEntry, str]]
 
 def _one_by_one(account: Account, policies: dict[str, Policy]) -> Problems:
     """Go through what the rules say about a single release."""
-    simulated = account.identity.simulated
     for entry in account.entries.values():
         policy = policies[entry.policy]
         for check in (_what_was_asked, _how_much, _who_and_what):
             yield from ((entry, problem) for problem in check(entry, policy))
-        if entry.noise == NoiseKind.SEEDED and not simulated:
+
+
+def _seeded(account: Account, policies: dict[str, Policy]) -> Problems:
+    """Look for noise that can be taken off in a ledger of people that exist."""
+    for entry in account.entries.values():
+        if entry.noise == NoiseKind.SEEDED and not account.identity.simulated:
             yield entry, "has seeded noise in a ledger that is not marked as simulated"
 
 
@@ -118,6 +126,11 @@ def _how_much(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
         yield f"has clipping norm {entry.clipping_norm:.4g}, largest is {largest:.4g}"
     if (entry.step == 0) != (entry.noise in CONTINUOUS):
         yield "names no lattice, or one where noise is continuous"
+    elif entry.step and entry.step not in lattice_steps(entry.sensitivity):
+        yield f"names a lattice of step {entry.step:g}, which does not go with its sensitivity"
+    norm = entry.clipping_norm
+    if entry.sensitivity < min(norm, DIAGONAL * norm**2) * (1 - ROUNDING):
+        yield f"has sensitivity {entry.sensitivity:.4g}, too little for clipping norm {norm:.4g}"
 
 
 def _who_and_what(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
@@ -133,29 +146,61 @@ def _who_and_what(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
 def _repetitions(account: Account, policies: dict[str, Policy]) -> Problems:
     """Look for two releases in one round, and for runs that asked too often."""
     rounds: dict[tuple[str, str, int], int] = {}
+    requests: dict[str, int] = {}
     asked: defaultdict[tuple[str, str], int] = defaultdict(int)
     for entry in account.entries.values():
         place = entry.server_key, entry.run, entry.round_number
         if place in rounds:
             yield entry, f"is a second release in round {entry.round_number}, after {rounds[place]}"
         rounds.setdefault(place, entry.entry)
+        if (first := requests.setdefault(entry.fingerprint, entry.entry)) != entry.entry:
+            yield entry, f"answers the request of entry {first} again"
+        _, reply = account.answers.get(entry.entry, (0, ""))
+        if reply is None and entry.noise != SERVER:
+            yield entry, "was committed without a reply"
         asked[place[:2]] += 1
         if asked[place[:2]] > (most := policies[entry.policy].answers.most_releases_per_run):
             yield entry, f"is release {asked[place[:2]]} of its run, most are {most}"
 
 
 def _windows(account: Account, policies: dict[str, Policy]) -> Problems:
-    """Look whether releases were charged to the window of their time, and windows overlap."""
-    spans = {opening.window.name: opening.window for opening in account.openings}
-    ends = [opening.window.end for opening in account.openings]
-    starts = [opening.window.start for opening in account.openings[1:]]
-    overlap = any(start < end for start, end in zip(starts, ends, strict=False))
+    """Look whether each release was charged to the window in force, and that to the rules'."""
+    openings = list(account.openings)
+    known = list(policies.values())
+    in_force: Opening | None = None
     for entry in account.entries.values():
-        window = spans.get(entry.window)
-        if window is None or datetime.fromisoformat(entry.time) not in window:
+        while openings and openings[0].entry <= entry.entry:
+            opened, before = openings.pop(0), in_force
+            in_force = opened
+            if problem := _not_by_the_rules(opened, before, policies[entry.policy], known):
+                yield entry, f"was charged while window {opened.window.name} was open: {problem}"
+        moment = datetime.fromisoformat(entry.time)
+        if (
+            in_force is None
+            or in_force.window.name != entry.window
+            or moment not in in_force.window
+        ):
             yield entry, f"was charged to window {entry.window}, which was not open then"
-        elif overlap:
-            yield entry, "was charged while windows overlapped"
+
+
+def _not_by_the_rules(
+    opened: Opening, before: Opening | None, policy: Policy, known: Sequence[Policy]
+) -> str | None:
+    """Return why a window should not have been opened."""
+    window = opened.window
+    if not window.start < window.end:
+        return "it ends before it begins"
+    if before and window.start < before.window.end:
+        return "it began before the last one was over"
+    by_calendar = opened.by == CALENDAR
+    if by_calendar and before and policy.window.renewal is Renewal.BY_OPERATOR:
+        return "no operator renewed it"
+    # By the calendar, the rules are those of the release; an operator may have had earlier ones.
+    now = datetime.fromisoformat(opened.time)
+    due = [next_window(one, before and before.window, now) for one in known]
+    if window not in ([next_window(policy, before and before.window, now)] if by_calendar else due):
+        return "by the rules another one was due"
+    return None
 
 
 def _budgets(account: Account, policies: dict[str, Policy]) -> Problems:
