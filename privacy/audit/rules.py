@@ -175,11 +175,8 @@ def _windows(account: Account, policies: dict[str, Policy]) -> Problems:
             if problem := _not_by_the_rules(opened, before, policies[entry.policy], known):
                 yield entry, f"was charged while window {opened.window.name} was open: {problem}"
         moment = datetime.fromisoformat(entry.time)
-        if (
-            in_force is None
-            or in_force.window.name != entry.window
-            or moment not in in_force.window
-        ):
+        window = in_force.window if in_force else None
+        if window is None or window.name != entry.window or moment not in window:
             yield entry, f"was charged to window {entry.window}, which was not open then"
 
 
@@ -196,9 +193,9 @@ def _not_by_the_rules(
     if by_calendar and before and policy.window.renewal is Renewal.BY_OPERATOR:
         return "no operator renewed it"
     # By the calendar, the rules are those of the release; an operator may have had earlier ones.
-    now = datetime.fromisoformat(opened.time)
-    due = [next_window(one, before and before.window, now) for one in known]
-    if window not in ([next_window(policy, before and before.window, now)] if by_calendar else due):
+    now, last = datetime.fromisoformat(opened.time), before.window if before else None
+    allowed = [policy] if by_calendar else known
+    if window not in [next_window(one, last, now) for one in allowed]:
         return "by the rules another one was due"
     return None
 

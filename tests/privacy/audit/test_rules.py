@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from privacy.ledger import Ledger
 from privacy.policy import read_policy, write_default_policy
 from privacy.query import NoiseKind, TrustModel
 from privacy.records import LedgerEntry, RecordKind
+from privacy.window import Renewal, Window
 from tests.privacy.examples import NOW, SetClock, a_ledger, a_policy, a_query
 
 Change = Callable[[LedgerEntry], LedgerEntry]
@@ -36,6 +37,12 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another encoder": (changing(encoder="other"), "encoder that the rules do not name"),
     "another program": (changing(code="other"), "program that the rules do not name"),
     "another window": (changing(window="2020-01-01/2020-01-02"), "which was not open then"),
+    "wrong lattice": (changing(step=2.0**-20), "lattice of step"),
+    "too small a sensitivity": (
+        changing(sensitivity=0.25, sigma=0.5, step=2.0**-26),
+        "too little for clipping norm",
+    ),
+    "same request": (changing(fingerprint="as before"), "answers the request of entry 1 again"),
     "same round": (changing(round_number=1), "second release in round 1"),
     "beyond the budget": (changing(sigma=1.0, sensitivity=0.999), "went beyond the budget"),
 }
@@ -61,13 +68,14 @@ def charged(ledger: Ledger, round_number: int, change: Change) -> None:
         if account.window is None:
             ledger._open_window(open_ledger, window, by="calendar")
         number = len(account.entries) + 1
-        entry = change(ledger._entry(query, number, window, NoiseKind.DISCRETE, "code-1"))
+        entry = ledger._entry(query, number, window, NoiseKind.DISCRETE, "code-1")
+        entry = change(replace(entry, fingerprint="as before") if number == 1 else entry)
         if entry.policy not in account.rules:
             content = {"policy": entry.policy, "rules": ledger.policy.rules()}
             open_ledger.append(RecordKind.RULES, content)
         told = {name: value for name, value in asdict(entry).items() if name != "time"}
         open_ledger.append(RecordKind.RESERVED, told)
-    ledger.commit(number, None)
+    ledger.commit(number, b"a reply")
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -80,6 +88,58 @@ def test_broken_rule_is_found_and_its_entry_named(tmp_path: Path, name: str) -> 
     found = audit_ledger(ledger.path)
     assert found.verdict is Verdict.FAIL
     assert any("Entry 2" in fault and sentence in fault for fault in found.faults)
+
+
+def opened(ledger: Ledger, start: datetime, end: datetime, by: str) -> None:
+    """Open a window as an agent that has been tampered with."""
+    with ledger._sealed.transaction() as open_ledger:
+        ledger._open_window(open_ledger, Window(start, end), by=by)
+
+
+WINDOWS = {
+    "an hour": (NOW, NOW + timedelta(hours=1), "calendar", "another one was due"),
+    "a thousand years": (NOW, NOW + timedelta(days=365_000), "operator", "another one was due"),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_window_that_the_rules_do_not_have_is_found(tmp_path: Path, name: str) -> None:
+    start, end, by, sentence = WINDOWS[name]
+    ledger = a_ledger(tmp_path, **RULES)
+    opened(ledger, start, end, by)
+    charged(ledger, 1, changing())
+    assert any(sentence in fault for fault in audit_ledger(ledger.path).faults)
+
+
+def test_budget_that_was_renewed_early_is_found(tmp_path: Path) -> None:
+    ledger = a_ledger(tmp_path, **RULES)
+    charged(ledger, 1, changing())
+    opened(ledger, NOW, NOW + timedelta(days=10), "calendar")
+    charged(ledger, 2, changing(window=Window(NOW, NOW + timedelta(days=10)).name))
+    faults = audit_ledger(ledger.path).faults
+    assert any("before the last one was over" in fault for fault in faults)
+
+
+def test_calendar_does_not_renew_what_an_operator_has_to(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = a_ledger(tmp_path, clock=clock, renewal=Renewal.BY_OPERATOR)
+    ledger.reserve(a_query(sigma=4.0), NoiseKind.DISCRETE)
+    clock.pass_days(10)
+    first = ledger.policy.window.at(NOW)
+    opened(ledger, first.end, first.end + timedelta(days=10), "calendar")
+    ledger.reserve(a_query(sigma=4.0, round_number=2), NoiseKind.DISCRETE)
+    assert any("no operator renewed it" in fault for fault in audit_ledger(ledger.path).faults)
+
+
+def test_operator_who_renews_in_time_breaks_no_rule(tmp_path: Path) -> None:
+    clock = SetClock()
+    ledger = a_ledger(tmp_path, clock=clock, renewal=Renewal.BY_OPERATOR)
+    ledger.reserve(a_query(sigma=4.0), NoiseKind.DISCRETE)
+    clock.pass_days(10)
+    ledger.renew()
+    shorter = a_ledger(tmp_path, clock=clock, renewal=Renewal.BY_OPERATOR, days=5)
+    shorter.reserve(a_query(sigma=4.0, round_number=2), NoiseKind.DISCRETE)
+    assert audit_ledger(ledger.path).faults == []
 
 
 def test_seeded_noise_in_a_real_ledger_is_found(tmp_path: Path) -> None:
