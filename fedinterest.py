@@ -65,9 +65,7 @@ def simulate(
 
 @app.command()
 def cluster(
-    vectors: Annotated[
-        list[Path], typer.Argument(help="Users' vectors (.npy, shape (n, d)); each file a silo.")
-    ],
+    vectors: Annotated[list[Path], typer.Argument()],
     k: Annotated[int, typer.Option("--k", help="Number of clusters.")],
     epsilon: Annotated[float, typer.Option(help="Budget of the run; inf is without privacy.")],
     out: Out,
@@ -84,7 +82,7 @@ def cluster(
     noise: Annotated[str, typer.Option(help="discrete, float, or seeded.")] = "discrete",
     n_declared: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Public estimate of the number of users; else counted with noise."),
+        typer.Option(help="Public estimate of the number of users, for the report alone."),
     ] = None,
     norm_bound: Annotated[
         float, typer.Option(help="Public bound of the norms; longer vectors are shortened.")
@@ -99,29 +97,31 @@ def cluster(
 ) -> None:
     """Cluster your own vectors privately, in this process: report, centroids and ledgers.
 
+    VECTORS are the users' vectors (.npy, shape (n, d)): each file is a silo.
+
     Example: fedinterest cluster users.npy --k 20 --epsilon 1 --public items.npy --out runs/mine
     """
+    from simulations.cluster_settings import ClusterSettings
     from simulations.given_vectors import noise_kind_of, read_public, read_silos, trust_model_of
-
-    kind, trust = noise_kind_of(noise), trust_model_of(trust_model)
-    given = read_silos(vectors, silos)
-    start_from = read_public(public, given[0].shape[1]) if public else None
-
-    from simulations.cluster_vectors import ClusterSettings, cluster_vectors
-    from simulations.tell import clustered, only_progress
 
     settings = ClusterSettings(
         k=k,
         epsilon=epsilon,
         delta=delta,
-        trust_model=trust,
-        noise=kind,
+        trust_model=trust_model_of(trust_model),
+        noise=noise_kind_of(noise),
         seed=seed,
         norm_bound=norm_bound,
         n_declared=n_declared,
         choose_k=choose_k,
         least_size=least_size,
     )
+    given = read_silos(vectors, silos)
+    start_from = read_public(public, vectors, given) if public else None
+
+    from simulations.cluster_vectors import cluster_vectors
+    from simulations.tell import clustered, only_progress
+
     only_progress()
     clustered(cluster_vectors(given, settings, out, public=start_from), out)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from privacy.server_record import read_server_record
 from server.report import Report
 from server.results import report_schema
 from simulations import cluster_vectors as module
-from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+from simulations.cluster_settings import SMALLEST_SHARE, ClusterSettings
+from simulations.cluster_vectors import cluster_vectors
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import InProcessGrid
 from strategies.federated_kmeans import StrategyError
@@ -301,11 +304,17 @@ def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:
         {"epsilon": 0.0},
         {"epsilon": -1.0},
         {"epsilon": math.nan},
+        {"epsilon": 1e-9},
+        {"epsilon": 5e-6},
         {"delta": 0.0},
         {"delta": 0.5},
+        {"delta": 1e-310},
         {"seed": -1},
+        {"seed": 5_000_000_000},
         {"norm_bound": 0.0},
         {"norm_bound": math.inf},
+        {"norm_bound": 1e39},
+        {"norm_bound": 1e-39},
         {"n_declared": 0},
     ],
     ids=str,
@@ -313,6 +322,28 @@ def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:
 def test_impossible_settings_are_told(changes: dict[str, Any]) -> None:
     with pytest.raises(VectorsError, match="Nothing was started"):
         settings(**changes)
+
+
+def test_settings_are_checked_without_loading_torch_or_flower() -> None:
+    program = (
+        "import sys; import simulations.cluster_settings; "
+        "sys.exit(bool({'torch', 'flwr', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603
+
+
+@pytest.mark.parametrize("public", [True, False])
+@pytest.mark.parametrize("choosing_k", [True, False])
+def test_no_phase_spends_less_than_the_settings_count_on(public: bool, choosing_k: bool) -> None:
+    phases = clustering_alone(public=public, choosing_k=choosing_k)
+    assert min(phase.share for phase in phases) >= SMALLEST_SHARE
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e4])
+def test_the_least_and_the_largest_budget_give_a_result(tmp_path: Path, epsilon: float) -> None:
+    report = cluster_vectors([users(300)], settings(epsilon=epsilon), tmp_path)
+    assert np.isfinite(centroids(tmp_path)).all()
+    assert report.clustering.k >= 1
 
 
 class Flaky:
