@@ -49,8 +49,8 @@ def read_silos(paths: Sequence[Path], n_silos: int | None) -> list[FloatArray]:
         )
     if not 1 <= n_silos <= len(arrays[0]):
         raise VectorsError(
-            f"--silos is {n_silos}; it must be at least 1, and at most the {len(arrays[0])} rows of "
-            f"{paths[0]}. Nothing was started."
+            f"--silos is {n_silos}; it must be at least 1, and at most the {len(arrays[0])} rows "
+            f"of {paths[0]}. Nothing was started."
         )
     return spread_over_silos(arrays[0], n_silos)
 

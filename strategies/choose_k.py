@@ -91,6 +91,8 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     k_min, k_max : int, int or None
         Range of K, as far as the cells allow it.
+    n_tried : int, optional
+        At most so many K of the range are tried, in equal ratios; by default all.
     cells_per_cluster : float
         K is at most the number of cells over this.
     tolerance : float
@@ -132,6 +134,7 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         k_min: int = 1,
         k_max: int | None = None,
         *,
+        n_tried: int | None = None,
         cells_per_cluster: float = 5.0,
         tolerance: float = 0.02,
         least_silhouette: float = 0.25,
@@ -140,6 +143,7 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.k_min = k_min
         self.k_max = k_max
+        self.n_tried = n_tried
         self.cells_per_cluster = cells_per_cluster
         self.tolerance = tolerance
         self.least_silhouette = least_silhouette
@@ -208,7 +212,10 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         distinct = len(np.unique(cells, axis=0))
         bound = min(int(len(cells) / self.cells_per_cluster), distinct)
         largest = max(bound if self.k_max is None else min(self.k_max, bound), 1)
-        return np.arange(min(self.k_min, largest), largest + 1, dtype=np.int64)
+        least = min(self.k_min, largest)
+        if self.n_tried is None or largest - least < self.n_tried:
+            return np.arange(least, largest + 1, dtype=np.int64)
+        return np.unique(np.geomspace(least, largest, self.n_tried).round().astype(np.int64))
 
     def _kmeans(self, cells: Array, weights: Array, k: int) -> KMeans:
         """Return weighted K-means, fitted."""
