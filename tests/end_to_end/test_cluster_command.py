@@ -143,7 +143,7 @@ def test_what_cannot_be_clustered_is_told_and_nothing_is_made(
     save(tmp_path / "narrow.npy", broken[:3, :5])
     save(tmp_path / "row.npy", broken[0])
     save(tmp_path / "empty.npy", broken[:0])
-    save(tmp_path / "copy.npy", broken[:5, :] * 0)
+    save(tmp_path / "copy.npy", broken[5:9])
     (tmp_path / "nothing.npy").write_bytes(b"")
     (tmp_path / "text.npy").write_text("a,b\n1,2\n")
     out = tmp_path / "out"
