@@ -25,8 +25,10 @@ users in 8 clusters, 20,000 in 20 and 2,000 in 5 have their peak at or beyond a 
 and below a third of them. One cloud climbs to the end of both, and is not sharp."""
 CLIMBING = 0.75
 """A curve whose highest values all lie beyond this share of the largest K tried still climbs."""
-MOST_TRIED = {True: (60, 10), False: (20, 3)}
-"""Numbers of K, and starts of each K-means: to choose by, and only to show."""
+MOST_TRIED = {True: 60, False: 20}
+"""Numbers of K: to choose by, and only to show."""
+STARTS, FEW_STARTS = 10, 3
+"""Of each K-means: where all K are tried to choose by, and else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +88,13 @@ def k_curve(
     """
     held = weights > LEAST_SIGMAS * noise
     held = held if held.any() else weights == weights.max()
-    n_tried, n_init = MOST_TRIED[choosing]
+    n_tried = MOST_TRIED[choosing]
     for cells_per_cluster in CELLS_PER_CLUSTER:
         found = KSelector(
             k_max=most,
             n_tried=n_tried,
             cells_per_cluster=cells_per_cluster,
-            n_init=n_init,
+            n_init=STARTS if choosing and most <= n_tried else FEW_STARTS,
             random_state=seed,
         ).fit(cells[held], sample_weight=weights[held])
         last = int(found.ks_[-1])

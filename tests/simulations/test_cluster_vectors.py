@@ -151,6 +151,20 @@ def test_an_earlier_runs_ledgers_are_replaced(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "ledgers").glob("*.sqlite")] == ["silo-1.sqlite"]
 
 
+def test_an_earlier_runs_ledgers_stay_where_the_next_run_cannot_be_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster_vectors([users(300)], settings(), tmp_path)
+
+    def no_plan(*_: Any, **__: Any) -> None:
+        raise ValueError("no such plan")
+
+    monkeypatch.setattr(module, "clustering_alone", no_plan)
+    with pytest.raises(ValueError, match="no such plan"):
+        cluster_vectors([users(300)], settings(), tmp_path)
+    assert (tmp_path / "ledgers" / "silo-1.sqlite").exists()
+
+
 def test_a_simulations_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run-config.toml").write_text("")
     (tmp_path / "ledgers").mkdir()
