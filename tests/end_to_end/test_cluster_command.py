@@ -69,6 +69,20 @@ def test_several_files_are_silos_and_without_privacy_says_so(
     assert "othing is promised" in report["privacy"]["statement"]
 
 
+def test_the_terminal_tells_the_chosen_k_with_the_noise_of_every_figure(
+    fedinterest: Command, vectors: Path, tmp_path: Path
+) -> None:
+    told = fedinterest(
+        "cluster", vectors, "--k", "6", "--choose-k", "--epsilon", "8", "--noise", "seeded",
+        "--trust-model", "central", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "K = 3 was chosen by the private summary: people fall into 3" in told.stdout
+    for line in ("3 clusters of about", "Sizes", "Simplified silhouette", "Users lie"):
+        (found,) = [one for one in told.stdout.splitlines() if one.startswith(line)]
+        assert "±" in found
+
+
 WRONG: dict[str, tuple[list[str], list[str]]] = {
     "no such file": (["nobody.npy", "--k", "3", "--epsilon", "1"], ["nobody.npy", "No such file"]),
     "K of one": (["users.npy", "--k", "1", "--epsilon", "1"], ["K is 1", "at least 2"]),

@@ -241,6 +241,7 @@ ODD_PUBLIC: dict[str, FloatArray] = {
 }
 
 
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("known", ODD_PUBLIC.values(), ids=ODD_PUBLIC)
 def test_public_vectors_that_tell_nothing_do_no_harm(tmp_path: Path, known: FloatArray) -> None:
     vectors = users()
