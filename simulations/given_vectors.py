@@ -37,7 +37,8 @@ def read_silos(paths: Sequence[Path], n_silos: int | None) -> list[FloatArray]:
     """
     arrays = [read_vectors(path) for path in paths]
     check_same_space(arrays, [str(path) for path in paths])
-    check_not_twice(paths, arrays)
+    if len(paths) > 1:
+        check_not_twice(paths, arrays)
     if not any(len(array) for array in arrays):
         raise VectorsError(f"{paths[0]} has no rows, so there is nobody. Nothing was started.")
     if n_silos is None or n_silos == len(arrays):
@@ -147,9 +148,10 @@ def read_public(path: Path, private: Sequence[Path], silos: Sequence[FloatArray]
     """
     vectors = read_vectors(path)
     check_same_space([silos[0], vectors], ["The users' vectors", str(path)])
-    whole = [np.concatenate(silos)] if len(private) == 1 else silos
-    for file, users in zip(private, whole, strict=True):
-        if path.resolve() == file.resolve() or (len(users) and _same_rows(vectors, users)):
+    # One file may be spread over several silos; several files are a silo each.
+    parts = [silos] if len(private) == 1 else [[silo] for silo in silos]
+    for file, users in zip(private, parts, strict=True):
+        if path.resolve() == file.resolve() or _same_rows(vectors, users):
             raise VectorsError(
                 f"{path} is to be public, and holds the users' own vectors, as {file} does. "
                 "Nothing was started: they would be used without any noise. Name vectors that "
@@ -170,7 +172,7 @@ def check_not_twice(paths: Sequence[Path], arrays: Sequence[FloatArray]) -> None
     """
     seen: dict[object, Path] = {}
     for path, array in zip(paths, arrays, strict=True):
-        identities = (path.resolve(), hashlib.blake2b(array.tobytes()).digest())
+        identities = (path.resolve(), hashlib.blake2b(array.reshape(-1).data).digest())
         for identity in identities if len(array) else ():
             if identity in seen:
                 raise VectorsError(
@@ -180,12 +182,12 @@ def check_not_twice(paths: Sequence[Path], arrays: Sequence[FloatArray]) -> None
         seen |= dict.fromkeys(identities, path)
 
 
-def _same_rows(one: FloatArray, other: FloatArray) -> bool:
-    """Tell whether two arrays hold the same rows, in whatever order."""
-    if one.shape != other.shape:
+def _same_rows(whole: FloatArray, parts: Sequence[FloatArray]) -> bool:
+    """Tell whether the parts together hold the same rows as the whole, in whatever order."""
+    if not len(whole) or len(whole) != sum(len(part) for part in parts):
         return False
-    row = np.dtype((np.void, one.shape[1] * one.itemsize))
-    first, second = (np.sort(array.view(row), axis=0) for array in (one, other))
+    row = np.dtype((np.void, whole.shape[1] * whole.itemsize))
+    first, second = (np.sort(rows.view(row), axis=0) for rows in (whole, np.concatenate(parts)))
     return bool((first == second).all())
 
 

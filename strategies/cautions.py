@@ -71,10 +71,16 @@ def _open_curve(known: Clustering) -> str | None:
     curve = known.k_curve
     if not known.choosing_k or curve is None or not curve.is_open:
         return None
+    last = curve.ks[-1]
+    why = (
+        f"the silhouette still climbs at {last}, the most clusters that {curve.n_cells} cells "
+        "above the noise can tell"
+        if last > 1
+        else f"{curve.n_cells} cells above the noise are too few to tell one"
+    )
     return (
-        f"No K was chosen: the silhouette still climbs at {curve.ks[-1]}, the most clusters that "
-        f"{curve.n_cells} cells above the noise can tell, so K stays at {curve.chosen}. For a "
-        "chosen K take more users, a larger epsilon, or a smaller K to begin with."
+        f"No K was chosen: {why}, so K stays at {curve.chosen}. For a chosen K take more users, a "
+        "larger epsilon, or a smaller K to begin with."
     )
 
 

@@ -29,6 +29,11 @@ def test_a_curve_that_climbs_to_what_the_cells_can_tell_chooses_nothing() -> Non
     assert found.n_cells == 16
 
 
+def test_too_few_cells_to_try_two_clusters_choose_nothing() -> None:
+    found = k_curve(one_blob(4), np.full(4, 100.0), 5.0, 6, choosing=True, seed=0)
+    assert (found.ks, found.is_open, found.chosen) == ([1], True, 6)
+
+
 def test_a_peak_at_what_was_asked_for_is_taken() -> None:
     found = curve(8, 12, 8)
     assert (found.peak, found.chosen, found.is_open) == (8, 8, False)
