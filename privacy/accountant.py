@@ -208,18 +208,6 @@ def rdp_epsilon(events: Sequence[GaussianEvent], *, delta: float, adjacency: Adj
     return float(accountant.get_epsilon(delta, alphas=RENYI_ORDERS))
 
 
-def prv_epsilon(
-    events: Sequence[GaussianEvent], *, delta: float, adjacency: Adjacency, error: float = 0.01
-) -> float:
-    """Return epsilon by Opacus' privacy random variables, an upper bound up to ``error``."""
-    from opacus.accountants import PRVAccountant
-
-    accountant = PRVAccountant()
-    for event in events:
-        accountant.step(noise_multiplier=1 / (adjacency.changes * event.mu), sample_rate=1.0)
-    return float(accountant.get_epsilon(delta, eps_error=error))
-
-
 def zcdp_epsilon(events: Sequence[GaussianEvent], *, delta: float, adjacency: Adjacency) -> float:
     """Return epsilon by OpenDP: zero-concentrated DP, which adds up, and its conversion."""
     import opendp.prelude as opendp

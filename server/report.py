@@ -120,10 +120,20 @@ class KCurvePart(Part):
     k: list[int]
     silhouette: list[float] = Field(description="of the summary's cells; people's is lower")
     inertia: list[float]
-    peak: int = Field(description="K with the highest silhouette")
+    peak: int = Field(
+        description="K with the highest silhouette; people's own number where it is sharp"
+    )
     elbow: int = Field(description="K where the inertia bends")
-    chosen: int = Field(description="the smallest K whose silhouette is about the highest")
+    chosen: int | None = Field(
+        default=None,
+        description="the peak where it is sharp, else the smallest K whose silhouette is about "
+        "the highest; only where the summary chose",
+    )
     is_sharp: bool = Field(description="whether people fall into a definite number of clusters")
+    is_open: bool = Field(
+        description="whether the silhouette still climbs at the most clusters that the cells can "
+        "tell, below what was asked for; then nothing was chosen"
+    )
 
 
 class ClusteringPart(Part):
@@ -134,17 +144,24 @@ class ClusteringPart(Part):
     k_curve: KCurvePart | None = None
     groups: list[GroupPart] = []
     noisy_users: float = Field(description="released count of the users that took part")
+    users_noise: float = Field(description="standard deviation of its noise")
     clusters: list[ClusterPart]
-    silhouette: float | None = Field(default=None, description="released, noisy")
+    silhouette: float | None = Field(
+        default=None, description="released, noisy; absent for a single cluster"
+    )
     silhouette_kind: Literal["simplified", "exact"] = "simplified"
     silhouette_noise: float | None = Field(
         default=None, description="standard deviation of its noise"
     )
-    inter_cluster_distance: float = Field(description="mean distance between centroids")
+    inter_cluster_distance: float = Field(
+        description="mean distance between centroids, in the unit of centroids.npz"
+    )
     intra_cluster_distance: float | None = Field(
         default=None,
-        description="root mean squared distance of users from their centroid; released, noisy",
+        description="root mean squared distance of users from their centroid, in the unit of "
+        "centroids.npz; released, noisy",
     )
+    intra_noise: float | None = Field(default=None, description="standard deviation of its noise")
     smallest_cluster: float = Field(description="noisy")
     size_noise: float = Field(description="standard deviation of the noise on each noisy size")
     normalized_cost: float | None = Field(

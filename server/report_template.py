@@ -159,7 +159,8 @@ privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can tak
   ", at δ = %g" % privacy.delta) }}
 {{ card("Regions", "public", run.n_clients | number, "%d releases in all" % privacy.releases) }}
 {% if run.n_users is none %}
-{{ card("Users", "released", clustering.noisy_users | number, "counted with noise") }}
+{{ card("Users", "released", clustering.noisy_users | number, "counted with noise",
+  clustering.users_noise | number) }}
 {% else %}
 {{ card("Users", "public", run.n_users | number, "declared, never counted from data") }}
 {% endif %}
@@ -212,7 +213,9 @@ Below each label, what sets its {{ tag("public") }} items apart in words, and th
 <h3>Other numbers of clusters</h3>
 <p>{{ tag("released") }} Tried on the private summary, at no cost. {% if
 clustering.k_curve.is_sharp %}People fall into a definite number of clusters: {{
-clustering.k_curve.chosen }}, by the silhouette.{% else %}No number stands out.{% endif %}</p>
+clustering.k_curve.peak }}, by the silhouette.{% elif clustering.k_curve.is_open %}The silhouette
+still climbs at the most clusters that the cells can tell.{% else %}No number stands out.{% endif
+%}</p>
 <table><caption>Simplified silhouette of the summary's cells; that of people is lower.</caption>
 <thead><tr><th scope="col" class="n">K</th><th scope="col" class="n">silhouette</th></tr></thead>
 <tbody>{% for k in clustering.k_curve.k %}<tr><td class="n">{{ k }}</td><td class="n">{{
@@ -222,7 +225,9 @@ clustering.k_curve.chosen }}, by the silhouette.{% else %}No number stands out.{
 {{ fact("Smallest cluster (noisy)", clustering.smallest_cluster | number(1)) }}
 {{ fact("Between centroids (mean)", clustering.inter_cluster_distance | number(3)) }}
 {%- if clustering.intra_cluster_distance is known %}
-{{ fact("User to centroid (noisy)", clustering.intra_cluster_distance | number(3)) }}{% endif %}
+{{ fact("User to centroid (noisy)", clustering.intra_cluster_distance | number(3) ~ (
+  " ± " ~ (clustering.intra_noise | number(3)) if clustering.intra_noise is known else "")) }}
+{%- endif %}
 {%- if clustering.adjusted_rand_index is known %}
 {{ fact("Adjusted Rand index (oracle)", clustering.adjusted_rand_index | number(3)) }}{% endif %}
 </dl></section>

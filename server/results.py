@@ -49,9 +49,10 @@ from server.report import (
     not_protected,
 )
 from server.report_page import render
+from strategies.cautions import cautions
+from strategies.clustering import NORM_BOUND, Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
 from strategies.interest_tree import InterestTree
-from strategies.k_curve import KCurve
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -110,11 +111,12 @@ def write_results(
     name, n_users : str, int or None
         The run's name and its declared number of users.
     scale : float
-        What the centroids and the summary are multiplied with.
+        What the centroids, the summary and all distances are multiplied with; the cluster map
+        stays in the unit in which it was pushed back.
     is_whole_account : bool
         Whether ledgers go on after the run, and limit what others may ask of the same people.
     """
-    report = build_report(strategy, started, seconds, name=name, n_users=n_users)
+    report = build_report(strategy, started, seconds, name=name, n_users=n_users, scale=scale)
     if not is_whole_account:
         report.privacy.lifetime_epsilon = None
         report.privacy.not_protected.insert(0, OTHER_CALLS)
@@ -182,6 +184,7 @@ def build_report(
     *,
     name: str,
     n_users: int | None,
+    scale: float = 1.0,
 ) -> Report:
     """Put together what may be told about a run: public and released values only."""
     known = strategy.known
@@ -206,20 +209,23 @@ def build_report(
             device=known.catalogue.device,
             fingerprint=known.catalogue.encoder,
         ),
-        clustering=_clustering(strategy),
+        clustering=_clustering(strategy, n_users, scale),
         privacy=_privacy(strategy, planned),
         cost=_cost(strategy.history, strategy.n_clients),
     )
 
 
-def _clustering(strategy: FederatedKMeans) -> ClusteringPart:
+def _clustering(strategy: FederatedKMeans, n_users: int | None, scale: float) -> ClusteringPart:
     known = strategy.known
     tree = known.described()
+    is_divided = known.k > 1
+    said = cautions(known, delta=strategy.delta, n_declared=n_users)
     return ClusteringPart(
         k=known.k,
-        k_was_chosen=known.choosing_k,
-        k_curve=_curve(known.k_curve),
-        noisy_users=round(known.users, 1),
+        k_was_chosen=known.k_was_chosen,
+        k_curve=_curve(known, scale),
+        noisy_users=_rounded(known.users),
+        users_noise=round(known.users_noise, 2),
         groups=_groups(tree, known.sizes),
         clusters=[
             ClusterPart(
@@ -227,41 +233,58 @@ def _clustering(strategy: FederatedKMeans) -> ClusteringPart:
                 label=words.label,
                 terms=words.terms,
                 items=words.items,
-                noisy_size=round(size, 1),
+                noisy_size=_rounded(size),
                 parent=parent,
             )
             for index, (words, size, parent) in enumerate(
                 zip(tree.clusters, known.sizes, tree.parents, strict=True)
             )
         ],
-        silhouette=known.silhouette,
-        silhouette_noise=known.silhouette_noise,
-        inter_cluster_distance=_mean_distance(known.centroids),
-        intra_cluster_distance=float(np.sqrt(max(known.squared_distance, 0.0))),
-        smallest_cluster=round(float(known.sizes.min()), 1),
-        warning=known.warning,
+        silhouette=known.silhouette if is_divided else None,
+        silhouette_noise=known.silhouette_noise if is_divided else None,
+        inter_cluster_distance=scale * _mean_distance(known.centroids),
+        intra_cluster_distance=scale * _root(known.squared_distance),
+        intra_noise=scale * _noise_of_root(known.squared_distance, known.squared_distance_noise),
+        smallest_cluster=_rounded(float(known.sizes.min())),
+        warning=" ".join(filter(None, [known.warning, *said])) or None,
         size_noise=round(known.size_noise, 2),
     )
 
 
-def _curve(curve: KCurve | None) -> KCurvePart | None:
+def _rounded(number: float) -> float:
+    """Return one decimal, and no minus before a zero."""
+    return round(number, 1) + 0.0
+
+
+def _root(square: float) -> float:
+    return float(np.sqrt(max(square, 0.0)))
+
+
+def _noise_of_root(square: float, noise: float) -> float:
+    """Return the noise of a root: that of the square over twice the root, its root near zero."""
+    return min(noise / max(2 * _root(square), 1e-12), float(np.sqrt(noise)))
+
+
+def _curve(known: Clustering, scale: float) -> KCurvePart | None:
+    curve = known.k_curve
     if curve is None:
         return None
     return KCurvePart(
         k=curve.ks,
         silhouette=curve.silhouettes,
-        inertia=curve.inertias,
+        inertia=[scale**2 * inertia for inertia in curve.inertias],
         peak=curve.peak,
         elbow=curve.elbow,
-        chosen=curve.chosen,
+        chosen=curve.chosen if known.k_was_chosen else None,
         is_sharp=curve.is_sharp,
+        is_open=curve.is_open,
     )
 
 
 def _groups(tree: InterestTree, sizes: Array) -> list[GroupPart]:
     totals = np.bincount(tree.parents, weights=sizes, minlength=len(tree.groups))
     return [
-        GroupPart(id=index, label=words.label, terms=words.terms, noisy_size=round(total, 1))
+        GroupPart(id=index, label=words.label, terms=words.terms, noisy_size=_rounded(total))
         for index, (words, total) in enumerate(zip(tree.groups, totals.tolist(), strict=True))
     ]
 
@@ -365,6 +388,8 @@ def _save_centroids(path: Path, strategy: FederatedKMeans, scale: float) -> None
             allow_pickle=False,
             centroids=(strategy.known.centroids * scale).astype(np.float32),
             counts=strategy.known.sizes.astype(np.float32),
+            counts_noise=np.float32(strategy.known.size_noise),
+            norm_bound=np.float32(NORM_BOUND * scale),
         )
 
 

@@ -12,7 +12,6 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from flwr.serverapp import Grid, ServerApp
 from client.answering import answer
 from client.vector_silo import VectorSilo
 from privacy.accountant import mu_of
-from privacy.calibration import LARGEST_EPSILON
 from privacy.door import Door, ServerDoor
 from privacy.errors import LedgerError
 from privacy.ledger import Ledger
@@ -35,6 +33,7 @@ from privacy.query import LEAST_NOISE, FloatArray, NoiseKind, TrustModel
 from server.central_noise import SERVER_LEDGER, open_server_door
 from server.report import Report
 from server.results import HEADS, prepare_output, write_heads, write_results
+from simulations.cluster_settings import ClusterSettings
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import run_in_process
 from strategies.clustering import Clustering
@@ -50,66 +49,6 @@ UNLIMITED = 1e12
 """Budget of a run that promises nothing."""
 ROUNDS_WITHOUT_NOISE = 12
 LEDGERS = "ledgers"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSettings:
-    """What one run of ``fedinterest cluster`` is to do.
-
-    Attributes
-    ----------
-    k : int
-        Number of clusters.
-    epsilon, delta : float
-        Budget of the whole run, for one user added or removed; an infinite
-        epsilon is the run without privacy.
-    trust_model : TrustModel
-        Who adds the noise.
-    noise : NoiseKind
-    seed : int
-        Of the server's choices, and of ``seeded`` noise.
-    norm_bound : float
-        Public bound of the vectors' norms; longer ones are shortened to it.
-    n_declared : int, optional
-        Public estimate of the number of users, for the report.
-    choose_k : bool
-        Whether the private summary chooses the number of clusters, k at most.
-    least_size : int
-        Clusters of fewer users are merged into their neighbours; 0 merges none.
-    """
-
-    k: int
-    epsilon: float
-    delta: float = 1e-6
-    trust_model: TrustModel = TrustModel.LOCAL
-    noise: NoiseKind = NoiseKind.DISCRETE
-    seed: int = 0
-    norm_bound: float = 1.0
-    n_declared: int | None = None
-    choose_k: bool = False
-    least_size: int = 0
-
-    def __post_init__(self) -> None:
-        checks = {
-            "K": (self.k >= 2, self.k, "at least 2"),
-            "epsilon": (
-                0 < self.epsilon <= LARGEST_EPSILON or self.epsilon == math.inf,
-                self.epsilon,
-                f"positive and at most {LARGEST_EPSILON:g}; inf is without privacy",
-            ),
-            "delta": (0 < self.delta <= 1e-3, self.delta, "positive and at most 0.001"),
-            "the seed": (self.seed >= 0, self.seed, "at least 0"),
-            "the least size": (self.least_size >= 0, self.least_size, "at least 0"),
-            "the norm bound": (0 < self.norm_bound < math.inf, self.norm_bound, "positive"),
-            "the declared number of users": (
-                self.n_declared is None or self.n_declared >= 1,
-                self.n_declared,
-                "at least 1",
-            ),
-        }
-        for name, (holds, found, wanted) in checks.items():
-            if not holds:
-                raise VectorsError(f"{name} is {found}; it must be {wanted}. Nothing was started.")
 
 
 def cluster_vectors(
@@ -138,9 +77,11 @@ def cluster_vectors(
         shape (k, d) in the space of the input.
     """
     out = out.resolve()
-    _clear(out)
     catalogue = _catalogue(public, silos[0].shape[1], settings.norm_bound)
-    strategy = _strategy(settings, catalogue, out, n_silos=len(silos))
+    strategy = _strategy(settings, catalogue, n_silos=len(silos))
+    _clear(out)
+    if settings.trust_model is TrustModel.CENTRAL:
+        strategy.server_door = _server_door(settings, out)
     clients = [
         _silo(f"silo-{number}", vectors, settings, strategy, out)
         for number, vectors in enumerate(silos, start=1)
@@ -260,7 +201,7 @@ def _catalogue(public: FloatArray | None, dim: int, norm_bound: float) -> Public
 
 
 def _strategy(
-    settings: ClusterSettings, catalogue: PublicCatalogue, out: Path, *, n_silos: int
+    settings: ClusterSettings, catalogue: PublicCatalogue, *, n_silos: int
 ) -> FederatedKMeans:
     private = math.isfinite(settings.epsilon)
     local = settings.trust_model is TrustModel.LOCAL
@@ -283,7 +224,6 @@ def _strategy(
         delta=settings.delta,
         trust_model=settings.trust_model,
         n_clients=n_silos,
-        server_door=None if local else _server_door(settings, out),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +32,13 @@ def read_silos(paths: Sequence[Path], n_silos: int | None) -> list[FloatArray]:
     Raises
     ------
     VectorsError
-        If a file cannot be read or used, or the files disagree on the dimension.
+        If a file cannot be read or used, is given twice, or the files disagree on the
+        dimension.
     """
     arrays = [read_vectors(path) for path in paths]
     check_same_space(arrays, [str(path) for path in paths])
+    if len(paths) > 1:
+        check_not_twice(paths, arrays)
     if not any(len(array) for array in arrays):
         raise VectorsError(f"{paths[0]} has no rows, so there is nobody. Nothing was started.")
     if n_silos is None or n_silos == len(arrays):
@@ -44,8 +48,11 @@ def read_silos(paths: Sequence[Path], n_silos: int | None) -> list[FloatArray]:
             f"{len(arrays)} files were given and --silos {n_silos}: each file is one silo. "
             "Nothing was started. Leave --silos out, or give one file."
         )
-    if n_silos < 1:
-        raise VectorsError(f"--silos is {n_silos}; it must be at least 1. Nothing was started.")
+    if not 1 <= n_silos <= len(arrays[0]):
+        raise VectorsError(
+            f"--silos is {n_silos}; it must be at least 1, and at most the {len(arrays[0])} rows "
+            f"of {paths[0]}. Nothing was started."
+        )
     return spread_over_silos(arrays[0], n_silos)
 
 
@@ -79,7 +86,12 @@ def read_vectors(path: Path) -> FloatArray:
         raise VectorsError(
             f"{path} cannot be read ({error.strerror or error}). Nothing was started."
         ) from error
-    except ValueError as error:
+    except MemoryError as error:
+        raise VectorsError(
+            f"{path} announces more than this machine's memory holds ({error}). Nothing was "
+            "started. Write the file anew, or give a part of it."
+        ) from error
+    except (ValueError, EOFError, BadZipFile, SyntaxError) as error:
         raise VectorsError(
             f"{path} is not an array of numbers in NumPy's .npy format ({error}). "
             "Nothing was started."
@@ -119,11 +131,64 @@ def usable(array: NDArray[np.generic], name: str) -> FloatArray:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def read_public(path: Path, dim: int) -> FloatArray:
-    """Read public vectors of ``dim`` dimensions: float32, shape (n_public, dim)."""
+def read_public(path: Path, private: Sequence[Path], silos: Sequence[FloatArray]) -> FloatArray:
+    """Read public vectors of the users' space: float32, shape (n_public, d).
+
+    Parameters
+    ----------
+    path : Path
+    private, silos : sequences
+        The users' files, and what :func:`read_silos` made of them.
+
+    Raises
+    ------
+    VectorsError
+        If the file cannot be read or used, holds the users' vectors themselves, or is of
+        another dimension.
+    """
     vectors = read_vectors(path)
-    check_same_space([np.zeros((1, dim), np.float32), vectors], ["The users' vectors", str(path)])
+    check_same_space([silos[0], vectors], ["The users' vectors", str(path)])
+    # One file may be spread over several silos; several files are a silo each.
+    parts = [silos] if len(private) == 1 else [[silo] for silo in silos]
+    for file, users in zip(private, parts, strict=True):
+        if path.resolve() == file.resolve() or _same_rows(vectors, users):
+            raise VectorsError(
+                f"{path} is to be public, and holds the users' own vectors, as {file} does. "
+                "Nothing was started: they would be used without any noise. Name vectors that "
+                "everybody may see."
+            )
     return vectors
+
+
+def check_not_twice(paths: Sequence[Path], arrays: Sequence[FloatArray]) -> None:
+    """Refuse files that are the same, by name or by what is in them.
+
+    A user in two silos would be released twice and charged once.
+
+    Raises
+    ------
+    VectorsError
+        Naming both.
+    """
+    seen: dict[object, Path] = {}
+    for path, array in zip(paths, arrays, strict=True):
+        identities = (path.resolve(), hashlib.blake2b(array.reshape(-1).data).digest())
+        for identity in identities if len(array) else ():
+            if identity in seen:
+                raise VectorsError(
+                    f"{seen[identity]} and {path} hold the same vectors. Nothing was started. Each "
+                    "user belongs to one silo: give each file once."
+                )
+        seen |= dict.fromkeys(identities, path)
+
+
+def _same_rows(whole: FloatArray, parts: Sequence[FloatArray]) -> bool:
+    """Tell whether the parts together hold the same rows as the whole, in whatever order."""
+    if not len(whole) or len(whole) != sum(len(part) for part in parts):
+        return False
+    row = np.dtype((np.void, whole.shape[1] * whole.itemsize))
+    first, second = (np.sort(rows.view(row), axis=0) for rows in (whole, np.concatenate(parts)))
+    return bool((first == second).all())
 
 
 def trust_model_of(name: str) -> TrustModel:

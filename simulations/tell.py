@@ -48,20 +48,26 @@ def clustered(report: Report, folder: Path) -> None:
     found, privacy = report.clustering, report.privacy
     promise = "no privacy" if privacy.epsilon is None else f"epsilon {privacy.epsilon:g}"
     console.print(
-        f"{found.k} clusters of about {found.noisy_users:,.0f} users "
+        f"{found.k} clusters of about {found.noisy_users:,.0f} ± {found.users_noise:,.0f} users "
         f"in {report.run.seconds:.1f} s: {promise}, delta {privacy.delta:g}, "
         f"trust model {report.run.trust_model}, {privacy.noise} noise"
     )
     if found.k_curve is not None and found.k_was_chosen:
-        sharp = "people fall into so many" if found.k_curve.is_sharp else "no number stands out"
-        console.print(f"K was chosen by the private summary: {sharp}")
+        curve = found.k_curve
+        sharp = f"people fall into {curve.peak}" if curve.is_sharp else "no number stands out"
+        console.print(f"K = {curve.chosen} was chosen by the private summary: {sharp}")
     sizes = sorted((cluster.noisy_size for cluster in found.clusters), reverse=True)
     console.print(
-        f"Sizes (noisy, +- {found.size_noise:.0f}): {', '.join(f'{size:,.0f}' for size in sizes)}"
+        f"Sizes (noisy, ± {found.size_noise:,.0f}): {', '.join(f'{size:z,.0f}' for size in sizes)}"
     )
     if found.silhouette is not None and found.silhouette_noise is not None:
         console.print(
-            f"Simplified silhouette {found.silhouette:.3f} +- {found.silhouette_noise:.3f}"
+            f"Simplified silhouette {found.silhouette:z.3f} ± {found.silhouette_noise:.3f}"
+        )
+    if found.intra_cluster_distance is not None and found.intra_noise is not None:
+        console.print(
+            f"Users lie {found.intra_cluster_distance:.3g} ± {found.intra_noise:.2g} from their "
+            f"centroid, centroids {found.inter_cluster_distance:.3g} from each other"
         )
     if found.warning:
         console.print(found.warning)

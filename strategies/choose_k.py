@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
+from strategies.estimator_checks import check_number
 from strategies.synthetic_users import (
-    check_spread,
     check_summary,
     check_vectors,
     distances,
@@ -34,25 +35,17 @@ LEAST_BEND = 0.03
 """Distance from the chord, in shares of the ranges, that noise alone hardly reaches."""
 
 
-def simplified_silhouette(
-    cells: Array, weights: Array, centres: Array, *, spread: float = 0.0
-) -> float:
+def simplified_silhouette(cells: Array, weights: Array, centres: Array) -> float:
     """Return the weighted mean of ``1 - a / b`` over the cells; 0 for a single centre.
 
     Parameters
     ----------
     cells, weights : shapes (n_cells, m), (n_cells,)
     centres : shape (k, m)
-    spread : float
-        Root mean square distance of users from their cell. Scatter round the
-        cell adds its square to the squared distance from *every* centre, so
-        users sit less clearly in their cluster than cells do. 0 tells the
-        silhouette of the cells, the true spread nearly that of the users.
     """
     if len(centres) < 2:
         return 0.0
-    two = np.sort(distances(cells, centres), axis=1)[:, :2]
-    a, b = np.sqrt(two**2 + spread**2).T
+    a, b = np.sort(distances(cells, centres), axis=1)[:, :2].T
     return float(np.average(1 - a / np.maximum(b, 1e-300), weights=weights))
 
 
@@ -91,6 +84,8 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     k_min, k_max : int, int or None
         Range of K, as far as the cells allow it.
+    n_tried : int, optional
+        At most so many K of the range are tried, in equal ratios; by default all.
     cells_per_cluster : float
         K is at most the number of cells over this.
     tolerance : float
@@ -105,9 +100,7 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     ks_ : int64, shape (n_k,)
     silhouettes_ : shape (n_k,)
-        Of the cells; 0 at K = 1. Higher than that of users, see ``spread``.
-    user_silhouettes_ : shape (n_k,)
-        An estimate of the users'; NaN unless ``fit`` was given the spread.
+        Of the cells; 0 at K = 1. Higher than that of users.
     inertias_ : shape (n_k,)
         Weighted sums of squared distances.
     k_, elbow_k_ : int
@@ -132,6 +125,7 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         k_min: int = 1,
         k_max: int | None = None,
         *,
+        n_tried: int | None = None,
         cells_per_cluster: float = 5.0,
         tolerance: float = 0.02,
         least_silhouette: float = 0.25,
@@ -140,49 +134,36 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.k_min = k_min
         self.k_max = k_max
+        self.n_tried = n_tried
         self.cells_per_cluster = cells_per_cluster
         self.tolerance = tolerance
         self.least_silhouette = least_silhouette
         self.n_init = n_init
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        spread: float | None = None,
-    ) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Cluster the cells for every K and choose.
 
         Parameters
         ----------
         X, sample_weight : shapes (n_cells, m), (n_cells,)
         y : ignored
-        spread : float, optional
-            Released root mean square distance of users from their cell. Tells
-            ``user_silhouettes_``, and has no part in the choice: what blurs
-            the users blurs the peak.
 
         Raises
         ------
         ValueError
-            If the summary is not finite or its shapes do not fit, or the range
-            of K is empty.
+            If the summary is not finite or its shapes do not fit, the range of K is
+            empty, or a parameter is out of range.
         """
         cells, weights = check_summary(X, sample_weight)
-        scatter = check_spread(spread)
+        self._check_parameters()
         self.n_features_in_ = cells.shape[1]
         self.ks_ = self._range(cells)
         fits = [self._kmeans(cells, weights, int(k)) for k in self.ks_]
         centres = [np.asarray(fitted.cluster_centers_, dtype=np.float64) for fitted in fits]
         self.inertias_ = np.array([fitted.inertia_ for fitted in fits])
-        self.silhouettes_ = self._curve(cells, weights, centres, 0.0)
-        self.user_silhouettes_ = (
-            np.full(len(centres), np.nan)
-            if spread is None
-            else self._curve(cells, weights, centres, scatter)
+        self.silhouettes_ = np.array(
+            [simplified_silhouette(cells, weights, each) for each in centres]
         )
         best = int(self.silhouettes_.argmax())
         self.k_ = int(self.ks_[best])
@@ -196,7 +177,20 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Labels:
         """Return the nearest cluster of each vector: int64, shape (n,)."""
+        check_is_fitted(self)
         return nearest(check_vectors(X, self.n_features_in_), self.cluster_centers_)
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are out of range."""
+        check_number("k_min", self.k_min, whole=True)
+        if self.k_max is not None:
+            check_number("k_max", self.k_max, whole=True)
+        if self.n_tried is not None:
+            check_number("n_tried", self.n_tried, least=1, whole=True)
+        check_number("cells_per_cluster", self.cells_per_cluster, above=0)
+        check_number("tolerance", self.tolerance, least=0)
+        check_number("least_silhouette", self.least_silhouette, least=-1, most=1)
+        check_number("n_init", self.n_init, least=1, whole=True)
 
     def _range(self, cells: Array) -> Labels:
         """Return the K to try: those asked for, as far as there are cells for them."""
@@ -208,7 +202,10 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         distinct = len(np.unique(cells, axis=0))
         bound = min(int(len(cells) / self.cells_per_cluster), distinct)
         largest = max(bound if self.k_max is None else min(self.k_max, bound), 1)
-        return np.arange(min(self.k_min, largest), largest + 1, dtype=np.int64)
+        least = min(self.k_min, largest)
+        if self.n_tried is None or largest - least < self.n_tried:
+            return np.arange(least, largest + 1, dtype=np.int64)
+        return np.unique(np.geomspace(least, largest, self.n_tried).round().astype(np.int64))
 
     def _kmeans(self, cells: Array, weights: Array, k: int) -> KMeans:
         """Return weighted K-means, fitted."""
@@ -217,13 +214,6 @@ class KSelector(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             warnings.simplefilter("ignore", ConvergenceWarning)
             kmeans = KMeans(k, n_init=self.n_init, random_state=self.random_state)
             return kmeans.fit(cells, sample_weight=weights)
-
-    @staticmethod
-    def _curve(cells: Array, weights: Array, centres: list[Array], spread: float) -> Array:
-        """Return the silhouette at every K, shape (n_k,)."""
-        return np.array(
-            [simplified_silhouette(cells, weights, each, spread=spread) for each in centres]
-        )
 
     def _is_sharp(self, peak: float) -> bool:
         """Tell whether the peak is high, narrow and not at the end, and the inertia bends."""

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import DBSCAN, HDBSCAN
+from sklearn.utils.validation import check_is_fitted
 
 from strategies.choose_k import simplified_silhouette
+from strategies.estimator_checks import check_number
 from strategies.synthetic_users import (
     check_summary,
     check_vectors,
@@ -79,6 +81,7 @@ class _DensityClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Labels:
         """Return the label of each vector's nearest cell, -1 for noise: int64, shape (n,)."""
+        check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
         return np.asarray(self.labels_[nearest(vectors, self.cells_)], dtype=np.int64)
 
@@ -139,6 +142,7 @@ class SummaryDBSCAN(_DensityClusterer):
             parameter is out of range.
         """
         cells, weights = check_summary(X, sample_weight)
+        self._check_parameters()
         between = distances(cells, cells)
         core_weight = self._core_weight(weights)
         self.eps_ = (
@@ -148,12 +152,16 @@ class SummaryDBSCAN(_DensityClusterer):
         self.silhouette_ = self._silhouette(cells, weights, labels)
         return self._tell(cells, weights, labels)
 
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are out of range."""
+        if self.eps is not None:
+            check_number("eps", self.eps, above=0)
+        check_number("core_cells", self.core_cells, above=0)
+        check_number("n_eps", self.n_eps, least=1, whole=True)
+        check_number("least_silhouette", self.least_silhouette, least=-1, most=1)
+
     def _core_weight(self, weights: Array) -> float:
         """Return the weight that makes a neighbourhood dense."""
-        if not self.core_cells > 0:
-            raise ValueError(
-                f"core_cells is {self.core_cells}. Nothing was fitted. Give a positive number."
-            )
         return min(self.core_cells * float(weights.mean()), float(weights.sum()))
 
     def _best_eps(self, cells: Array, weights: Array, between: Array, core_weight: float) -> float:
@@ -240,11 +248,10 @@ class SummaryHDBSCAN(_DensityClusterer):
         Parameters and errors as for :meth:`SummaryDBSCAN.fit`.
         """
         cells, weights = check_summary(X, sample_weight)
-        if not 0 < self.min_share <= 1:
-            raise ValueError(
-                f"min_share is {self.min_share}. Nothing was fitted. Give a share of the users, "
-                "above 0 and at most 1."
-            )
+        check_number("min_share", self.min_share, above=0, most=1)
+        check_number("n_users", self.n_users, least=2, whole=True)
+        check_number("min_samples", self.min_samples, least=1, most=self.n_users, whole=True)
+        check_number("scatter", self.scatter, least=0)
         spread = self.scatter * neighbour_distance(cells, weights)
         rng = np.random.default_rng(self.random_state)
         users, cell = synthetic_users(cells, weights, self.n_users, spread=spread, rng=rng)

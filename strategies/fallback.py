@@ -31,8 +31,9 @@ def fall_back(known: Clustering) -> None:
         )
     elif not known.has_catalogue and signal < LEAST_SIGNAL * asked:
         known.k = max(1, min(asked, int(signal / LEAST_SIGNAL)))
+        done = "at most {} tried" if known.choosing_k else "{} found"
         known.fallback = (
             f"Users times mu is {signal:.0f}, below {LEAST_SIGNAL * asked:.0f} for {asked} "
-            f"clusters: {known.k} found instead. For more take a larger epsilon, more users, "
-            "public vectors, or central."
+            f"clusters: {done.format(known.k)} instead. For more take a larger epsilon, more "
+            "users, public vectors, or central."
         )

@@ -21,6 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils.validation import check_is_fitted
 
 from strategies.synthetic_users import (
     check_number_of_clusters,
@@ -99,7 +100,7 @@ class InterestHierarchy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Numbers of clusters at the levels above the leaves. By default one
         level of about sqrt(k): the number within a factor of 1.5 of it whose
         cut is clearest, by the ratio of the next merge's height to the last
-        one's. None below 4 leaves.
+        one's. None below 4 leaves, or where all of them coincide.
 
     Attributes
     ----------
@@ -137,7 +138,7 @@ class InterestHierarchy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.cluster_centers_, self.sizes_ = check_summary(X, sample_weight)
         k = len(self.cluster_centers_)
         self.n_features_in_ = self.cluster_centers_.shape[1]
-        for wanted in self.levels or ():
+        for wanted in () if self.levels is None else self.levels:
             check_number_of_clusters(wanted, k)
         self.merges_ = ward_merges(self.cluster_centers_, self.sizes_)
         coarse = self._coarse_levels() if self.levels is None else self.levels
@@ -163,6 +164,7 @@ class InterestHierarchy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If there are fewer leaves.
         """
+        check_is_fitted(self)
         k = len(self.cluster_centers_)
         check_number_of_clusters(n_clusters, k)
         groups = {leaf: [leaf] for leaf in range(k)}
@@ -174,19 +176,9 @@ class InterestHierarchy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             labels[members] = label
         return labels
 
-    def centres_at(self, n_clusters: int) -> tuple[Array, Array]:
-        """Return the weighted mean centre and the size of each cluster of that cut.
-
-        Returns
-        -------
-        centres, sizes : shapes (n_clusters, m), (n_clusters,)
-        """
-        member = self.labels_at(n_clusters) == np.arange(n_clusters)[:, None]
-        sizes = member @ self.sizes_
-        return np.asarray((member * self.sizes_) @ self.cluster_centers_ / sizes[:, None]), sizes
-
     def predict(self, X: ArrayLike) -> Labels:
         """Return each vector's cluster at the coarsest level, through its nearest leaf."""
+        check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
         return np.asarray(self.labels_[nearest(vectors, self.cluster_centers_)], dtype=np.int64)
 
@@ -195,9 +187,9 @@ class InterestHierarchy(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         k = len(self.cluster_centers_)
         least = max(2, int(np.ceil(np.sqrt(k) / COARSE_RANGE)))
         most = min(k - 1, int(np.sqrt(k) * COARSE_RANGE))
-        if k < 4 or least > most:
-            return ()
         heights = self.merges_[:, 2]
+        if k < 4 or least > most or not heights[-1] > 0:
+            return ()
         # Cutting into n clusters leaves out the last n - 1 merges.
         cuts = np.arange(least, most + 1)
         clearness = heights[k - cuts] / np.maximum(heights[k - cuts - 1], 1e-300)

@@ -7,13 +7,18 @@ noisy weighted cells ->  K starting centroids       (post-processing)
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 Array = NDArray[np.float64]
 
 N_INIT = 30
+MOST_PRODUCTS = 5e6
+"""Of starts, points and clusters: larger problems are tried from fewer starts, 3 at the least."""
 
 
 def public_candidates(points: Array, n_candidates: int, *, longest: float, seed: int) -> Array:
@@ -35,15 +40,13 @@ def public_candidates(points: Array, n_candidates: int, *, longest: float, seed:
     shape (n_candidates, m)
     """
     n_candidates = min(n_candidates, len(points))
-    fitted = KMeans(n_candidates, n_init=1, random_state=seed).fit(points)
-    return _pulled_in(np.asarray(fitted.cluster_centers_, dtype=np.float64), longest)
+    return _pulled_in(_kmeans(points, None, n_candidates, n_init=1, seed=seed), longest)
 
 
 def public_centroids(vectors: Array, k: int, *, seed: int) -> Array:
     """Return the centroids of public vectors of shape (n_items, d), around their mean: (k, d)."""
     centred = vectors - vectors.mean(axis=0)
-    fitted = KMeans(k, n_init=2, random_state=seed).fit(centred)
-    return np.asarray(fitted.cluster_centers_, dtype=np.float64)
+    return _kmeans(centred, None, k, n_init=2, seed=seed)
 
 
 def drawn_candidates(variances: Array, n_candidates: int, *, longest: float, seed: int) -> Array:
@@ -82,5 +85,13 @@ def weighted_kmeans(points: Array, weights: Array, k: int, *, seed: int) -> Arra
     -------
     shape (k, m)
     """
-    fitted = KMeans(k, n_init=N_INIT, random_state=seed).fit(points, sample_weight=weights)
+    n_init = int(np.clip(MOST_PRODUCTS / (len(points) * k), 3, N_INIT))
+    return _kmeans(points, weights, k, n_init=n_init, seed=seed)
+
+
+def _kmeans(points: Array, weights: Array | None, k: int, *, n_init: int, seed: int) -> Array:
+    """Return the centres of K-means, shape (k, m); points that coincide may leave some equal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = KMeans(k, n_init=n_init, random_state=seed).fit(points, sample_weight=weights)
     return np.asarray(fitted.cluster_centers_, dtype=np.float64)

@@ -14,6 +14,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils.validation import check_is_fitted
 
 from strategies.hierarchy import ward_costs
 from strategies.synthetic_users import LEAST_SHARE, check_noisy_summary, check_vectors, nearest
@@ -106,6 +107,7 @@ class SmallClusterMerger(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Labels:
         """Return the nearest new centre of each vector: int64, shape (n,)."""
+        check_is_fitted(self)
         return nearest(check_vectors(X, self.n_features_in_), self.cluster_centers_)
 
     def _check_thresholds(self, size_noise: float) -> None:

@@ -18,7 +18,9 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import check_is_fitted
 
+from strategies.estimator_checks import check_number
 from strategies.synthetic_users import (
     check_number_of_clusters,
     check_spread,
@@ -32,7 +34,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 LEAST_VARIANCE = 1e-3
-"""Added to every variance, as a share of the cells' mean variance: keeps covariances regular."""
+"""Added to every variance, as a share of the users' mean variance: keeps covariances regular."""
 
 
 class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -104,34 +106,39 @@ class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         cells, weights = check_summary(X, sample_weight)
         check_number_of_clusters(self.n_components, len(cells))
+        check_number("n_users", self.n_users, least=max(self.n_components, 2), whole=True)
+        check_number("n_init", self.n_init, least=1, whole=True)
         self.spread_ = (
             neighbour_distance(cells, weights) if spread is None else check_spread(spread)
         )
         rng = np.random.default_rng(self.random_state)
         users, _ = synthetic_users(cells, weights, self.n_users, spread=self.spread_, rng=rng)
-        variance = float(np.average(cells.var(axis=0)))
+        # Taken apart from the fit: the least variance has to follow the data's scale.
+        self._scale = float(np.sqrt(users.var(axis=0).mean())) or 1.0
         with warnings.catch_warnings():
             # Whether it converged is told by ``converged_``.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._mixture = GaussianMixture(
                 self.n_components,
                 covariance_type=self.covariance_type,
-                reg_covar=LEAST_VARIANCE * variance + 1e-12,
-                means_init=self._starting_means(cells, weights),
+                reg_covar=LEAST_VARIANCE,
+                means_init=self._starting_means(cells, weights) / self._scale,
                 random_state=self.random_state,
-            ).fit(users)
+            ).fit(users / self._scale)
         self._tell(cells)
         return self
 
     def predict(self, X: ArrayLike) -> Labels:
         """Return the likeliest component of each vector: int64, shape (n,)."""
+        check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
-        return np.asarray(self._mixture.predict(vectors), dtype=np.int64)
+        return np.asarray(self._mixture.predict(vectors / self._scale), dtype=np.int64)
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return how likely each vector is of each component: shape (n, n_components)."""
+        check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
-        return np.asarray(self._mixture.predict_proba(vectors), dtype=np.float64)
+        return np.asarray(self._mixture.predict_proba(vectors / self._scale), dtype=np.float64)
 
     def _starting_means(self, cells: Array, weights: Array) -> Array:
         """Return the centroids of weighted K-means, shape (n_components, m)."""
@@ -142,8 +149,9 @@ class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _tell(self, cells: Array) -> None:
         """Set the fitted attributes."""
         self.n_features_in_ = cells.shape[1]
-        self.means_ = np.asarray(self._mixture.means_, dtype=np.float64)
-        self.covariances_ = np.asarray(self._mixture.covariances_, dtype=np.float64)
+        self.means_ = np.asarray(self._mixture.means_, dtype=np.float64) * self._scale
+        covariances = np.asarray(self._mixture.covariances_, dtype=np.float64)
+        self.covariances_ = covariances * self._scale**2
         self.weights_ = np.asarray(self._mixture.weights_, dtype=np.float64)
         self.converged_ = bool(self._mixture.converged_)
         self.labels_ = self.predict(cells)

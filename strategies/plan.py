@@ -69,24 +69,29 @@ class _Shares:
         Of the summary.
     cell_signal : float
         As of :class:`~strategies.phases.basis.Basis`.
+    count_weight : float
+        As of :class:`~strategies.phases.summary.Summary`.
     """
 
     basis: float
     summary: float
     rounds: int
     cell_signal: float
+    count_weight: float = 0.5
 
 
 _SHARES = {
     (True, False): _Shares(0.18, 0.25, 2, 6.0),
     (False, False): _Shares(0.20, 0.35, 4, 4.0),
     (True, True): _Shares(0.15, 0.50, 3, 6.0),
-    (False, True): _Shares(0.15, 0.50, 4, 4.0),
+    (False, True): _Shares(0.15, 0.50, 4, 3.0, 0.7),
 }
 """By whether there are public vectors, and whether the summary chooses K.
 
 Without public vectors the directions and the cells have to be found first; to
-tell the number of clusters, the summary has to be better than for the clusters.
+tell the number of clusters, the summary has to be better than for the clusters: without public
+vectors, of more cells that are counted better. At epsilon 1, ``central``, 20,000 users in 20
+clusters then have 120 to 130 cells above the noise instead of 90 to 99.
 """
 
 
@@ -130,6 +135,7 @@ def clustering(
                 shares.summary / shares.rounds * share,
                 number=number,
                 last=number == shares.rounds,
+                count_weight=shares.count_weight,
             )
             for number in range(1, shares.rounds + 1)
         ),

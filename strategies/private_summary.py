@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +37,8 @@ class PrivateSummary:
         Noisy mean of the users' vectors: what the cells are counted from.
     basis : float64, shape (d, m)
         Orthonormal directions.
+    norm_bound : float
+        Users' vectors were shortened to it, where they were longer.
     """
 
     cells: Array
@@ -43,6 +46,7 @@ class PrivateSummary:
     weight_noise: float
     origin: Array
     basis: Array
+    norm_bound: float
 
     def __post_init__(self) -> None:
         (n_cells, m), d = self.cells.shape, len(self.origin)
@@ -58,7 +62,7 @@ class PrivateSummary:
         return np.asarray(self.cells @ self.basis.T + self.origin)
 
     def coordinates(self, vectors: ArrayLike) -> Array:
-        """Return where vectors lie among the cells: shape (n, m).
+        """Return where vectors lie among the cells, shortened as in the run: shape (n, m).
 
         Raises
         ------
@@ -71,7 +75,13 @@ class PrivateSummary:
                 f"Vectors have shape {points.shape}; expected (n, {len(self.origin)}), as those "
                 "of the run. Nothing was computed."
             )
-        return np.asarray((points - self.origin) @ self.basis)
+        return np.asarray((self.shortened(points) - self.origin) @ self.basis)
+
+    def shortened(self, vectors: ArrayLike) -> Array:
+        """Return vectors as the run saw them: the longer ones shortened to the norm bound."""
+        points = np.asarray(vectors, dtype=np.float64)
+        norms = np.linalg.norm(points, axis=-1, keepdims=True)
+        return np.asarray(points * np.minimum(1.0, self.norm_bound / np.maximum(norms, 1e-300)))
 
     def scaled(self, scale: float) -> PrivateSummary:
         """Return the same in a space that is larger by ``scale``."""
@@ -81,6 +91,7 @@ class PrivateSummary:
             weight_noise=self.weight_noise,
             origin=self.origin * scale,
             basis=self.basis,
+            norm_bound=self.norm_bound * scale,
         )
 
     def save(self, path: Path) -> None:
@@ -102,8 +113,7 @@ class PrivateSummary:
             with np.load(path, allow_pickle=False) as archive:
                 content = {name: archive[name] for name in archive.files}
             version = int(content.pop("version"))
-            content["weight_noise"] = float(content["weight_noise"])
-            summary = cls(**content) if version == VERSION else None
+            summary = cls(**_numbers(content)) if version == VERSION else None
         except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(
                 f"{path} is not a private summary ({error}). Nothing was read. Name the "
@@ -115,3 +125,9 @@ class PrivateSummary:
                 "Nothing was read. Make it anew with a run of this version."
             )
         return summary
+
+
+def _numbers(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what was read with its scalars as numbers."""
+    scalars = {name: float(content[name]) for name in ("weight_noise", "norm_bound")}
+    return content | scalars

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import SpectralClustering
+from sklearn.utils.validation import check_is_fitted
 
+from strategies.estimator_checks import check_number
 from strategies.synthetic_users import (
     check_number_of_clusters,
     check_summary,
@@ -89,6 +91,7 @@ class SummarySpectral(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         cells, weights = check_summary(X, sample_weight)
         check_number_of_clusters(self.n_clusters, len(cells))
+        check_number("n_neighbors", self.n_neighbors, least=1, whole=True)
         self.n_features_in_ = cells.shape[1]
         self.cells_ = cells
         self.affinity_matrix_ = weighted_affinities(cells, weights, self.n_neighbors)
@@ -97,12 +100,15 @@ class SummarySpectral(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Labels:
         """Return the cluster of each vector's nearest cell: int64, shape (n,)."""
+        check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
         return np.asarray(self.labels_[nearest(vectors, self.cells_)], dtype=np.int64)
 
     def _cut(self, affinities: Array) -> Labels:
         """Return the clusters of the normalised cut, shape (n_cells,)."""
         n_cells = len(affinities)
+        if not np.ptp(self.cells_, axis=0).any():
+            return np.zeros(n_cells, dtype=np.int64)  # One place is one cluster.
         # The eigensolver needs fewer eigenvectors than cells.
         if self.n_clusters == n_cells:
             return np.arange(n_cells, dtype=np.int64)

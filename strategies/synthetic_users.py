@@ -8,6 +8,8 @@ stands for nobody; drawing any number of them is post-processing and free.
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
@@ -15,6 +17,8 @@ from scipy.spatial.distance import cdist
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
+LARGEST = 1e100
+"""Squares of larger numbers do not add up."""
 LEAST_SHARE = 1e-6
 """Weights are raised to this share of the mean positive one: noise may leave them negative."""
 
@@ -58,9 +62,11 @@ def check_noisy_summary(X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[
             f"{len(cells)} cells came with weights of shape {weights.shape}. Nothing was fitted. "
             "Give one weight for each cell."
         )
-    if not np.isfinite(weights).all():
+    fine = np.abs(weights) <= LARGEST
+    if not fine.all():
         raise ValueError(
-            f"{int((~np.isfinite(weights)).sum())} of {len(weights)} weights are not finite. "
+            f"{int((~fine).sum())} of {len(weights)} weights are not finite, or beyond "
+            f"{LARGEST:g}. "
             "Nothing was fitted. Drop the cells whose release went wrong."
         )
     return cells, weights
@@ -84,17 +90,18 @@ def check_vectors(X: ArrayLike, n_features: int) -> Array:
 
 
 def check_number_of_clusters(wanted: int, n_cells: int) -> None:
-    """Refuse more clusters than cells, or fewer than one.
+    """Refuse more clusters than cells, fewer than one, or a part of one.
 
     Raises
     ------
     ValueError
         If ``wanted`` is not between 1 and ``n_cells``.
     """
-    if not 1 <= wanted <= n_cells:
+    is_whole = isinstance(wanted, Integral) and not isinstance(wanted, bool)
+    if not (is_whole and 1 <= wanted <= n_cells):
         raise ValueError(
-            f"{wanted} clusters were asked for, and there are {n_cells} cells. Nothing was fitted. "
-            f"Ask for 1 to {n_cells} clusters."
+            f"{wanted!r} clusters were asked for, and there are {n_cells} cells. Nothing was "
+            f"fitted. Ask for 1 to {n_cells} clusters."
         )
 
 
@@ -175,15 +182,22 @@ def synthetic_users(
 
 def _finite_rows(X: ArrayLike) -> Array:
     """Return ``X`` as float64 if it is a finite matrix that is not empty."""
-    rows = np.asarray(X, dtype=np.float64)
+    given = np.asarray(X)
+    if given.dtype.kind not in "fiub":
+        raise ValueError(
+            f"An array of {given.dtype} values holds no real numbers. Nothing was computed. Give "
+            "vectors as float64."
+        )
+    rows = given.astype(np.float64)
     if rows.ndim != 2 or 0 in rows.shape:
         raise ValueError(
             f"An array of shape {rows.shape} is not a matrix with rows and columns. Nothing was "
             "computed. Give vectors as shape (n, m)."
         )
-    if not np.isfinite(rows).all():
+    fine = (np.abs(rows) <= LARGEST).all(axis=1)  # A comparison with NaN is false.
+    if not fine.all():
         raise ValueError(
-            f"{int((~np.isfinite(rows)).any(axis=1).sum())} of {len(rows)} rows have values that "
-            "are not finite. Nothing was computed. Drop them."
+            f"{int((~fine).sum())} of {len(rows)} rows have values that are not finite, or beyond "
+            f"{LARGEST:g}. Nothing was computed. Drop them."
         )
     return rows

@@ -45,6 +45,8 @@ class Basis(Phase):
     """Vectors of more dimensions are looked at in so many public, or else random directions."""
     MOST_CELLS = 12
     """For each centroid."""
+    MOST_CELLS_IN_ALL = 2000
+    """Without noise every number is affordable, and time is not. At least 2 for each centroid."""
 
     def __init__(
         self, name: str, share: float, *, cell_signal: float, summary_share: float
@@ -112,4 +114,5 @@ class Basis(Phase):
         """As many cells as keep a typical cell's sum above its noise, 2K to 12K."""
         signal = known.users * known.effective_mu * np.sqrt(self.summary_share)
         cells = signal / (self.cell_signal * np.sqrt(known.basis.shape[1]))
-        return int(np.clip(cells, 2 * known.k, self.MOST_CELLS * known.k))
+        most = min(self.MOST_CELLS * known.k, self.MOST_CELLS_IN_ALL)
+        return int(max(min(cells, most), 2 * known.k))

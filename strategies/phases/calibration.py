@@ -38,6 +38,7 @@ class Mean(Phase):
         """Divide by the noisy number of users, never by an exact one."""
         counted = float(answer.sums["counts"][0, 0]) / (self.COUNT_WEIGHT * NORM_BOUND)
         known.users = max(counted, 1.0)
+        known.users_noise = answer.sigma / (self.COUNT_WEIGHT * NORM_BOUND)
         known.silo_sizes = self._sizes(answer) | known.silo_sizes
         mean = answer.sums["sums"][0] / known.users
         shrunk = shrink_mean(mean, answer.sigma / known.users)

@@ -11,6 +11,9 @@ from strategies.clustering import NORM_BOUND, Clustering, single_precision
 from strategies.phases.phase import Phase
 from strategies.questions import ItemWeights, MapQuality, Question
 
+AGREEMENT_SIGMAS = 4.0
+"""Two noisy counts of the same users differ by no more noise standard deviations."""
+
 
 @final
 class Items(Phase):
@@ -72,9 +75,37 @@ class Quality(Phase):
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Take means over the noisy number of users that answered this question."""
-        users = max(float(answer.sums["users"][0, 0]), 1.0)
+        counted = float(answer.sums["users"][0, 0])
+        users = max(counted, 1.0)
         silhouette = float(answer.sums["silhouette"][0, 0]) / users
-        squares = float(answer.sums["squared_distance"][0, 0]) * (2 * NORM_BOUND) ** 2
+        squares = float(answer.sums["squared_distance"][0, 0]) / users
+        largest = (2 * NORM_BOUND) ** 2
+        # The number of users that a mean is taken over is as noisy as the sum.
         known.silhouette = float(np.clip(silhouette, -1.0, 1.0))
-        known.squared_distance = float(np.clip(squares / users, 0.0, (2 * NORM_BOUND) ** 2))
-        known.silhouette_noise = answer.sigma / users
+        known.silhouette_noise = answer.sigma / users * float(np.hypot(1.0, known.silhouette))
+        known.squared_distance = largest * float(np.clip(squares, 0.0, 1.0))
+        known.squared_distance_noise = (
+            largest * answer.sigma / users * float(np.hypot(1.0, known.squared_distance / largest))
+        )
+        known.users, known.users_noise = pooled(
+            (known.users, known.users_noise), (counted, answer.sigma)
+        )
+
+
+def pooled(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """Return one number of users of two noisy counts, and its noise: weighed by precision.
+
+    Where the two disagree by more than the noise explains, silos came or went
+    in between, and the second stands alone.
+
+    Parameters
+    ----------
+    first, second : (float, float)
+        A count and the standard deviation of its noise.
+    """
+    noises = np.array([first[1], second[1]])
+    if abs(first[0] - second[0]) > AGREEMENT_SIGMAS * np.hypot(*noises):
+        return max(second[0], 1.0), second[1]
+    weights = 1 / noises**2
+    users = float(np.average([first[0], second[0]], weights=weights))
+    return max(users, 1.0), float(weights.sum() ** -0.5)

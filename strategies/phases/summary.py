@@ -31,12 +31,12 @@ class Summary(Phase):
     number : int
         Of this round, from 1.
     last : bool
+    count_weight : float
+        Counts matter here: they weigh the cells and tell which hold anybody.
     """
 
     asks = CellSums
 
-    COUNT_WEIGHT = 0.5
-    """Counts matter here: they weigh the cells and tell which hold anybody."""
     CLOSER = 0.9
     """From round to round, people are by so much closer to their cell."""
     LEAST_SIGMAS = 1.5
@@ -47,8 +47,11 @@ class Summary(Phase):
     PUBLIC_PULL = 0.8
     """People mix items, so their clusters lie nearer to the mean than the catalogue's."""
 
-    def __init__(self, name: str, share: float, *, number: int, last: bool) -> None:
+    def __init__(
+        self, name: str, share: float, *, number: int, last: bool, count_weight: float
+    ) -> None:
         super().__init__(name, share)
+        self.count_weight = count_weight
         self.number = number
         self.last = last
 
@@ -59,36 +62,55 @@ class Summary(Phase):
             basis=single_precision(known.basis),
             centres=single_precision(known.cells),
             radius=self._radius(known),
-            count_weight=self.COUNT_WEIGHT,
+            count_weight=self.count_weight,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Move the cells; keep those that rise above the noise."""
-        count = self.COUNT_WEIGHT * self._radius(known)
-        weights = answer.sums["counts"][:, 0] / count
-        held = weights > max(self.LEAST_SIGMAS * answer.sigma / count, 1.0)
-        if held.sum() < known.k:
-            held = weights >= np.sort(weights)[-min(known.k + 2, len(weights))]
-        moves = shrink_rows(cell_moves(answer, count, known.silo_sizes, fewest=0.0))
-        cells = known.cells + moves * held[:, None]
-        weights = np.maximum(weights, 1.0)
+        """Move the cells; then lay out the next round's, or finish the summary."""
+        noise = answer.sigma / (self.count_weight * self._radius(known))
+        cells, weights, held = self._moved(known, answer, noise)
         if not self.last:
             known.cells = self._refill(known, cells, weights, held)
             return
-        known.cells, known.cell_weights = cells[held], weights[held]
-        known.cell_noise = answer.sigma / count
+        known.cells, known.cell_weights, known.cell_noise = cells[held], weights[held], noise
+        self._choose(known)
+        known.centroids = self._first_centroids(known)
+
+    def _moved(
+        self, known: Clustering, answer: NoisySum, noise: float
+    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Return the cells where their people are, the weights, and which rise above the noise."""
+        count = self.count_weight * self._radius(known)
+        weights = answer.sums["counts"][:, 0] / count
+        held = weights > max(self.LEAST_SIGMAS * noise, 1.0)
+        if held.sum() < known.k:
+            held = weights >= np.sort(weights)[-min(known.k + 2, len(weights))]
+        moves = shrink_rows(cell_moves(answer, count, known.silo_sizes, fewest=0.0))
+        return known.cells + moves * held[:, None], np.maximum(weights, 1.0), held
+
+    @staticmethod
+    def _choose(known: Clustering) -> None:
+        """Try numbers of clusters on the finished summary; take one if that was asked for."""
         known.k_curve = k_curve(
-            known.cells, known.cell_weights, known.cell_noise, known.k, seed=known.seed
+            known.cells,
+            known.cell_weights,
+            known.cell_noise,
+            known.k,
+            choosing=known.choosing_k,
+            seed=known.seed,
         )
         if known.choosing_k:
             known.k = known.k_curve.chosen
+
+    def _first_centroids(self, known: Clustering) -> Array:
+        """Return the public centroids where people are too few, else those of the summary."""
         if known.starts_from_public:
             vectors = known.catalogue.vectors.astype(np.float64)
-            chosen = public_centroids(vectors, known.k, seed=known.seed)
-            known.centroids = self.PUBLIC_PULL * chosen + known.mean
-            return
+            return (
+                self.PUBLIC_PULL * public_centroids(vectors, known.k, seed=known.seed) + known.mean
+            )
         chosen = weighted_kmeans(known.cells, known.cell_weights, known.k, seed=known.seed)
-        known.centroids = chosen @ known.basis.T + known.mean
+        return np.asarray(chosen @ known.basis.T + known.mean)
 
     def _radius(self, known: Clustering) -> float:
         return known.reach * self.CLOSER ** (self.number - 1)

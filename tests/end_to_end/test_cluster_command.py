@@ -56,8 +56,10 @@ def test_several_files_are_silos_and_without_privacy_says_so(
     fedinterest: Command, vectors: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    whole = np.load(vectors)
+    first, second = save(tmp_path / "a.npy", whole[:500]), save(tmp_path / "b.npy", whole[500:])
     told = fedinterest(
-        "cluster", vectors, vectors, "--k", "3", "--epsilon", "inf", "--public", vectors,
+        "cluster", first, second, "--k", "3", "--epsilon", "inf", "--public", vectors,
         "--out", out,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
@@ -65,6 +67,20 @@ def test_several_files_are_silos_and_without_privacy_says_so(
     assert report["privacy"]["epsilon"] is None
     assert report["run"]["n_clients"] == 2
     assert "othing is promised" in report["privacy"]["statement"]
+
+
+def test_the_terminal_tells_the_chosen_k_with_the_noise_of_every_figure(
+    fedinterest: Command, vectors: Path, tmp_path: Path
+) -> None:
+    told = fedinterest(
+        "cluster", vectors, "--k", "6", "--choose-k", "--epsilon", "8", "--noise", "seeded",
+        "--trust-model", "central", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "K = 3 was chosen by the private summary: people fall into 3" in told.stdout
+    for line in ("3 clusters of about", "Sizes", "Simplified silhouette", "Users lie"):
+        (found,) = [one for one in told.stdout.splitlines() if one.startswith(line)]
+        assert "±" in found
 
 
 WRONG: dict[str, tuple[list[str], list[str]]] = {
@@ -98,8 +114,31 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "one row only": (["row.npy", "--k", "3", "--epsilon", "1"], ["row.npy", "(6,)"]),
     "nobody": (["empty.npy", "--k", "3", "--epsilon", "1"], ["empty.npy"]),
     "silos of several files": (
-        ["users.npy", "users.npy", "--silos", "3", "--k", "3", "--epsilon", "1"],
+        ["users.npy", "copy.npy", "--silos", "3", "--k", "3", "--epsilon", "1"],
         ["silos"],
+    ),
+    "a file twice": (["users.npy", "users.npy", "--k", "3", "--epsilon", "1"], ["users.npy and"]),
+    "private as public": (
+        ["users.npy", "--public", "users.npy", "--k", "3", "--epsilon", "1"],
+        ["users.npy", "without any noise"],
+    ),
+    "more silos than users": (
+        ["users.npy", "--silos", "901", "--k", "3", "--epsilon", "1"],
+        ["901", "900 rows"],
+    ),
+    "a file of nothing": (["nothing.npy", "--k", "3", "--epsilon", "1"], ["nothing.npy"]),
+    "noise beyond integers": (["users.npy", "--k", "3", "--epsilon", "1e-9"], ["1e-09", "wide"]),
+    "delta beyond counting": (
+        ["users.npy", "--k", "3", "--epsilon", "1", "--delta", "1e-310"],
+        ["delta", "1e-310"],
+    ),
+    "seed beyond scikit-learn's": (
+        ["users.npy", "--k", "3", "--epsilon", "1", "--seed", "5000000000"],
+        ["seed", "5000000000", "4294967296"],
+    ),
+    "a bound beyond single precision": (
+        ["users.npy", "--k", "3", "--epsilon", "1", "--norm-bound", "1e39"],
+        ["norm bound", "1e+39"],
     ),
 }
 
@@ -118,6 +157,8 @@ def test_what_cannot_be_clustered_is_told_and_nothing_is_made(
     save(tmp_path / "narrow.npy", broken[:3, :5])
     save(tmp_path / "row.npy", broken[0])
     save(tmp_path / "empty.npy", broken[:0])
+    save(tmp_path / "copy.npy", broken[5:9])
+    (tmp_path / "nothing.npy").write_bytes(b"")
     (tmp_path / "text.npy").write_text("a,b\n1,2\n")
     out = tmp_path / "out"
     named = [tmp_path / word if word.endswith(".npy") else word for word in arguments]

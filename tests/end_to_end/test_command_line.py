@@ -74,6 +74,29 @@ def test_every_verb_helps_with_an_example(fedinterest: Command) -> None:
         assert f"fedinterest {verb}" in helped.stdout
 
 
+ARGUMENTS = {
+    "simulate": "SCENARIO is a file",
+    "cluster": "VECTORS are the users' vectors",
+    "prepare": "SCENARIO is a file",
+    "encode": "CATALOGUE is a file",
+    "recommend": "USER is an id",
+    "audit": "PATHS are ledgers",
+    "policy new": "PATH is the file to write",
+    "policy show": "PATH is the region's policy",
+    "policy check": "PATH is the region's policy",
+    "ledger show": "PATH is the region's ledger",
+    "ledger verify": "PATH is the region's ledger",
+    "ledger renew": "PATH is the region's ledger",
+    "ledger adopt": "PATH is the region's ledger",
+    "key": "PATH is the file to write",
+}
+
+
+@pytest.mark.parametrize(("verb", "told"), ARGUMENTS.items())
+def test_help_says_what_the_arguments_are(fedinterest: Command, verb: str, told: str) -> None:
+    assert told in fedinterest(*verb.split(), "--help").stdout
+
+
 def test_recommendations_come_with_reasons(fedinterest: Command, finished: Finished) -> None:
     region = str(finished.world.region_of["household-0900"])
     settings = finished.world.folder / "regions" / region / "agent.toml"

@@ -52,6 +52,7 @@ def minimal() -> Report:
             k=3,
             k_was_chosen=False,
             noisy_users=1187.5,
+            users_noise=12.0,
             clusters=[
                 ClusterPart(id=0, label="Bread", terms=["rye"], items=["RYE"], noisy_size=10.0),
                 ClusterPart(

@@ -52,9 +52,9 @@ def config() -> RunConfig:
 
 @pytest.fixture(scope="module")
 def strategy(config: RunConfig) -> FederatedKMeans:
-    """Return a strategy after its run: two clusters of six items, two refusals at the end."""
-    vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 3, axis=0)
-    items = [f"item-{number}" for number in range(6)]
+    """Return a strategy after its run: two clusters of ten items, two refusals at the end."""
+    vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 5, axis=0)
+    items = [f"item-{number}" for number in range(10)]
     known = Clustering(
         run="spring-1",
         k=2,
@@ -67,18 +67,20 @@ def strategy(config: RunConfig) -> FederatedKMeans:
             device="cpu",
             item_ids=items,
             texts=items,
-            categories=["BREAD"] * 3 + ["TEA"] * 3,
+            categories=["BREAD"] * 5 + ["TEA"] * 5,
             vectors=vectors,
         ),
         users=100.0,
+        users_noise=4.0,
         centroids=np.eye(2, 4),
         sizes=np.array([60.4, 39.6]),
         size_noise=2.0,
-        item_weights=np.ones((2, 6)),
-        popularity=np.ones(6),
+        item_weights=np.ones((2, 10)),
+        popularity=np.ones(10),
         silhouette=0.25,
         silhouette_noise=0.01,
         squared_distance=0.09,
+        squared_distance_noise=0.003,
     )
     done = FederatedKMeans(
         known=known,
@@ -160,7 +162,7 @@ def test_a_run_leaves_report_page_centroids_and_map(
     assert names(tmp_path) == FILES
     assert read_report(tmp_path) == report
     with np.load(tmp_path / "centroids.npz") as archive:
-        assert sorted(archive.files) == ["centroids", "counts"]
+        assert sorted(archive.files) == ["centroids", "counts", "counts_noise", "norm_bound"]
         np.testing.assert_array_equal(archive["centroids"], np.eye(2, 4))
         np.testing.assert_allclose(archive["counts"], [60.4, 39.6], rtol=1e-6)
     assert ClusterMap.load(tmp_path / "cluster-map.npz").labels == ["Bread", "Tea"]
@@ -171,7 +173,7 @@ def test_the_report_says_what_was_found(report: Report) -> None:
     assert report.run.simulated
     assert [cluster.noisy_size for cluster in report.clustering.clusters] == [60.4, 39.6]
     assert [cluster.label for cluster in report.clustering.clusters] == ["Bread", "Tea"]
-    assert report.clustering.clusters[1].items == ["item-3", "item-4", "item-5"]
+    assert report.clustering.clusters[1].items == [f"item-{number}" for number in range(5, 10)]
     assert report.clustering.noisy_users == 100.0
     assert report.clustering.inter_cluster_distance == pytest.approx(2**0.5)
     assert report.clustering.intra_cluster_distance == pytest.approx(0.3)

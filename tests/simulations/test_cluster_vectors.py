@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
 from privacy.ledger import Ledger
 from privacy.ledger_check import read_account, verify_ledger
@@ -22,10 +26,12 @@ from privacy.server_record import read_server_record
 from server.report import Report
 from server.results import report_schema
 from simulations import cluster_vectors as module
-from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+from simulations.cluster_settings import SMALLEST_SHARE, ClusterSettings
+from simulations.cluster_vectors import cluster_vectors
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import InProcessGrid
 from strategies.federated_kmeans import StrategyError
+from strategies.mixture import SummaryMixture
 from strategies.plan import clustering_alone
 from strategies.private_summary import PrivateSummary
 from tests.privacy.examples import a_policy
@@ -55,7 +61,7 @@ def settings(**changes: Any) -> ClusterSettings:
 
 def centroids(folder: Path) -> npt.NDArray[np.float32]:
     with np.load(folder / "centroids.npz") as archive:
-        assert sorted(archive.files) == ["centroids", "counts"]
+        assert sorted(archive.files) == ["centroids", "counts", "counts_noise", "norm_bound"]
         return np.asarray(archive["centroids"])
 
 
@@ -145,6 +151,20 @@ def test_an_earlier_runs_ledgers_are_replaced(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "ledgers").glob("*.sqlite")] == ["silo-1.sqlite"]
 
 
+def test_an_earlier_runs_ledgers_stay_where_the_next_run_cannot_be_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster_vectors([users(300)], settings(), tmp_path)
+
+    def no_plan(*_: Any, **__: Any) -> None:
+        raise ValueError("no such plan")
+
+    monkeypatch.setattr(module, "clustering_alone", no_plan)
+    with pytest.raises(ValueError, match="no such plan"):
+        cluster_vectors([users(300)], settings(), tmp_path)
+    assert (tmp_path / "ledgers" / "silo-1.sqlite").exists()
+
+
 def test_a_simulations_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run-config.toml").write_text("")
     (tmp_path / "ledgers").mkdir()
@@ -221,6 +241,7 @@ ODD_PUBLIC: dict[str, FloatArray] = {
 }
 
 
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("known", ODD_PUBLIC.values(), ids=ODD_PUBLIC)
 def test_public_vectors_that_tell_nothing_do_no_harm(tmp_path: Path, known: FloatArray) -> None:
     vectors = users()
@@ -250,6 +271,121 @@ def test_too_few_users_are_said(tmp_path: Path) -> None:
     assert report.clustering.warning is not None
     assert "found instead" in report.clustering.warning
     assert report.clustering.k < 3
+
+
+def test_too_few_users_and_a_chosen_k_do_not_contradict_each_other(tmp_path: Path) -> None:
+    wanted = settings(k=10, epsilon=1.0, choose_k=True, trust_model=TrustModel.CENTRAL)
+    report = cluster_vectors([users(2000)], wanted, tmp_path)
+    assert "at most 6 tried instead" in (report.clustering.warning or "")
+    assert "found" not in (report.clustering.warning or "")
+
+
+def test_vectors_without_clusters_are_said_to_hold_none(tmp_path: Path) -> None:
+    report = cluster_vectors([np.zeros((2000, D), np.float32)], settings(k=5), tmp_path)
+    told = report.clustering.warning or ""
+    assert "of 5 clusters do not rise above the noise" in told
+    assert "--norm-bound" in told
+    assert "-0.0" not in (tmp_path / "report.json").read_text()
+
+
+def test_vectors_much_shorter_than_the_bound_are_said(tmp_path: Path) -> None:
+    for number, (bound, said) in enumerate([(1.0, True), (1e-3, False)]):
+        wanted = settings(norm_bound=bound, trust_model=TrustModel.CENTRAL)
+        report = cluster_vectors([1e-3 * users(2000)], wanted, tmp_path / str(number))
+        assert ("much shorter" in (report.clustering.warning or "")) == said
+
+
+@pytest.mark.parametrize(("count", "used"), [(0, True), (1, False), (14, False), (15, True)])
+def test_public_vectors_that_are_too_few_are_left_out_and_that_is_said(
+    tmp_path: Path, count: int, used: bool
+) -> None:
+    report = cluster_vectors([users(600)], settings(), tmp_path, public=public()[:count])
+    told = f"The {count} public vectors were not used" in (report.clustering.warning or "")
+    assert told != used
+    planned = [phase.name for phase in clustering_alone(public=used and count > 0)]
+    assert [release.phase for release in report.privacy.plan] == planned
+
+
+@pytest.mark.parametrize(("declared", "said"), [(1500, False), (1400, False), (9000, True)])
+def test_a_declared_number_far_from_the_counted_one_is_said(
+    tmp_path: Path, declared: int, said: bool
+) -> None:
+    report = cluster_vectors([users()], settings(n_declared=declared), tmp_path)
+    assert ("users were declared" in (report.clustering.warning or "")) == said
+
+
+@pytest.mark.parametrize(("delta", "said"), [(1e-3, True), (1e-5, False)])
+def test_a_delta_of_one_in_the_number_of_users_is_said(
+    tmp_path: Path, delta: float, said: bool
+) -> None:
+    report = cluster_vectors([users()], settings(delta=delta), tmp_path)
+    assert ("publishing somebody outright" in (report.clustering.warning or "")) == said
+
+
+def test_one_cluster_has_no_silhouette(tmp_path: Path) -> None:
+    report = cluster_vectors([users(100)], settings(epsilon=0.3), tmp_path)
+    assert report.clustering.k == 1
+    assert report.clustering.silhouette is None
+
+
+def test_noise_of_users_and_distances_is_told_and_covers_the_truth(tmp_path: Path) -> None:
+    vectors = users()
+    found = []
+    for seed in range(8):
+        wanted = settings(epsilon=2.0, seed=seed, trust_model=TrustModel.CENTRAL)
+        part = cluster_vectors([vectors], wanted, tmp_path).clustering
+        gaps = cost(vectors, centroids(tmp_path)) / len(vectors)
+        assert part.intra_cluster_distance is not None
+        assert part.intra_noise is not None
+        found.append(
+            [
+                (part.noisy_users - len(vectors)) / part.users_noise,
+                (part.intra_cluster_distance - np.sqrt(gaps)) / part.intra_noise,
+            ]
+        )
+    assert 0.3 < np.std(np.array(found)[:, 0]) < 2
+    assert np.abs(found).max() < 4
+
+
+def test_distances_of_the_report_are_in_the_unit_of_the_centroids(tmp_path: Path) -> None:
+    vectors = 40 * users()
+    report = cluster_vectors([vectors], settings(norm_bound=50.0), tmp_path)
+    places = centroids(tmp_path)
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)[np.triu_indices(3, 1)]
+    assert report.clustering.inter_cluster_distance == pytest.approx(gaps.mean(), rel=1e-4)
+    intra = np.sqrt(cost(vectors, places) / len(vectors))
+    assert report.clustering.intra_cluster_distance is not None
+    assert report.clustering.intra_noise is not None
+    gap = abs(report.clustering.intra_cluster_distance - intra)
+    assert gap < 4 * report.clustering.intra_noise < intra * 4
+    summary = PrivateSummary.load(tmp_path / "summary.npz")
+    mean = np.average(summary.cells, axis=0, weights=summary.weights)
+    inertia = summary.weights @ ((summary.cells - mean) ** 2).sum(axis=1)
+    assert report.clustering.k_curve is not None
+    assert report.clustering.k_curve.inertia[0] == pytest.approx(inertia, rel=0.3)
+
+
+def test_a_mixture_of_the_summary_places_vectors_longer_than_the_bound(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 3, 3000)
+    vectors = np.eye(3, D)[kinds] + 0.05 * rng.standard_normal((3000, D))
+    longer = np.asarray(vectors * np.exp(rng.normal(0.7, 0.7, (3000, 1))), np.float32)
+    cluster_vectors([longer], settings(trust_model=TrustModel.CENTRAL), tmp_path)
+    summary = PrivateSummary.load(tmp_path / "summary.npz")
+    mixture = SummaryMixture(n_components=3).fit(summary.cells, sample_weight=summary.weights)
+    found = mixture.predict(summary.coordinates(longer))
+    assert adjusted_rand_score(kinds, found) > 0.9
+
+
+def test_many_clusters_without_privacy_take_seconds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.asarray(rng.standard_normal((2000, 16)) / 8, np.float32)
+    started = time.monotonic()
+    report = cluster_vectors([vectors], settings(k=300, epsilon=math.inf), tmp_path)
+    assert time.monotonic() - started < 60
+    assert report.clustering.k == 300
+    assert report.clustering.k_curve is not None
+    assert len(report.clustering.k_curve.k) <= 20
 
 
 def test_centroids_are_in_the_space_of_the_input(tmp_path: Path) -> None:
@@ -290,7 +426,10 @@ def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:
     assert report.clustering.k_was_chosen
     assert report.clustering.k == 3
     assert curve is not None
-    assert curve.chosen == 3
+    assert curve.chosen == curve.peak == 3
+    given = cluster_vectors([vectors], settings(trust_model=TrustModel.CENTRAL), tmp_path / "3")
+    assert given.clustering.k_curve is not None
+    assert given.clustering.k_curve.chosen is None
     assert over_kmeans(vectors, tmp_path) < 1.05
 
 
@@ -301,11 +440,17 @@ def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:
         {"epsilon": 0.0},
         {"epsilon": -1.0},
         {"epsilon": math.nan},
+        {"epsilon": 1e-9},
+        {"epsilon": 5e-6},
         {"delta": 0.0},
         {"delta": 0.5},
+        {"delta": 1e-310},
         {"seed": -1},
+        {"seed": 5_000_000_000},
         {"norm_bound": 0.0},
         {"norm_bound": math.inf},
+        {"norm_bound": 1e39},
+        {"norm_bound": 1e-39},
         {"n_declared": 0},
     ],
     ids=str,
@@ -313,6 +458,28 @@ def test_the_summary_chooses_the_number_of_clusters(tmp_path: Path) -> None:
 def test_impossible_settings_are_told(changes: dict[str, Any]) -> None:
     with pytest.raises(VectorsError, match="Nothing was started"):
         settings(**changes)
+
+
+def test_settings_are_checked_without_loading_torch_or_flower() -> None:
+    program = (
+        "import sys; import simulations.cluster_settings; "
+        "sys.exit(bool({'torch', 'flwr', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("public", [True, False])
+@pytest.mark.parametrize("choosing_k", [True, False])
+def test_no_phase_spends_less_than_the_settings_count_on(public: bool, choosing_k: bool) -> None:
+    phases = clustering_alone(public=public, choosing_k=choosing_k)
+    assert min(phase.share for phase in phases) >= SMALLEST_SHARE
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e4])
+def test_the_least_and_the_largest_budget_give_a_result(tmp_path: Path, epsilon: float) -> None:
+    report = cluster_vectors([users(300)], settings(epsilon=epsilon), tmp_path)
+    assert np.isfinite(centroids(tmp_path)).all()
+    assert report.clustering.k >= 1
 
 
 class Flaky:

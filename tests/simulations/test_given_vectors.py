@@ -62,6 +62,60 @@ def test_what_is_no_array_file_is_told(tmp_path: Path, kind: str) -> None:
         read_vectors(path)
 
 
+def archive_cut_short(path: Path) -> None:
+    np.savez(path.with_suffix(".npz"), a=np.ones((90, 9)))
+    path.write_bytes(path.with_suffix(".npz").read_bytes()[:500])
+
+
+def announcing_too_much(path: Path) -> None:
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 50_000)}
+        )
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (lambda path: path.write_bytes(b""), "not an array"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 and so on"), "not an array"),
+        (archive_cut_short, "not an array"),
+        (announcing_too_much, "more than this machine's memory holds"),
+    ],
+    ids=["nothing", "no archive", "cut short", "announces 364 TiB"],
+)
+def test_damaged_files_are_told(tmp_path: Path, write: Any, told: str) -> None:
+    path = tmp_path / "users.npy"
+    write(path)
+    with pytest.raises(VectorsError, match=told) as caught:
+        read_vectors(path)
+    assert "users.npy" in str(caught.value)
+
+
+@pytest.mark.parametrize("other", ["users.npy", "folder/../users.npy", "copy.npy"])
+def test_a_file_given_twice_is_told_with_both_names(tmp_path: Path, other: str) -> None:
+    (tmp_path / "folder").mkdir()
+    users = np.random.default_rng(0).standard_normal((20, 3))
+    one, again = saved(tmp_path / "users.npy", users), tmp_path / other
+    saved(tmp_path / "copy.npy", users)
+    with pytest.raises(VectorsError, match="hold the same vectors") as caught:
+        read_silos([one, again], None)
+    assert str(one) in str(caught.value)
+    assert str(again) in str(caught.value)
+
+
+@pytest.mark.parametrize("n_silos", [None, 4])
+def test_private_vectors_are_not_taken_as_public(tmp_path: Path, n_silos: int | None) -> None:
+    users = np.random.default_rng(0).standard_normal((20, 3))
+    one = saved(tmp_path / "users.npy", users)
+    silos = read_silos([one], n_silos)
+    for path in (one, saved(tmp_path / "shuffled.npy", users[::-1])):
+        with pytest.raises(VectorsError, match="without any noise"):
+            read_public(path, [one], silos)
+    others = saved(tmp_path / "others.npy", users + 1)
+    assert len(read_public(others, [one], silos)) == 20
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int32, np.uint8])
 def test_other_real_numbers_become_single_precision(tmp_path: Path, dtype: Any) -> None:
     path = saved(tmp_path / "users.npy", np.arange(6).reshape(3, 2).astype(dtype))
@@ -83,6 +137,8 @@ def test_one_file_is_spread_over_silos_and_several_are_silos(tmp_path: Path) -> 
         read_silos([whole, other], 3)
     with pytest.raises(VectorsError, match="at least 1"):
         read_silos([whole], 0)
+    with pytest.raises(VectorsError, match="at most the 7 rows"):
+        read_silos([whole], 8)
 
 
 def test_one_user_less_changes_one_silo_by_that_user_and_no_other() -> None:
@@ -107,12 +163,12 @@ def test_files_of_different_dimension_are_told_with_both(tmp_path: Path) -> None
     with pytest.raises(VectorsError, match=r"b\.npy has vectors of 4 dimensions.*a\.npy of 3"):
         read_silos([one, other], None)
     with pytest.raises(VectorsError, match="4 dimensions, The users' vectors of 3"):
-        read_public(other, 3)
+        read_public(other, [one], [np.ones((2, 3), np.float32)])
 
 
 def test_nobody_at_all_is_told(tmp_path: Path) -> None:
     nobody = saved(tmp_path / "a.npy", np.zeros((0, 3)))
-    for files in ([nobody], [nobody, nobody]):
+    for files in ([nobody], [nobody, saved(tmp_path / "b.npy", np.zeros((0, 3)))]):
         with pytest.raises(VectorsError, match="no rows"):
             read_silos(files, None)
 

@@ -69,7 +69,6 @@ def test_the_whole_curve_is_told() -> None:
     assert chosen.silhouettes_.shape == chosen.inertias_.shape == (7,)
     assert chosen.silhouettes_[0] == 0
     assert (np.diff(chosen.inertias_) < 0).all()
-    assert np.isnan(chosen.user_silhouettes_).all()
     assert chosen.k_ in chosen.plateau_
 
 
@@ -80,20 +79,6 @@ def test_silhouette_equals_the_formula_written_out() -> None:
     a, b = np.array([0.0, 1.0, 1.0]), np.array([4.0, 3.0, 5.0])
     expected = float(weights @ ((b - a) / np.maximum(a, b)) / weights.sum())
     assert simplified_silhouette(cells, weights, centres) == pytest.approx(expected)
-
-
-def test_the_spread_brings_the_cells_silhouette_down_to_the_users() -> None:
-    rng = np.random.default_rng(3)
-    cells = blobs(5, scatter=0.8)
-    spread = 2.0
-    chosen = KSelector().fit(cells, spread=spread)
-    scatter = spread / np.sqrt(cells.shape[1])
-    users = np.repeat(cells, 100, axis=0)
-    users = users + scatter * rng.standard_normal(users.shape)
-    truth = simplified_silhouette(users, np.ones(len(users)), chosen.cluster_centers_)
-    at = int(np.flatnonzero(chosen.ks_ == chosen.k_)[0])
-    assert chosen.silhouettes_[at] > truth + 0.1
-    assert chosen.user_silhouettes_[at] == pytest.approx(truth, abs=0.03)
 
 
 def test_heavy_cells_decide_where_the_centres_are() -> None:
@@ -128,7 +113,7 @@ def test_too_few_cells_are_one_cluster_and_not_sharp(n_cells: int) -> None:
 
 
 def test_equal_cells_are_one_cluster() -> None:
-    chosen = KSelector().fit(np.full((50, 3), 0.1), spread=0.0)
+    chosen = KSelector().fit(np.full((50, 3), 0.1))
     assert (chosen.k_, chosen.is_sharp_) == (1, False)
 
 
@@ -156,14 +141,12 @@ def test_what_is_no_summary_is_refused(cells: Array, weights: Array | None, told
         KSelector().fit(cells, sample_weight=weights)
 
 
-def test_nonsense_ranges_and_spreads_are_refused() -> None:
+def test_nonsense_ranges_are_refused() -> None:
     cells = blobs(4)
     with pytest.raises(ValueError, match="no range"):
         KSelector(k_min=5, k_max=4).fit(cells)
     with pytest.raises(ValueError, match="no range"):
         KSelector(k_min=0).fit(cells)
-    with pytest.raises(ValueError, match="not a distance"):
-        KSelector().fit(cells, spread=-1.0)
 
 
 def test_it_behaves_as_an_estimator() -> None:

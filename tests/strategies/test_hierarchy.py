@@ -75,16 +75,6 @@ def test_every_cut_has_the_number_of_clusters_asked_for() -> None:
     np.testing.assert_array_equal(tree.labels_at(20), np.arange(20))
 
 
-def test_centres_of_a_cut_are_the_means_of_its_people() -> None:
-    points, sizes = centres(10), np.arange(1, 11)
-    tree = InterestHierarchy().fit(points, sample_weight=sizes)
-    means, totals = tree.centres_at(3)
-    labels = np.repeat(tree.labels_at(3), sizes)
-    people = np.repeat(points, sizes, axis=0)
-    np.testing.assert_allclose(means, [people[labels == i].mean(axis=0) for i in range(3)])
-    np.testing.assert_allclose(totals, np.bincount(labels))
-
-
 @pytest.mark.parametrize(("coarse", "fine"), [(3, 4), (4, 4), (5, 5), (6, 4)])
 def test_the_default_level_finds_groups_of_about_root_k(coarse: int, fine: int) -> None:
     tree = InterestHierarchy().fit(groups_of_groups(coarse, fine))

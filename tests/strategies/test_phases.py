@@ -16,6 +16,7 @@ from privacy.query import SumQuery, TrustModel, sensitivity_of
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.exact_geometry import squared_distances
+from strategies.phases.description import pooled
 from strategies.plan import plan, planned_releases
 from strategies.questions import Question
 
@@ -121,6 +122,25 @@ def test_cluster_weights_stay_within_their_range_of_the_overall_ones(
     lift = known.item_weights / known.popularity
     assert lift.min() >= 0.5 - 1e-9
     assert lift.max() <= 2.0 + 1e-9
+
+
+def test_two_counts_of_the_same_users_are_better_than_either() -> None:
+    rng = np.random.default_rng(0)
+    truth, noises = 1000.0, (40.0, 15.0)
+    found = np.array(
+        [
+            pooled(*((truth + noise * rng.standard_normal(), noise) for noise in noises))
+            for _ in range(4000)
+        ]
+    )
+    assert found[:, 0].mean() == pytest.approx(truth, abs=2)
+    assert found[:, 0].std() == pytest.approx(found[0, 1], rel=0.05)
+    assert found[0, 1] < 15
+
+
+def test_counts_that_disagree_beyond_their_noise_are_not_pooled() -> None:
+    assert pooled((1000.0, 10.0), (600.0, 10.0)) == (600.0, 10.0)
+    assert pooled((3.0, 10.0), (-5.0, 10.0))[0] == 1.0
 
 
 def test_same_seed_and_answers_give_the_same_map(catalogue: Any, people: np.ndarray) -> None:

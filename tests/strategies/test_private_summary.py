@@ -20,6 +20,7 @@ def summary() -> PrivateSummary:
         weight_noise=1.5,
         origin=rng.standard_normal(5),
         basis=np.linalg.qr(rng.standard_normal((5, 2)))[0],
+        norm_bound=9.0,
     )
 
 
@@ -28,7 +29,7 @@ def test_what_was_saved_comes_back(summary: PrivateSummary, tmp_path: Path) -> N
     loaded = PrivateSummary.load(tmp_path / "summary.npz")
     for name in ("cells", "weights", "origin", "basis"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(summary, name))
-    assert loaded.weight_noise == 1.5
+    assert (loaded.weight_noise, loaded.norm_bound) == (1.5, 9.0)
 
 
 def test_cells_and_their_vectors_are_the_same_places(summary: PrivateSummary) -> None:
@@ -36,6 +37,15 @@ def test_cells_and_their_vectors_are_the_same_places(summary: PrivateSummary) ->
     larger = summary.scaled(3.0)
     np.testing.assert_allclose(larger.vectors, 3 * summary.vectors)
     np.testing.assert_allclose(larger.coordinates(larger.vectors), larger.cells, atol=1e-12)
+
+
+def test_longer_vectors_are_shortened_as_the_run_shortened_them(summary: PrivateSummary) -> None:
+    short = np.random.default_rng(1).standard_normal((4, 5))
+    short *= 9 / np.linalg.norm(short, axis=1, keepdims=True)
+    np.testing.assert_allclose(summary.coordinates(7 * short), summary.coordinates(short))
+    np.testing.assert_allclose(summary.coordinates(np.zeros((1, 5))).shape, (1, 2))
+    larger = summary.scaled(3.0)
+    np.testing.assert_allclose(larger.coordinates(70 * short), larger.coordinates(3 * short))
 
 
 def test_vectors_of_another_space_are_told(summary: PrivateSummary) -> None:

@@ -26,7 +26,8 @@ from simulations.benchmarks.clustering import populations
 from simulations.benchmarks.clustering.peers import PEERS
 from simulations.benchmarks.clustering.populations import Population, without_public
 from simulations.benchmarks.clustering.scoring import best_cost, kmeans_cost
-from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+from simulations.cluster_settings import ClusterSettings
+from simulations.cluster_vectors import cluster_vectors
 from simulations.partitions import partition_by_interest
 
 Array = NDArray[np.float64]

@@ -24,7 +24,8 @@ from client.contributions import batches_of_contributions
 from client.vector_silo import VectorUsers
 from privacy.door import _clip_and_sum
 from privacy.query import FloatArray, NoiseKind, TrustModel
-from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+from simulations.cluster_settings import ClusterSettings
+from simulations.cluster_vectors import cluster_vectors
 from strategies.questions import CellSums, Request
 
 SIZES = (20_000, 100_000, 300_000, 1_000_000)

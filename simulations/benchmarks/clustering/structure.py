@@ -22,7 +22,8 @@ from simulations.benchmarks.clustering import populations
 from simulations.benchmarks.clustering.comparison import DATA_SEEDS, NOISE_SEEDS
 from simulations.benchmarks.clustering.populations import Population
 from simulations.benchmarks.clustering.scoring import Array, cells_of
-from simulations.cluster_vectors import ClusterSettings, cluster_vectors
+from simulations.cluster_settings import ClusterSettings
+from simulations.cluster_vectors import cluster_vectors
 from strategies.exact_geometry import nearest
 
 MOST = 20
