@@ -17,6 +17,7 @@ from privacy.audit.check import Check
 from privacy.audit.evidence import Evidence, find_evidence
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict, audit_ledger
 from privacy.audit.side_by_side import Comparison, compare
+from privacy.ledger import witness_beside
 
 IN_ONE_PROCESS = 16
 """So few ledgers are looked at faster without other processes."""
@@ -114,9 +115,10 @@ class _Look:
         evidence = self.evidence
         return audit_ledger(
             path,
-            witness=evidence.witness_of(path),
+            witness=beside if (beside := witness_beside(path)).exists() else None,
             heads=evidence.heads or None,
-            approved=evidence.approved,
+            is_witnessed=evidence.is_witnessed,
+            approved=list(evidence.policies.values()),
             of_server=path in evidence.server_ledgers,
             with_details=self.with_details,
         )

@@ -8,6 +8,7 @@ than is good for memory, so the text is made piece by piece.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -87,14 +88,19 @@ def summary(audit: Audit, setting: Setting) -> dict[str, Any]:
         "unchecked": audit.comparison.unchecked,
         "server_records": [
             {
-                "file": str(path),
-                "run": record.run,
-                "regions": len(record.heads),
+                "file": str(kept.path),
+                "run": kept.record.run,
+                "regions": len(kept.record.heads),
                 "rounds": [
-                    asdict(count) | {"dropped_out": count.dropped_out} for count in record.rounds
+                    asdict(count) | {"dropped_out": count.dropped_out}
+                    for count in kept.record.rounds
                 ],
             }
-            for path, record in (evidence.records if evidence else ())
+            for kept in (evidence.records if evidence else ())
+        ],
+        "evidence": [
+            {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in (evidence.files if evidence else ())
         ],
         "published": [{"what": what, "why_free": why} for what, why in published(audit)],
         "assumptions": assumptions(audit),
@@ -138,6 +144,7 @@ def _figures(audit: Audit) -> dict[str, Any]:
     worst = audit.worst
     return {
         "ledgers": len(audit.ledgers),
+        "regions": len(audit.comparison.counting),
         "by_verdict": dict(verdicts),
         "releases": sum(one.releases for one in audit.ledgers),
         "refusals": dict(sum((Counter(one.refusals) for one in audit.ledgers), Counter())),

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from privacy.audit.server_claim import REPORT, ServerClaim, read_claim
 from privacy.errors import LedgerError, PrivacyError
-from privacy.ledger import witness_beside
-from privacy.ledger_check import read_account
 from privacy.policy import Policy, read_policy
 from privacy.server_record import HEADS, ServerRecord, read_server_record
 from privacy.signed_head import SignedHead, Witness
@@ -27,6 +25,24 @@ class EvidenceError(PrivacyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRecord:
+    """What a server kept of a run, and where.
+
+    Attributes
+    ----------
+    path : Path
+    record : ServerRecord
+    folder : Path, optional
+        That all its ledgers should lie in; None where ledgers were named one by one, so
+        that one which is not here need not be missing.
+    """
+
+    path: Path
+    record: ServerRecord
+    folder: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What was found.
 
@@ -36,44 +52,44 @@ class Evidence:
         Of clients.
     server_ledgers : tuple of Path
         Of servers that added noise under ``central``.
-    records : tuple of (Path, ServerRecord)
-        What servers kept, and the file it is in.
+    records : tuple of KeptRecord
     claims : tuple of ServerClaim
         What servers published of runs whose ledgers are here.
-    unusable : tuple of str
-        Why a report beside the ledgers could not be compared.
-    whole_folders : bool
-        Whether all ledgers of the records' folders are here, so that one that is not
-        is missing.
-    witnesses : tuple of Path
-        That were named.
-    approved : tuple of Policy
+    witnesses : dict of Path to tuple of SignedHead
+        That were named, and the heads that they kept.
+    policies : dict of Path to Policy
+        That an officer approved.
+    unused : tuple of str
+        What lies there and was not looked at, and why.
     """
 
     ledgers: tuple[Path, ...]
     server_ledgers: tuple[Path, ...]
-    records: tuple[tuple[Path, ServerRecord], ...]
+    records: tuple[KeptRecord, ...]
     claims: tuple[ServerClaim, ...]
-    unusable: tuple[str, ...]
-    whole_folders: bool
-    witnesses: tuple[Path, ...]
-    approved: tuple[Policy, ...]
+    witnesses: dict[Path, tuple[SignedHead, ...]]
+    policies: dict[Path, Policy]
+    unused: tuple[str, ...]
 
     @property
     def heads(self) -> list[SignedHead]:
-        """All heads that servers kept."""
-        return [head for _, record in self.records for head in record.heads]
+        """All heads that servers and named witnesses kept."""
+        servers = [head for kept in self.records for head in kept.record.heads]
+        return [*servers, *(head for heads in self.witnesses.values() for head in heads)]
 
-    def witness_of(self, ledger: Path) -> Path | None:
-        """Return the witness beside a ledger, or else the named one of its region."""
-        beside = witness_beside(ledger)
-        if beside.exists() or not self.witnesses:
-            return beside if beside.exists() else None
-        try:
-            region = read_account(ledger).identity.region
-        except LedgerError:
-            return None  # whatever is wrong is told where the ledger is looked at
-        return next((path for path in self.witnesses if region in _regions(path)), None)
+    def is_witnessed(self, region: str) -> bool:
+        """Tell whether a named witness kept a head of a region."""
+        return any(head.region == region for heads in self.witnesses.values() for head in heads)
+
+    @property
+    def files(self) -> list[Path]:
+        """Return everything beside the ledgers that the audit rests on."""
+        return [
+            *(kept.path for kept in self.records),
+            *(claim.path for claim in self.claims),
+            *self.witnesses,
+            *self.policies,
+        ]
 
 
 def find_evidence(
@@ -90,55 +106,84 @@ def find_evidence(
     paths : sequence of Path
         Ledgers, folders of ledgers, or a run's folder.
     heads : sequence of Path
-        What servers kept; left out, ``heads.json`` beside the ledgers.
+        What servers kept, besides any ``heads.json`` beside the ledgers.
     witnesses, policies : sequence of Path
 
     Raises
     ------
     EvidenceError
-        If there is nothing to audit, or a file beside the ledgers cannot be used.
+        If there is nothing to audit, or a file that came with the ledgers cannot be used.
     PolicyError
         If an approved policy cannot be used.
     """
-    ledgers: dict[Path, None] = {}
-    servers: dict[Path, None] = {}
-    folders: list[Path] = []
+    found = _Ledgers()
     for path in paths:
+        found.add(path)
+    if not found.ledgers and not found.servers:
+        raise EvidenceError("No ledger was named. Nothing was audited.")
+    homes = [*found.folders, *(path.parent for path in found.ledgers.values())]
+    claims, unused = _claims(homes)
+    beside = {
+        (home / HEADS).resolve(): home for home in reversed(homes) if (home / HEADS).is_file()
+    }
+    only = found.folders[0] if len(found.folders) == 1 and not found.has_files else None
+    records = [
+        _kept(home / HEADS, home if home in found.folders else None) for home in beside.values()
+    ]
+    records += [_kept(path, only) for path in heads if path.resolve() not in beside]
+    return Evidence(
+        ledgers=tuple(found.ledgers.values()),
+        server_ledgers=tuple(found.servers.values()),
+        records=tuple(records),
+        claims=claims,
+        witnesses={path: _heads_in(path) for path in witnesses},
+        policies={path: read_policy(path) for path in policies},
+        unused=(*unused, *found.unused),
+    )
+
+
+class _Ledgers:
+    """The ledgers that were named, each once, by where they really are."""
+
+    def __init__(self) -> None:
+        self.ledgers: dict[Path, Path] = {}
+        self.servers: dict[Path, Path] = {}
+        self.folders: list[Path] = []
+        self.unused: list[str] = []
+        self.has_files = False
+
+    def add(self, path: Path) -> None:
         if path.is_dir():
-            folder = path / LEDGERS if (path / LEDGERS).is_dir() else path
-            inside = sorted(one for one in folder.glob(PATTERN) if one.name != SERVER_LEDGER)
-            if not inside:
-                raise EvidenceError(
-                    f"{path} holds no ledger ({PATTERN}). Nothing was audited. Name a ledger, a "
-                    "folder of ledgers, or a run's folder."
-                )
-            ledgers |= dict.fromkeys(one.resolve() for one in inside)
-            folders.append(folder.resolve())
+            self._add_folder(path)
         elif path.exists():
-            (servers if path.name == SERVER_LEDGER else ledgers)[path.resolve()] = None
+            self.has_files = True
+            where = self.servers if path.name == SERVER_LEDGER else self.ledgers
+            where.setdefault(path.resolve(), path.absolute())
+            self._add_server(path.absolute().parent)
         else:
             raise EvidenceError(f"There is no {path}. Nothing was audited.")
-    if not ledgers and not servers:
-        raise EvidenceError("No ledger was named. Nothing was audited.")
-    for folder in [*folders, *(path.parent for path in ledgers)]:
-        servers |= {
-            path: None
-            for path in (folder / SERVER_LEDGER, folder.parent / SERVER_LEDGER)
-            if path.is_file() and (path.parent == folder or folder.name == LEDGERS)
-        }
-    claims, unusable = _claims([*folders, *(path.parent for path in ledgers)])
-    beside = dict.fromkeys(path.parent / HEADS for path in ledgers)
-    kept = list(heads) or [path for path in beside if path.is_file()]
-    return Evidence(
-        ledgers=tuple(ledgers),
-        server_ledgers=tuple(servers),
-        records=tuple((path, _record(path)) for path in kept),
-        claims=claims,
-        unusable=unusable,
-        whole_folders=bool(folders),
-        witnesses=tuple(witnesses),
-        approved=tuple(read_policy(path) for path in policies),
-    )
+
+    def _add_folder(self, path: Path) -> None:
+        folder = (path / LEDGERS if (path / LEDGERS).is_dir() else path).absolute()
+        inside = sorted(one for one in folder.glob(PATTERN) if one.name != SERVER_LEDGER)
+        if not inside and not (folder / SERVER_LEDGER).exists():
+            raise EvidenceError(
+                f"{path} holds no ledger ({PATTERN}). Nothing was audited. Name a ledger, a "
+                "folder of ledgers, or a run's folder."
+            )
+        for one in inside:
+            self.ledgers.setdefault(one.resolve(), one)
+        self.folders.append(folder)
+        self._add_server(folder)
+        beside = sorted(one.name for one in path.glob(PATTERN) if one.name != SERVER_LEDGER)
+        if folder != path.absolute() and beside:
+            self.unused.append(f"{path} also holds {', '.join(beside)}, beside its {LEDGERS}.")
+
+    def _add_server(self, folder: Path) -> None:
+        homes = [folder, *([folder.parent] if folder.name == LEDGERS else [])]
+        for path in (home / SERVER_LEDGER for home in homes):
+            if path.is_file():
+                self.servers.setdefault(path.resolve(), path)
 
 
 def _claims(folders: Sequence[Path]) -> tuple[tuple[ServerClaim, ...], tuple[str, ...]]:
@@ -154,12 +199,18 @@ def _claims(folders: Sequence[Path]) -> tuple[tuple[ServerClaim, ...], tuple[str
     return tuple(claims), tuple(unusable)
 
 
-def _record(path: Path) -> ServerRecord:
+def _kept(path: Path, folder: Path | None) -> KeptRecord:
     try:
-        return read_server_record(path)
+        return KeptRecord(path=path, record=read_server_record(path), folder=folder)
     except ValueError as error:
         raise EvidenceError(f"{error} Nothing was audited.") from error
 
 
-def _regions(witness: Path) -> set[str]:
-    return {head.region for head in Witness(witness).heads()}
+def _heads_in(witness: Path) -> tuple[SignedHead, ...]:
+    try:
+        return tuple(Witness(witness).heads())
+    except LedgerError as error:
+        cause = getattr(error.__cause__, "strerror", None) or "it has a line that is no head"
+        raise EvidenceError(
+            f"Witness {witness} cannot be used ({cause}). Nothing was audited."
+        ) from error

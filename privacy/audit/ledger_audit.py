@@ -14,7 +14,7 @@ import json
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -109,10 +109,10 @@ class LedgerAudit:
         unit, as servers report it.
     acts : list of dict
         What operators did.
-    requests : dict of str to (float, float)
-        Sensitivity and sigma of each ``central`` request, by its fingerprint.
+    requests : dict of (str, str) to (float, float)
+        Sensitivity and sigma of each ``central`` request, by its run and fingerprint.
     rounds : dict of str to frozenset of int
-        Rounds that were charged, by run.
+        Rounds that were charged and committed, by run.
     details : dict of str to bytes
         JSON of every release, refusal and rule, in canonical form, compressed; empty unless
         wanted. :meth:`detail` gives the text.
@@ -140,7 +140,7 @@ class LedgerAudit:
     runs: dict[str, int] = field(default_factory=dict)
     run_mu: dict[str, float] = field(default_factory=dict)
     acts: list[dict[str, str]] = field(default_factory=list)
-    requests: dict[str, tuple[float, float]] = field(default_factory=dict)
+    requests: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     rounds: dict[str, frozenset[int]] = field(default_factory=dict)
     details: dict[str, bytes] = field(default_factory=dict)
 
@@ -166,6 +166,7 @@ def audit_ledger(
     *,
     witness: Path | None = None,
     heads: Sequence[SignedHead] | None = None,
+    is_witnessed: Callable[[str], bool] = lambda region: False,
     approved: Sequence[Policy] = (),
     of_server: bool = False,
     with_details: bool = True,
@@ -178,7 +179,9 @@ def audit_ledger(
     witness : Path, optional
         File that kept its heads.
     heads : sequence of SignedHead, optional
-        What servers received.
+        What servers received, and named witnesses kept.
+    is_witnessed : callable
+        Tells of a region whether one of those witnesses kept a head of it.
     approved : sequence of Policy
         Those that an officer approved; of those of this region, every release must be
         made under one. None of this region: any rules will do.
@@ -206,6 +209,8 @@ def audit_ledger(
     if account is None:
         return found
     _describe(found, account)
+    if is_witnessed(found.region):
+        found.unchecked = [one for one in found.unchecked if not one.startswith("Rollback")]
     try:
         policies = rules_of(account)
     except DamagedLedgerError as error:
@@ -266,10 +271,13 @@ def _describe(found: LedgerAudit, account: Account) -> None:
     found.refusals = dict(Counter(refusal.reason for refusal in account.refusals))
     central = [entry for entry in entries if entry.trust_model == TrustModel.CENTRAL]
     found.rests_on_server = sum(entry.noise == SERVER for entry in entries)
-    found.requests = {entry.fingerprint: (entry.sensitivity, entry.sigma) for entry in central}
+    found.requests = {
+        (entry.run, entry.fingerprint): (entry.sensitivity, entry.sigma) for entry in central
+    }
     rounds: dict[str, set[int]] = {}
     for entry in entries:
-        rounds.setdefault(entry.run, set()).add(entry.round_number)
+        if entry.state == RecordKind.COMMITTED:
+            rounds.setdefault(entry.run, set()).add(entry.round_number)
     found.rounds = {run: frozenset(numbers) for run, numbers in rounds.items()}
     found.noises = dict(Counter(entry.noise for entry in entries))
     found.codes = dict(Counter(entry.code for entry in entries))

@@ -176,6 +176,7 @@ class FiguresPart(TypedDict):
     """What is looked at first where there are hundreds of ledgers."""
 
     ledgers: int
+    regions: int
     by_verdict: dict[str, int]
     releases: int
     refusals: dict[str, int]
@@ -194,6 +195,13 @@ class PublishedPart(TypedDict):
     why_free: str
 
 
+class EvidencePart(TypedDict):
+    """A file beside the ledgers that the audit rests on."""
+
+    file: str
+    sha256: str
+
+
 class AuditPart(TypedDict):
     """What is signed: ``audit`` in the file."""
 
@@ -208,6 +216,7 @@ class AuditPart(TypedDict):
     contradictions: list[str]
     unchecked: list[str]
     server_records: list[ServerRecordPart]
+    evidence: list[EvidencePart]
     published: list[PublishedPart]
     assumptions: list[str]
     examination: list[CheckPart]

@@ -6,14 +6,15 @@ audits of single ledgers  +  what servers kept  ->  what does not fit together
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from privacy.accountant import epsilon_of
-from privacy.audit.evidence import Evidence
+from privacy.audit.evidence import Evidence, KeptRecord
 from privacy.audit.ledger_audit import LedgerAudit
+from privacy.audit.server_claim import ServerClaim
 from privacy.errors import LedgerError
 from privacy.ledger_file import LedgerFile
 
@@ -33,11 +34,14 @@ class Comparison:
         Of no ledger alone.
     disagreeing : list of str
         Regions whose ledger and whose server tell different things.
+    counting : list of LedgerAudit
+        One of each region: a copy charges for nothing.
     """
 
     faults: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     disagreeing: list[str] = field(default_factory=list)
+    counting: list[LedgerAudit] = field(default_factory=list)
 
 
 def compare(
@@ -51,13 +55,22 @@ def compare(
         Of clients' ledgers, and of servers' own.
     evidence : Evidence
     """
-    found = Comparison(unchecked=list(evidence.unusable))
+    found = Comparison(unchecked=list(evidence.unused))
     _one_ledger_a_region(found, audits)
-    _missing_regions(found, audits, evidence)
-    _servers_noise(found, audits, servers)
-    _rounds(found, audits, evidence)
-    _published_claims(found, audits, evidence)
+    for kept in evidence.records:
+        inside = _in_its_folder(kept, found.counting)
+        _missing_regions(found, kept, inside, damaged=[one for one in audits if not one.region])
+        _rounds(found, kept, inside)
+    _servers_noise(found, servers)
+    _published_claims(found, evidence)
+    _unmatched(found, audits, evidence)
     return found
+
+
+def _in_its_folder(kept: KeptRecord, audits: Sequence[LedgerAudit]) -> Sequence[LedgerAudit]:
+    if kept.folder is None:
+        return audits
+    return [one for one in audits if Path(one.path).parent == kept.folder]
 
 
 def _one_ledger_a_region(found: Comparison, audits: Sequence[LedgerAudit]) -> None:
@@ -67,9 +80,8 @@ def _one_ledger_a_region(found: Comparison, audits: Sequence[LedgerAudit]) -> No
         if audit.region:
             of_region[audit.region].append(audit)
     for region, several in of_region.items():
-        if len(several) < 2:
-            continue
         longest, *others = sorted(several, key=lambda one: -one.sequence)
+        found.counting.append(longest)
         for other in others:
             parting = _parting(longest, other)
             if parting is None:
@@ -103,32 +115,51 @@ def _hashes(path: str) -> list[str]:
         return [path]
 
 
-def _missing_regions(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
-    """Look for regions whose heads a server has, and whose ledgers are not in the folder."""
-    here = {audit.region for audit in audits}
-    unread = sum(not audit.region for audit in audits)
-    for path, record in evidence.records:
-        missing = sorted({head.region for head in record.heads} - here)
-        if not missing:
-            continue
-        told = (
-            f"{path} has heads of {', '.join(missing)}, of which there is no readable ledger here."
-        )
-        if evidence.whole_folders and len(missing) > unread:
-            found.faults.append(told)
-            found.disagreeing += missing
-        else:
-            found.unchecked.append(told)
-
-
-def _servers_noise(
-    found: Comparison, audits: Sequence[LedgerAudit], servers: Sequence[LedgerAudit]
+def _missing_regions(
+    found: Comparison,
+    kept: KeptRecord,
+    audits: Sequence[LedgerAudit],
+    *,
+    damaged: Sequence[LedgerAudit],
 ) -> None:
+    """Look for regions whose heads a server has, and whose ledgers are not in the folder."""
+    missing = sorted({head.region for head in kept.record.heads} - {one.region for one in audits})
+    if not missing:
+        return
+    told = f"{kept.path} has heads of {', '.join(missing)}, of which there is no readable ledger."
+    if kept.folder is not None and len(missing) > len(damaged):
+        found.faults.append(told)
+        found.disagreeing += missing
+    else:
+        found.unchecked.append(told)
+
+
+def _rounds(found: Comparison, kept: KeptRecord, audits: Sequence[LedgerAudit]) -> None:
+    """Look for rounds in which a server had more answers than ledgers have charges."""
+    record = kept.record
+    if record.rounds and kept.folder is None:
+        found.unchecked.append(
+            f"{kept.path}: its counts of answers, since ledgers were named one by one."
+        )
+        return
+    for count in record.rounds:
+        charges = sum(
+            count.round_number in one.rounds.get(record.run, frozenset()) for one in audits
+        )
+        if count.answered > charges:
+            found.faults.append(
+                f"{kept.path}: {count.answered} answers came in round {count.round_number} "
+                f"({count.purpose}), but {charges} ledgers charge for one: something was "
+                "released without an entry."
+            )
+
+
+def _servers_noise(found: Comparison, servers: Sequence[LedgerAudit]) -> None:
     """Under ``central`` the server's own ledger must tell of the noise that it promised."""
-    resting = [audit for audit in audits if audit.rests_on_server]
+    resting = [one for one in found.counting if one.rests_on_server]
     if not resting:
         return
-    total = sum(audit.rests_on_server for audit in resting)
+    total = sum(one.rests_on_server for one in resting)
     if not servers:
         found.unchecked.append(
             f"{total} releases are under trust model central: that the server added the noise is "
@@ -136,61 +167,87 @@ def _servers_noise(
         )
         return
     released = {request: noise for server in servers for request, noise in server.requests.items()}
-    for audit in resting:
-        for request, promised in audit.requests.items():
-            if request not in released:
-                found.unchecked.append(
-                    f"{audit.region} answered request {request[:16]}, of which the server's ledger "
-                    "has no release."
-                )
-            elif released[request] != promised:
-                found.disagreeing.append(audit.region)
+    spent = {run: mu for server in servers for run, mu in server.run_mu.items()}
+    for one in resting:
+        for run in sorted({run for run, _ in one.requests}):
+            _servers_run(found, one, run, released)
+            promised = one.run_mu[run]
+            if spent.get(run, 0.0) > promised * (1 + ROUNDING):
+                found.disagreeing.append(one.region)
                 found.faults.append(
-                    f"{audit.region} was promised noise {promised[1]:g} for request "
-                    f"{request[:16]}; the server's ledger has {released[request][1]:g}."
+                    f"The server's ledger charges mu {spent[run]:.6g} for run {run}, that of "
+                    f"{one.region} {promised:.6g}: the server released more than it asked for."
                 )
 
 
-def _rounds(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
-    """Look for rounds in which a server had more answers than ledgers have charges."""
-    if not evidence.whole_folders:
-        return
-    for path, record in evidence.records:
-        ours = [audit for audit in audits if audit.region]
-        for count in record.rounds:
-            charged = [
-                audit
-                for audit in ours
-                if count.round_number in audit.rounds.get(record.run, frozenset())
-            ]
-            if count.answered > len(charged) and len(ours) == len(audits):
-                found.faults.append(
-                    f"{path}: {count.answered} answers came in round {count.round_number} "
-                    f"({count.purpose}), but {len(charged)} ledgers charge for one: something "
-                    "was released without an entry."
-                )
+def _servers_run(
+    found: Comparison,
+    one: LedgerAudit,
+    run: str,
+    released: Mapping[tuple[str, str], tuple[float, float]],
+) -> None:
+    """Compare one region's requests of one run with what the server released."""
+    asked = {request: noise for request, noise in one.requests.items() if request[0] == run}
+    missing = [request for request in asked if request not in released]
+    if missing:
+        found.unchecked.append(
+            f"{one.region} answered {len(missing)} requests of run {run}, of which the server's "
+            "ledger has no release."
+        )
+    for request, promised in asked.items():
+        if released.get(request, promised) != promised:
+            found.disagreeing.append(one.region)
+            found.faults.append(
+                f"{one.region} was promised noise {promised[1]:g} for request "
+                f"{request[1][:16]}; the server's ledger has {released[request][1]:g}."
+            )
 
 
-def _published_claims(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
+def _published_claims(found: Comparison, evidence: Evidence) -> None:
     """Look whether ledgers charge more for a run than its server's report says that it cost."""
     for claim in evidence.claims:
-        for audit in audits:
-            mu = audit.run_mu.get(claim.run)
-            if mu is None or claim.epsilon is None:
-                continue
-            charged = epsilon_of(mu, claim.delta)
-            if charged > claim.epsilon * (1 + ROUNDING):
-                found.disagreeing.append(audit.region)
-                found.faults.append(
-                    f"{claim.path} claims epsilon {claim.epsilon:.6g} for run {claim.run}; the "
-                    f"ledger of {audit.region} charges {charged:.6g} for it."
-                )
-        charges = sum(audit.runs.get(claim.run, 0) for audit in audits)
-        if evidence.whole_folders and claim.releases > charges:
+        audits = [one for one in found.counting if claim.run in one.runs]
+        if not audits:
+            found.unchecked.append(f"{claim.path} is about run {claim.run}, which no ledger names.")
+            continue
+        if claim.epsilon is None:
+            found.unchecked.append(f"{claim.path} promises nothing: its epsilon is infinite.")
+        for one in audits:
+            _claim_of(found, claim, one)
+        charges = sum(one.runs[claim.run] for one in audits)
+        whole = any(kept.folder for kept in evidence.records)
+        if claim.releases > charges and whole:
             found.faults.append(
                 f"{claim.path} counts {claim.releases} releases in run {claim.run}, the ledgers "
                 f"{charges}: something was released without an entry."
             )
+
+
+def _claim_of(found: Comparison, claim: ServerClaim, one: LedgerAudit) -> None:
+    """Compare a published claim with what one ledger charges."""
+    problems = []
+    if claim.epsilon is not None:
+        charged = epsilon_of(one.run_mu[claim.run], claim.delta)
+        if charged > claim.epsilon * (1 + ROUNDING):
+            problems.append(f"epsilon {claim.epsilon:.6g}, its ledger charges {charged:.6g}")
+    if claim.delta > one.identity["delta"]:
+        problems.append(f"delta {claim.delta:g}, its ledger's is {one.identity['delta']:g}")
+    for problem in problems:
+        found.disagreeing.append(one.region)
+        found.faults.append(f"{claim.path} claims for run {claim.run} of {one.region} {problem}.")
+
+
+def _unmatched(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:
+    """Tell of evidence that was given and is about no ledger here."""
+    regions = {one.region for one in audits}
+    for path, policy in evidence.policies.items():
+        if policy.region not in regions:
+            found.unchecked.append(
+                f"{path} is the policy of {policy.region}, of which there is no ledger here."
+            )
+    for path, heads in evidence.witnesses.items():
+        if not regions & {head.region for head in heads}:
+            found.unchecked.append(f"Witness {path} holds no head of any ledger here.")
 
 
 def near_limit(audits: Sequence[LedgerAudit]) -> list[tuple[LedgerAudit, str, float]]:

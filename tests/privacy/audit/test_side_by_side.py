@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from privacy.audit.ledger_audit import Verdict
 from privacy.audit.side_by_side import near_limit
 from privacy.door import Door, ServerDoor
 from privacy.ledger import Ledger
+from privacy.policy import write_default_policy
 from privacy.query import NoiseKind, SumQuery, TrustModel
 from privacy.release import ClippedSum, Release
 from privacy.server_record import HEADS, RoundCount, write_server_record
@@ -83,6 +85,64 @@ def test_more_answers_than_charges_are_a_release_without_an_entry(tmp_path: Path
     assert "released without an entry" in found.comparison.faults[0]
 
 
+def test_copy_of_a_ledger_pays_for_no_missing_charge(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path), answered=3)
+    folder = tmp_path / "ledgers"
+    shutil.copy(folder / "east.sqlite", folder / "east (copy).sqlite")
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.FAIL
+    assert "released without an entry" in found.comparison.faults[0]
+    assert [one.region for one in found.comparison.counting] == ["east", "west"]
+
+
+def test_heads_beside_ledgers_count_whatever_else_is_given(tmp_path: Path) -> None:
+    heads = a_run(tmp_path)
+    older = replace(heads[0])
+    a_record(tmp_path, heads, answered=3)
+    write_server_record(tmp_path / "other.json", [older], run="run-1")
+    assert audit([tmp_path], heads=[tmp_path / "other.json"]).verdict is Verdict.FAIL
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("east.sqlite", "west.sqlite"):
+        (links / name).symlink_to(tmp_path / "ledgers" / name)
+    shutil.copy(tmp_path / "ledgers" / HEADS, links / HEADS)
+    assert audit([links]).verdict is Verdict.FAIL
+
+
+def test_ledgers_named_one_by_one_tell_that_rounds_were_not_compared(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path), answered=3)
+    folder = tmp_path / "ledgers"
+    found = audit([folder / "east.sqlite", folder / "west.sqlite"])
+    assert found.verdict is Verdict.PASS
+    assert any("named one by one" in told for told in found.comparison.unchecked)
+
+
+def test_every_named_witness_counts_and_unmatched_evidence_is_told(tmp_path: Path) -> None:
+    (east, west), folder = a_run(tmp_path), tmp_path / "ledgers"
+    later = replace(east, sequence=east.sequence + 5)
+    for name, head in (("old", east), ("new", later), ("foreign", west)):
+        (tmp_path / name).write_text(f"\n{json.dumps(asdict(head), sort_keys=True)}\n")
+    one = [folder / "east.sqlite"]
+    assert audit(one, witnesses=[tmp_path / "old"]).verdict is Verdict.PASS
+    both = audit(one, witnesses=[tmp_path / "old", tmp_path / "new"])
+    assert both.verdict is Verdict.FAIL  # nobody but its owner could have signed that head
+    foreign = audit(one, witnesses=[tmp_path / "foreign"])
+    assert any("no head of any ledger" in told for told in foreign.comparison.unchecked)
+    with pytest.raises(EvidenceError, match="Nothing was audited"):
+        audit(one, witnesses=[tmp_path / "nowhere"])
+    write_default_policy(tmp_path / "south.toml", "south")
+    approved = audit(one, policies=[tmp_path / "south.toml"])
+    assert any("policy of south" in told for told in approved.comparison.unchecked)
+
+
+def test_folder_and_a_ledger_of_another_run_are_kept_apart(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        heads = a_run(tmp_path / name, ("east", "west") if name == "one" else ("north", "south"))
+        a_record(tmp_path / name, heads)
+    found = audit([tmp_path / "one", tmp_path / "other" / "ledgers" / "north.sqlite"])
+    assert found.verdict is Verdict.PASS
+
+
 def test_without_heads_rollback_and_key_are_told_as_unchecked(tmp_path: Path) -> None:
     a_run(tmp_path)
     found = audit([tmp_path])
@@ -100,7 +160,7 @@ def test_claim_under_central_rests_on_the_servers_own_ledger(tmp_path: Path) -> 
     assert isinstance(clipped, ClippedSum)
     alone = audit([tmp_path])
     assert alone.verdict is Verdict.PASS
-    assert "its word" in alone.comparison.unchecked[0]
+    assert any("its word" in told for told in alone.comparison.unchecked)
     server = Ledger(tmp_path / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
     ServerDoor(server, a_noise(NoiseKind.DISCRETE)).release(query, [clipped])
     both = audit([tmp_path])
@@ -143,10 +203,14 @@ def test_claim_that_a_server_published_is_compared(tmp_path: Path) -> None:
     a_report(tmp_path, epsilon=0.9 * spent)
     found = audit([tmp_path])
     assert found.verdict is Verdict.FAIL
-    assert f"claims epsilon {0.9 * spent:.6g} for run run-1" in found.comparison.faults[0]
+    assert f"for run run-1 of east epsilon {0.9 * spent:.6g}" in found.comparison.faults[0]
     assert set(found.comparison.disagreeing) == {"east", "west"}
     a_report(tmp_path, epsilon=spent * 1.001, releases=3)
     assert "3 releases in run run-1, the ledgers 2" in audit([tmp_path]).comparison.faults[0]
+    a_report(tmp_path, delta=0.5)
+    assert "delta 0.5, its ledger's is 1e-06" in audit([tmp_path]).comparison.faults[0]
+    a_report(tmp_path, epsilon=None)
+    assert "promises nothing" in audit([tmp_path]).comparison.unchecked[0]
     a_report(tmp_path, epsilon="much")
     assert "not a run's report" in audit([tmp_path]).comparison.unchecked[0]
 
