@@ -35,7 +35,8 @@ LARGEST_MU = 1e6
 """No mechanism has a larger Gaussian-DP parameter; the least noise that can be asked has 2^16."""
 SMALLEST_DELTA, LARGEST_DELTA = 1e-100, 1e-3
 LARGEST_COUNT = 2**63 - 1
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
+_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's control and format characters, halves of pairs, and ends of lines."""
 
 
@@ -475,7 +476,16 @@ def _check_plain(value: Any) -> None:
 
 def is_printable(text: str) -> bool:
     """Tell whether a text is one line without anything that steers a terminal."""
-    return text.isprintable() or not any(unicodedata.category(one) in _UNPRINTABLE for one in text)
+    return text.isprintable() or not any(map(_steers, text))
+
+
+def printable(text: str) -> str:
+    """Return a text with a sign in place of each letter that cannot be printed."""
+    return "".join(UNPRINTABLE if _steers(one) else one for one in text)
+
+
+def _steers(letter: str) -> bool:
+    return unicodedata.category(letter) in _STEERING
 
 
 def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:
