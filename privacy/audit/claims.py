@@ -15,6 +15,8 @@ from privacy.query import NoiseKind
 from privacy.window import WindowEvents
 
 MOST_NAMED = 8
+MOST_TOLD = 50
+"""So many sentences of a kind are shown to people."""
 PUBLISHED = (
     (
         "Centroids, cluster sizes, hierarchy, K curve, private summary",
@@ -169,6 +171,13 @@ def together(sentences: Iterable[tuple[str, str]]) -> list[str]:
 def _some(everybody: Sequence[str]) -> str:
     more = len(everybody) - MOST_NAMED
     return ", ".join(everybody[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def first_of(sentences: Sequence[str]) -> list[str]:
+    """Return as many sentences as people read, and how many more there are."""
+    more = len(sentences) - MOST_TOLD
+    told = [f"... and {more} more, in the JSON report."] if more > 0 else []
+    return [*sentences[:MOST_TOLD], *told]
 
 
 def published(audit: Audit) -> Sequence[tuple[str, str]]:
