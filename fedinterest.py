@@ -258,6 +258,10 @@ def audit(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Tell whether a signed audit.json was changed, instead of auditing."),
     ] = None,
+    officer: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="With --check: the officer's public key, or a file that holds it."),
+    ] = None,
 ) -> None:
     """Audit ledgers: is what was promised what was spent? Exit status 0 if so, 1 if not.
 
@@ -271,11 +275,19 @@ def audit(
     from server.audit_view import show_audit, show_signature
 
     if check is not None:
-        from privacy.audit.sealing import read_sealed
+        from privacy.audit.sealing import officers_key, read_sealed
 
+        expected = officers_key(officer) if officer else None
         report = read_sealed(check)
-        show_signature(report)
-        raise typer.Exit(0 if report.is_genuine else 1)
+        show_signature(report, expected)
+        raise typer.Exit(0 if report.is_signed_by(expected) else 1)
+    if officer:
+        raise EvidenceError("--officer is for --check. Nothing was audited.")
+    if sign and out is None and not as_json:
+        raise EvidenceError(
+            "--sign signs the JSON report, and none was asked for. Nothing was audited. Add --out "
+            "FOLDER or --json."
+        )
     if not paths and not empirical:
         raise EvidenceError(
             "No ledger was named. Nothing was audited. Name ledgers or a run's folder, or ask for "
@@ -288,7 +300,7 @@ def audit(
     from privacy.audit.ledger_audit import Verdict
     from privacy.signing import SigningKey
 
-    officer = SigningKey.load(sign) if sign else None
+    key = SigningKey.load(sign) if sign else None
     found = Audit()
     if paths:
         found = look(
@@ -313,11 +325,11 @@ def audit(
     if out is not None:
         from server.audit_files import DOCUMENT, PAGE, write_audit
 
-        write_audit(out, found, setting, officer)
+        write_audit(out, found, setting, key)
     if as_json:
         from privacy.audit.sealing import sealed
 
-        sys.stdout.writelines(sealed(pieces(found, setting), officer))
+        sys.stdout.writelines(sealed(pieces(found, setting), key))
     else:
         show_audit(found, pipeline)
         if out is not None:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from privacy.accountant import GaussianEvent
+from privacy.accountant import Adjacency, GaussianEvent, Unit
 from privacy.errors import DamagedLedgerError
 from privacy.window import Window
 
@@ -30,6 +31,15 @@ CALENDAR, OPERATOR = "calendar", "operator"
 """Who opens a window."""
 SERVER = "server"
 """Stands for noise that the server promises to add: the claim rests on it."""
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Between these are all lengths and noises; squares, quotients and sums of them are doubles."""
+LARGEST_MU = 1e6
+"""No mechanism has a larger Gaussian-DP parameter; the least noise that can be asked has 2^16."""
+SMALLEST_DELTA, LARGEST_DELTA = 1e-100, 1e-3
+LARGEST_COUNT = 2**63 - 1
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
+_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's control and format characters, halves of pairs, and ends of lines."""
 
 
 class RecordKind(StrEnum):
@@ -301,8 +311,16 @@ def append(account: Account | None, record: Record) -> Account:
         if datetime.fromisoformat(record.time).utcoffset() is None:
             raise ValueError("times have a zone")
         content = json.loads(record.content)
+        _check_plain([record.time, content])
         account = _understand(account, record, content)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        ArithmeticError,
+    ) as error:
         raise DamagedLedgerError(f"{_name(record)} makes no sense.") from error
     account.sequence, account.head, account.time = record.sequence, record.hash, record.time
     account.link = record.link
@@ -336,17 +354,14 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
     if account is None:
         if kind is not RecordKind.OPENED:
             raise ValueError("the first record opens the ledger")
-        file = content.pop("file")
-        return Account(identity=_read(Identity, content), file=str(file))
+        file = _text(content.pop("file"))
+        return Account(identity=_checked(_read(Identity, content)), file=file)
     match kind:
         case RecordKind.ADOPTED:
-            account.file = content["file"]
-            account.acts.append(OperatorsAct(record.time, f"adopted: {content['reason']}"))
+            account.file = _text(content["file"])
+            account.acts.append(OperatorsAct(record.time, f"adopted: {_text(content['reason'])}"))
         case RecordKind.WINDOW:
-            start, end = (datetime.fromisoformat(content[key]) for key in ("start", "end"))
-            opening = Opening(
-                record.time, Window(start, end), content["by"], len(account.entries) + 1
-            )
+            opening = _opening(record.time, content, len(account.entries) + 1)
             account.openings.append(opening)
             if opening.by == OPERATOR:
                 renewed = f"renewed the budget: {opening.window.name}"
@@ -361,15 +376,19 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
                 raise ValueError("an entry names rules that are not there")
             if entry.entry != len(account.entries) + 1 or entry.state != RecordKind.RESERVED:
                 raise ValueError("entries are numbered without gaps")
-            entry.event  # noqa: B018  (raises where the mechanism is none)
+            _check_mechanism(entry)
             account.entries[entry.entry] = entry
         case RecordKind.COMMITTED | RecordKind.FAILED:
+            if type(content["entry"]) is not int:
+                raise TypeError("entries have numbers")
             entry = account.entries[content["entry"]]
             if entry.state != RecordKind.RESERVED:
                 raise ValueError("an entry ends once")
             account.entries[entry.entry] = _ended(entry, kind)
             if kind is RecordKind.COMMITTED:
-                account.answers[entry.entry] = (record.sequence, content["reply"])
+                reply = content["reply"]
+                digest = None if reply is None else _text(reply)
+                account.answers[entry.entry] = (record.sequence, digest)
         case RecordKind.REFUSED:
             account.refusals.append(_read(LedgerRefusal, content))
         case RecordKind.OPENED:
@@ -395,10 +414,81 @@ def _read(line: type[Line], content: dict[str, Any]) -> Line:
     for name, kinds in _KINDS_OF[line.__name__].items():
         if name not in content:
             continue  # missing altogether, or as good as its default
-        value = content[name]
-        if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
-            raise TypeError(f"{name} is {value!r}")
+        if type(content[name]) not in kinds:
+            raise TypeError(f"{name} is {content[name]!r}")
+        if float in kinds:
+            content = content | {name: float(content[name])}
     return line(**content)
+
+
+def _checked(identity: Identity) -> Identity:
+    """Return an identity that promises something that can be reckoned with."""
+    if identity.format != FORMAT:
+        raise ValueError(f"its format is {identity.format}")
+    Unit(identity.unit), Adjacency(identity.adjacency)
+    deltas = identity.delta, identity.lifetime_delta
+    if not all(SMALLEST_DELTA <= delta <= LARGEST_DELTA for delta in deltas):
+        raise ValueError(f"its deltas are {deltas}")
+    return identity
+
+
+def _opening(time: str, content: dict[str, Any], entry: int) -> Opening:
+    start, end = (datetime.fromisoformat(_text(content[key])) for key in ("start", "end"))
+    if start.utcoffset() != timedelta(0) or end.utcoffset() != timedelta(0) or end <= start:
+        raise ValueError("a window goes from one time to a later one, both in UTC")
+    if content["by"] not in (CALENDAR, OPERATOR):
+        raise ValueError(f"a window was opened by {content['by']!r}")
+    return Opening(time, Window(start, end), content["by"], entry)
+
+
+def _check_mechanism(entry: LedgerEntry) -> None:
+    """Raise unless an entry's mechanism is one, and can be reckoned with in doubles."""
+    lengths = [entry.clipping_norm, entry.sensitivity, entry.sigma, entry.step or 1.0]
+    if not all(SMALLEST <= length <= LARGEST for length in lengths):
+        raise ValueError(f"its lengths are {lengths}")
+    if not entry.event.mu <= LARGEST_MU:
+        raise ValueError(f"its mu is {entry.event.mu}")
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _check_plain(value: Any) -> None:
+    """Raise unless all texts can be printed, and all numbers are finite and not too large."""
+    match value:
+        case str():
+            if not is_printable(value):
+                raise ValueError(f"{value!r} cannot be printed")
+        case float():
+            if not math.isfinite(value):
+                raise ValueError("a number is not finite")
+        case int():
+            if abs(value) > LARGEST_COUNT:
+                raise ValueError("a number is too large")
+        case dict():
+            for name, part in value.items():
+                _check_plain(name)
+                _check_plain(part)
+        case list():
+            for part in value:
+                _check_plain(part)
+
+
+def is_printable(text: str) -> bool:
+    """Tell whether a text is one line without anything that steers a terminal."""
+    return text.isprintable() or not any(map(_steers, text))
+
+
+def printable(text: str) -> str:
+    """Return a text with a sign in place of each letter that cannot be printed."""
+    return "".join(UNPRINTABLE if _steers(one) else one for one in text)
+
+
+def _steers(letter: str) -> bool:
+    return unicodedata.category(letter) in _STEERING
 
 
 def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from privacy.records import LARGEST_COUNT, is_printable, printable
 from privacy.signed_head import SignedHead
 
 HEADS = "heads.json"
@@ -99,8 +100,12 @@ def read_server_record(path: Path) -> ServerRecord:
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} does not hold ledgers' heads ({error}).") from error
+        raise ValueError(
+            f"{path} does not hold ledgers' heads ({printable(str(error))})."
+        ) from error
     for head in record.heads:
+        if not is_printable(head.region):
+            raise ValueError(f"{path}: the name {head.region!r} cannot be printed.")
         if not head.is_genuine:
             raise ValueError(f"{path}: the head of {head.region!r} is not signed by its key.")
     return record
@@ -109,11 +114,18 @@ def read_server_record(path: Path) -> ServerRecord:
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise ValueError(f"{value!r} is no text")
+    if not is_printable(value):
+        raise ValueError(f"{value!r} cannot be printed")
     return value
 
 
 def _round(content: dict[str, Any]) -> RoundCount:
     found = {name: type(value) for name, value in content.items()}
     if found != {name: str if name == "purpose" else int for name in RoundCount.__annotations__}:
-        raise ValueError(f"a round has {', '.join(found)}")
-    return RoundCount(**content)
+        raise ValueError(f"a round has {', '.join(map(repr, found))}")
+    count = RoundCount(**content)
+    _text(count.purpose)
+    numbers = [value for value in content.values() if type(value) is int]
+    if not all(0 <= number <= LARGEST_COUNT for number in numbers):
+        raise ValueError(f"a round has {numbers}")
+    return count

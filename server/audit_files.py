@@ -5,6 +5,7 @@ Audit  ->  files, each whole or not at all
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from privacy.audit.auditing import Audit
@@ -38,12 +39,16 @@ def write_audit(folder: Path, audit: Audit, setting: Setting, key: SigningKey | 
     """
     prepare_output(folder)
 
+    digest = hashlib.sha256()
+
     def document(path: Path) -> None:
         with path.open("w", encoding="utf-8") as file:
-            file.writelines(sealed(pieces(audit, setting), key))
+            file.writelines(sealed(pieces(audit, setting), key, digest))
 
     def page(path: Path) -> None:
         content = for_page(audit, setting, most_releases=DETAILED)
-        path.write_text(render_audit(content, key.public if key else None), encoding="utf-8")
+        told = render_audit(content, key.public if key else None, digest.hexdigest())
+        path.write_text(told, encoding="utf-8")
 
-    write_files(folder, {PAGE: page, DOCUMENT: document})
+    # The page holds the document's digest, so it comes second.
+    write_files(folder, {DOCUMENT: document, PAGE: page})

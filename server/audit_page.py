@@ -15,7 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from privacy.accountant import epsilon_of
-from privacy.audit.claims import together
+from privacy.audit.claims import first_of, together
 from server.audit_template import PAGE, STYLE
 from server.report_page import environment
 from server.report_template import STYLE as REPORT_STYLE
@@ -24,6 +24,8 @@ SHOWN = 30
 """So many ledgers have a row of their own."""
 DETAILED = 1000
 """So many releases are listed; more of them are in the JSON document only."""
+MOST_REFUSED = 200
+"""So many refusals of a ledger are listed."""
 PICTURED = 4
 IN_FULL = 12
 """Of so few ledgers every window has a row, of more only the latest, and the lifetime."""
@@ -32,7 +34,9 @@ WIDTH, HEIGHT, MARGIN = 640, 150, 36
 Document = Mapping[str, Any]
 
 
-def render_audit(document: Document, public_key: str | None = None) -> str:
+def render_audit(
+    document: Document, public_key: str | None = None, digest: str | None = None
+) -> str:
     """Return the page of an audit's document.
 
     Parameters
@@ -41,13 +45,16 @@ def render_audit(document: Document, public_key: str | None = None) -> str:
         As of :func:`privacy.audit.document.for_page`.
     public_key : str, optional
         Of the officer who signed it.
+    digest : str, optional
+        SHA-256 of the audit's JSON, which binds the page to it.
     """
     ledgers = document["ledgers"]
     looked_at = [*ledgers, *document["servers"]]
-    detailed = [one for one in ledgers if one.get("released")]
+    detailed = [one for one in ledgers if one.get("released") or one.get("refused")]
+    pictures = {one["region"]: _spending(one) for one in detailed[:PICTURED]}
     page = environment({"page.html": PAGE, "style.css": REPORT_STYLE + STYLE})
     page.filters["file"] = lambda path: Path(path).name
-    page.filters["spent"] = lambda mu, delta: f"{epsilon_of(mu, delta):.4f}"
+    page.filters["spent"] = _spent
     return page.get_template("page.html").render(
         doc=document,
         ledgers=ledgers,
@@ -55,17 +62,21 @@ def render_audit(document: Document, public_key: str | None = None) -> str:
         if len(ledgers) > IN_FULL
         else ledgers,
         detailed=detailed,
-        promise=next((one["promise"] for one in ledgers if one["promise"]), {}),
+        claim=document["claim"].removeprefix(document["verdict"]).lstrip(":, "),
+        units=sorted({one["promise"]["unit"] for one in ledgers if one["promise"]}),
+        adjacencies=sorted({one["promise"]["adjacency"] for one in ledgers if one["promise"]}),
         faults=[*_told(looked_at, "faults"), *document["contradictions"]],
-        incidents=_told(looked_at, "incidents"),
-        unchecked=[*_told(looked_at, "unchecked"), *document["unchecked"]],
+        incidents=first_of(_told(looked_at, "incidents")),
+        unchecked=first_of([*_told(looked_at, "unchecked"), *document["unchecked"]]),
         noises=_together(ledgers, "noises"),
         programs=_together(ledgers, "programs"),
         encoders=_together(ledgers, "encoders"),
         rules=_rules(detailed),
-        pictures={one["region"]: _spending(one) for one in detailed[:PICTURED]},
+        pictures={region: picture for region, picture in pictures.items() if picture},
+        most_refused=MOST_REFUSED,
         picture_of_all=_side_by_side(ledgers),
         public_key=public_key,
+        digest=digest,
     )
 
 
@@ -100,11 +111,22 @@ def _rules(ledgers: Sequence[Document]) -> dict[str, list[str]]:
     return found
 
 
+def _spent(mu: float, delta: float) -> str:
+    """Spell epsilon; of noise that protects nobody, none."""
+    try:
+        return f"{epsilon_of(mu, delta):.4f}"
+    except OverflowError:
+        return "-"
+
+
 def _spending(one: Document) -> Markup:
     """Draw a ledger's epsilon after each release, with its windows' limit."""
     delta = one["promise"]["delta"]
-    spent = [epsilon_of(release["window_mu_after"], delta) for release in one["released"]]
-    if not spent:
+    try:
+        spent = [epsilon_of(release["window_mu_after"], delta) for release in one["released"]]
+    except OverflowError:
+        return Markup("")
+    if not any(spent):
         return Markup("")
     limits = [span["limit"] for span in one["spans"][:-1] if span["limit"]]
     limit = max(limits) if limits and max(limits) <= 10 * max(spent) else None

@@ -30,6 +30,8 @@ PAGE = """\
 {%- macro fact(name, text) -%}<div><dt>{{ name }}</dt><dd>{{ text }}</dd></div>{%- endmacro -%}
 {%- macro told(items) -%}<ul>{% for item in items %}<li>{{ item }}</li>{% endfor %}</ul>
 {%- endmacro -%}
+{%- macro verdict(one) -%}{% if one.verdict == "UNUSABLE" %}UNUSABLE{% else %}{{
+  mark(one.verdict == "PASS") }}{% endif %}{%- endmacro -%}
 {%- macro mark(holds) -%}<span class="{{ 'pass' if holds else 'fail' }}">{{
   "PASS" if holds else "FAIL" }}</span>{%- endmacro -%}
 <!doctype html>
@@ -49,7 +51,7 @@ PAGE = """\
 <p class="note warn"><strong>Simulated:</strong> these clients do not exist, or their noise can be
 repeated. The figures show what a real deployment would find; they protect nobody.</p>{% endif %}
 <div class="verdict {{ '' if doc.verdict == 'PASS' else 'bad' }}">
-<strong>{{ doc.verdict }}</strong>{{ doc.claim.partition(": ")[2] or doc.claim }}</div>
+<strong>{{ doc.verdict }}</strong>{{ claim }}</div>
 <dl class="facts">{{ fact("Audited", doc.made.time[:16] | replace("T", " ") ~ " UTC") }}
 {{ fact("Ledgers", doc.summary.ledgers | number) }}
 {{ fact("Releases", doc.summary.releases | number) }}
@@ -78,10 +80,11 @@ release.</p>
 </div>{% endif %}</td>
 <td class="n">{{ span.left | number(4) if span.left is not none else "-" }}</td>
 <td class="n nowrap">{{ "%g" % span.delta }}</td>
-<td>{{ mark(one.verdict == "PASS") if loop.first }}</td>
+<td>{{ verdict(one) if loop.first }}</td>
 </tr>{% else %}
-<tr><th scope="row">{{ one.region or one.path | file }}</th><td colspan="5">could not be read</td>
-<td>{{ mark(false) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
+<tr><th scope="row">{{ one.region or one.path | file }}</th><td colspan="5">{{
+  "was read, but cannot be judged by its rules" if one.records else "could not be read" }}</td>
+<td>{{ verdict(one) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
 {% if shown | length < ledgers | length %}<p class="soft">The {{ shown | length }} ledgers that
 deserve most attention, of {{ ledgers | length }}; all of them are in the JSON
 report.</p>{% endif %}
@@ -95,9 +98,11 @@ report.</p>{% endif %}
   doc.summary.near_limit | map(attribute="region") | unique | list | length) }}
 {{ fact("In disagreement with the server", doc.summary.disagreeing_with_server | join(", ")
   or "none") }}</dl>{% endif %}
-<p class="note">Unit of privacy: one {{ promise.unit }}, with everything that it did. Neighbouring
-data: {{ promise.adjacency }}. Each region's users, each window and the ledger's whole life are
-counted apart; a user at several regions loses the sum.</p></section>
+<p class="note">
+{% if adjacencies %}Unit of privacy: one {{ units | join(" or ") }}, with everything that it did.
+Neighbouring data: {{ adjacencies | join(", or at some regions ") }}. {% endif %}Each region's
+users, each window and the ledger's whole life are counted apart; a user at several regions loses
+the sum.</p></section>
 
 <section class="layer" style="--stage: var(--summarise)"><h2>2. Algorithms and correctness</h2>
 <h3>Epsilon by independent accountants</h3>
@@ -111,10 +116,12 @@ counted apart; a user at several regions loses the sum.</p></section>
 {%- if not span.pld_by_release %}*{% endif %}</td>
 <td class="n">{{ span.rdp | epsilon(4) if span.rdp is not none else "-" }}</td>
 <td class="n">{{ span.zcdp | epsilon(4) if span.zcdp is not none else "-" }}</td>
-<td>{{ mark(span.accountants_agree) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
+<td>{{ "-" if span.accountants_agree and span.pld is none and span.rdp is none else
+  mark(span.accountants_agree) }}</td></tr>{% endfor %}{% endfor %}</tbody></table>
 <p class="soft">The claim is exact Gaussian-DP. Privacy loss distributions (dp-accounting) must not
 exceed it by more than a thousandth; R&eacute;nyi (Opacus) and zCDP (OpenDP) are upper bounds and
-may not lie below it. * checked on the sum of all releases, as are the less costly spans of many
+may not lie below it. -: not counted, since epsilon is so large, or delta so small, that those
+promise nothing. * checked on the sum of all releases, as are the less costly spans of many
 ledgers.</p>
 <h3>Mechanisms</h3>
 <p>Every release is a sum of clipped contributions plus Gaussian noise, by kind:
@@ -183,11 +190,15 @@ keep it and on what legal ground is outside this audit. Rules in force:</p>
 class="mono">fedinterest audit --check audit.json</code> tells whether it was changed since.</p>
 <p class="mono">{{ public_key }}</p>{% else %}<p>The JSON report is not signed: no key was
 given.</p>{% endif %}
+{% if digest %}<p>This page shows the audit whose JSON has the SHA-256 below; <code
+class="mono">--check</code> prints it, too.</p>
+<p class="mono">{{ digest }}</p>{% endif %}
 <div class="signing"><div>Name and function</div><div>Place and date</div>
 <div>Signature</div><div>Remarks</div></div></section>
 
-{% for one in detailed %}{% if one.released %}
-<section class="appendix"><h2>{{ one.region }}: every release</h2>
+{% for one in detailed %}
+<section class="appendix"><h2>{{ one.region }}: {{
+  "every release" if one.released else "refusals" }}</h2>
 <p class="mono">key {{ one.public_key }}<br>head {{ one.head }} (record {{ one.records }})</p>
 {% for around in one.circumstances %}{% set index = loop.index0 %}
 <table class="small"><caption>Run {{ around.run }}; window {{ around.window }}; {{
@@ -208,11 +219,14 @@ server {{ around.server_key[:16] or "unsigned" }}; program {{ around.code[:12] }
 <td class="mono">{{ release.request[:8] }} {{ (release.reply or "-")[:8] }}</td>
 <td>{{ "" if release.state == "committed" else release.state }}</td></tr>
 {% endfor %}</tbody></table>{% endfor %}
-{% if one.refused %}<h3>Refused</h3><table class="small"><tbody>{% for refusal in one.refused %}
+{% if one.refused %}<h3>Refused</h3><table class="small"><tbody>
+{% for refusal in one.refused[:most_refused] %}
 <tr><td>{{ refusal.time[:19] | replace("T", " ") }}</td><td>{{ refusal.purpose }}, round {{
   refusal.round_number }} of {{ refusal.run }}</td><td>{{ refusal.reason }}</td>
-<td>{{ refusal.sentence }}</td></tr>{% endfor %}</tbody></table>{% endif %}
-</section>{% endif %}{% endfor %}
+<td>{{ refusal.sentence }}</td></tr>{% endfor %}</tbody></table>{%
+  if one.refused | length > most_refused %}<p class="soft">... and {{
+  one.refused | length - most_refused }} more, in the JSON report.</p>{% endif %}{% endif %}
+</section>{% endfor %}
 </main>
 <footer><p class="soft">Layers as in NIST SP 800-226: the guarantee rests on correct algorithms,
 these on security, and all on what is collected. Everything in full precision: audit.json, beside

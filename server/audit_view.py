@@ -14,10 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from privacy.audit.auditing import Audit
-from privacy.audit.claims import claim, together
+from privacy.audit.claims import claim, first_of, together
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
 from privacy.audit.sealing import SignedReport
 from privacy.audit.side_by_side import by_attention, near_limit
+from privacy.records import printable
 
 console = Console(highlight=False)
 
@@ -31,15 +32,15 @@ def show_audit(audit: Audit, pipeline: Mapping[str, Any] | None = None) -> None:
         console.print("[bold yellow]SIMULATED[/]: these clients do not exist; nobody is protected.")
     verdict, _, sentence = claim(audit).partition(": ")
     console.print(
-        f"[bold {COLOURS[audit.verdict]}]{verdict}[/]: {escape(sentence)}", soft_wrap=True
+        f"[bold {COLOURS[audit.verdict]}]{verdict}[/]: {_plain(sentence)}", soft_wrap=True
     )
     for fault in [*_about(audit, "faults"), *audit.comparison.faults]:
         _tell("red", "FAIL", fault)
     if audit.ledgers:
         _show_ledgers(audit)
-    for sentence in _about(audit, "incidents"):
+    for sentence in first_of(_about(audit, "incidents")):
         _tell("yellow", "noted", sentence)
-    for sentence in [*_about(audit, "unchecked"), *audit.comparison.unchecked]:
+    for sentence in first_of([*_about(audit, "unchecked"), *audit.comparison.unchecked]):
         _tell("yellow", "not checked", sentence)
     _show_checks(audit)
     if pipeline:
@@ -56,7 +57,12 @@ def _about(audit: Audit, what: str) -> list[str]:
 
 
 def _tell(colour: str, what: str, sentence: str) -> None:
-    console.print(f"[{colour}]{what}[/] {escape(sentence)}", soft_wrap=True)
+    console.print(f"[{colour}]{what}[/] {_plain(sentence)}", soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """Return a text as it may reach a terminal: it steers nothing, and is no markup."""
+    return escape(printable(text))
 
 
 def _show_ledgers(audit: Audit) -> None:
@@ -66,7 +72,7 @@ def _show_ledgers(audit: Audit) -> None:
     for one in by_attention(audit.ledgers)[:ROWS]:
         colour = COLOURS[one.verdict]
         table.add_row(
-            escape(one.region or Path(one.path).name),
+            _plain(one.region or Path(one.path).name),
             f"[{colour}]{one.verdict}[/]",
             str(one.releases),
             str(sum(one.refusals.values())),
@@ -96,14 +102,31 @@ def _show_checks(audit: Audit) -> None:
     for check in audit.checks:
         colour, word = ("green", "PASS") if check.passed else ("red", "FAIL")
         console.print(
-            f"[{colour}]{word}[/] {escape(check.name)}: {escape(check.detail)}", soft_wrap=True
+            f"[{colour}]{word}[/] {_plain(check.name)}: {_plain(check.detail)}", soft_wrap=True
         )
 
 
-def show_signature(report: SignedReport) -> None:
-    """Show whether a signed report is as it was signed, and what it says."""
+def show_signature(report: SignedReport, officer: str | None = None) -> None:
+    """Show whether a signed report is as it was signed, by whom, and what it says.
+
+    Parameters
+    ----------
+    report : SignedReport
+    officer : str, optional
+        The key that should have signed it.
+    """
+    key = _plain(report.public_key)
     if not report.is_genuine:
-        console.print("[red]FAIL[/] The report has been changed since it was signed.")
+        _tell("red", "FAIL", "The report has been changed since it was signed.")
         return
-    console.print(f"[green]OK[/] Signed by {report.public_key}, unchanged.", soft_wrap=True)
-    console.print(f"It says: {escape(str(report.content.get('claim')))}", soft_wrap=True)
+    if officer is None:
+        told = f"Signed by the owner of key {key}, and not changed since; compare {key} with the "
+        _tell("yellow", "UNCHANGED", f"{told}officer's key, or name that with --officer.")
+    elif officer != report.public_key:
+        told = f"Signed by the owner of key {key}, who is not the officer ({officer})."
+        _tell("red", "FAIL", told)
+        return
+    else:
+        _tell("green", "OK", f"Signed by the officer, the owner of key {key}; not changed since.")
+    console.print(f"SHA-256 of the audit, as on its page: {report.digest}", soft_wrap=True)
+    console.print(f"It says: {_plain(str(report.content.get('claim')))}", soft_wrap=True)

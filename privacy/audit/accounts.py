@@ -16,8 +16,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from privacy.accountant import (
+    FINEST_INTERVAL,
     Adjacency,
     GaussianEvent,
+    compose,
     epsilon_of,
     pld_epsilon,
     rdp_epsilon,
@@ -38,6 +40,10 @@ MOST_DISTRIBUTIONS = 200
 COARSE, COARSEST = 1e-3, 3e-3
 """Intervals of losses tried first, of few releases and of many; coarser ones only round up more."""
 FEW = 100
+FINE, FINER = 1e-2, 1e-3
+"""No interval is a larger part of mu than that: losses of little spending are small."""
+LEAST_DELTA = 1e-10
+"""Of less, the ends that the distributions cut off are a good part."""
 DIGITS = 12
 
 Mechanisms = tuple[tuple[float, int], ...]
@@ -88,7 +94,8 @@ class Cost:
         The claim: exact Gaussian-DP.
     pld : float, optional
         dp-accounting's privacy loss distributions; should agree with the claim.
-        None where epsilon is so large that nothing is promised.
+        None where epsilon is so large that nothing is promised, or delta so small that
+        those distributions do not reach it.
     pld_by_release : bool
         Whether those went through every release, or checked the sum only.
     rdp, zcdp : float, optional
@@ -112,13 +119,12 @@ class Cost:
     @property
     def agrees(self) -> bool:
         """Whether the claim lies where the other accountants say that it must."""
-        if self.pld is None:
-            return True
         bounds = [bound for bound in (self.rdp, self.zcdp) if bound is not None]
-        return (
+        if not all(self.epsilon <= bound + NOTHING for bound in bounds):
+            return False
+        return self.pld is None or (
             self.pld <= AGREEMENT * self.epsilon + NOTHING
             and self.epsilon <= (1 + ROUNDING) * self.pld + NOTHING
-            and all(self.epsilon <= bound + NOTHING for bound in bounds)
         )
 
 
@@ -139,11 +145,11 @@ def count_by_release(combinations: Iterable[Combination]) -> dict[Combination, C
     for combination in sorted(set(combinations), key=lambda one: -one.mu)[:COSTLIEST]:
         distributions += len(combination.mechanisms)
         cost = _cost(combination, by_release=distributions <= MOST_DISTRIBUTIONS)
-        if cost.releases and cost.promises_something:
+        if combination.mu > combination.delta and cost.promises_something:
             events, delta = combination.events, combination.delta
             rdp = rdp_epsilon(events, delta=delta, adjacency=combination.adjacency)
             zcdp = zcdp_epsilon(events, delta=delta, adjacency=combination.adjacency)
-            cost = replace(cost, rdp=rdp, zcdp=zcdp)
+            cost = replace(cost, rdp=max(rdp, 0.0), zcdp=zcdp)  # the conversion can fall below 0
         costs[combination] = cost
     return costs
 
@@ -154,7 +160,7 @@ def _cost(combination: Combination, *, by_release: bool) -> Cost:
     pld: float | None = 0.0
     if epsilon > LARGEST_EPSILON:
         pld = None
-    elif mu:
+    elif mu > delta:  # else the total variation is below delta
         whole = [GaussianEvent(1.0, adjacency.changes / mu)]
         pld = _pld(combination.events if by_release else whole, delta, adjacency, epsilon)
     return Cost(
@@ -163,19 +169,26 @@ def _cost(combination: Combination, *, by_release: bool) -> Cost:
         mu=mu,
         epsilon=epsilon,
         pld=pld,
-        pld_by_release=by_release or not mu,
+        pld_by_release=by_release or mu <= delta,
     )
 
 
 def _pld(
     events: Sequence[GaussianEvent], delta: float, adjacency: Adjacency, epsilon: float
-) -> float:
-    """Return epsilon on a coarse grid if that agrees already, else on the finest."""
-    first = COARSE if len(events) <= FEW else COARSEST
+) -> float | None:
+    """Return epsilon on a coarse grid if that agrees already, else on the finest.
+
+    None where delta is below what those distributions cut off: they know no epsilon then.
+    """
+    if delta < LEAST_DELTA:
+        return None
+    mu = compose(events, adjacency)
+    first = min(COARSE if len(events) <= FEW else COARSEST, FINE * mu)
     found = pld_epsilon(events, delta=delta, adjacency=adjacency, interval=first)
-    if found <= AGREEMENT * epsilon:
-        return found
-    return pld_epsilon(events, delta=delta, adjacency=adjacency)
+    if found > AGREEMENT * epsilon:
+        finest = None if FINER * mu > FINEST_INTERVAL else FINER * mu
+        found = pld_epsilon(events, delta=delta, adjacency=adjacency, interval=finest)
+    return found if math.isfinite(found) else None
 
 
 def _rounded_up(mu: float) -> float:

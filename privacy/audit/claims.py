@@ -6,15 +6,19 @@ without being named here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from privacy.accountant import Adjacency
 from privacy.audit.auditing import Audit
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
 from privacy.query import NoiseKind
 from privacy.window import WindowEvents
 
 MOST_NAMED = 8
+MOST_TOLD = 50
+"""So many sentences of a kind are shown to people."""
 PUBLISHED = (
     (
         "Centroids, cluster sizes, hierarchy, K curve, private summary",
@@ -75,47 +79,72 @@ def claim(audit: Audit) -> str:
             f"FAIL: {_what_failed(audit)} Nothing below should be relied on before that is settled."
         )
     if audit.verdict is Verdict.UNUSABLE:
-        unread = sum(not one.usable for one in audit.ledgers)
-        return f"UNUSABLE: {unread} of {len(audit.ledgers)} inputs are no ledgers; see below."
-    worst = audit.worst
-    if worst is None or not worst.releases:
+        looked_at = [*audit.ledgers, *audit.servers]
+        unread = sum(not one.usable for one in looked_at)
+        return f"UNUSABLE: {unread} of {len(looked_at)} inputs are no ledgers; see below."
+    released = [one for one in audit.ledgers if one.lifetime and one.releases]
+    if not released:
         return "PASS: nothing has been released, so nothing was spent."
-    regions = (
-        f"what {worst.region} released"
-        if len(audit.ledgers) == 1
-        else f"anything that any one of {len(audit.ledgers)} regions released"
-    )
-    if _promises_nothing(worst):
+    if large := [one for one in released if _promises_nothing(one)]:
+        named = _some([one.region for one in large])
         return (
             f"PASS, but nothing is promised: the ledgers are whole, and epsilon is so large (in "
-            f"{worst.region}) that it protects nobody."
+            f"{named}) that it protects nobody."
         )
-    server = " (if its server added the noise)" if worst.rests_on_server else ""
-    return (
-        f"PASS: adding or removing any one user, with everything that the user did, changes the "
-        f"probability of {regions}{server} by at most a factor e^{_largest(audit)}."
-        if worst.identity["adjacency"] == "add-or-remove-one"
-        else f"PASS: exchanging any one user's data for any other changes the probability of "
-        f"{regions}{server} by at most a factor e^{_largest(audit)}."
-    )
+    return f"PASS: {'; '.join(_clauses(audit, released))}."
 
 
-def _largest(audit: Audit) -> str:
-    """Spell the largest losses: in one window, and ever."""
-    windows = [span for one in audit.ledgers for span in one.windows]
+def _clauses(audit: Audit, released: Sequence[LedgerAudit]) -> list[str]:
+    """Say what is promised: a clause for ledgers of one adjacency and the same deltas."""
+    alike: dict[tuple[Any, ...], list[LedgerAudit]] = {}
+    for one in released:
+        promise = tuple(one.identity[name] for name in ("adjacency", "delta", "lifetime_delta"))
+        alike.setdefault(promise, []).append(one)
+    clauses = []
+    for (adjacency, *_), ledgers in alike.items():
+        changed = (
+            "adding or removing any one user, with everything that the user did,"
+            if adjacency == Adjacency.ADD_OR_REMOVE_ONE
+            else "exchanging any one user's data for any other"
+        )
+        server = " (if its server added the noise)" if _rest_on_server(ledgers) else ""
+        clauses.append(
+            f"{changed} changes the probability of {_whose(audit, alike, ledgers)}{server} by at "
+            f"most a factor e^{_largest(ledgers)}"
+        )
+    return clauses
+
+
+def _whose(audit: Audit, alike: Mapping[Any, Any], ledgers: Sequence[LedgerAudit]) -> str:
+    if len(ledgers) == 1 and (len(alike) > 1 or len(audit.ledgers) == 1):
+        return f"what {ledgers[0].region} released"
+    if len(alike) == 1:
+        return f"anything that any one of {len(audit.ledgers)} regions released"
+    return f"what any one of {_some([one.region for one in ledgers])} released"
+
+
+def _rest_on_server(ledgers: Sequence[LedgerAudit]) -> bool:
+    return any(one.rests_on_server for one in ledgers)
+
+
+def _largest(ledgers: Sequence[LedgerAudit]) -> str:
+    """Spell the largest losses of ledgers with the same deltas: in one window, and ever."""
+    windows = [span for one in ledgers for span in one.windows]
     window = max(windows, key=_epsilon, default=None)
-    lifetimes = [one.lifetime for one in audit.ledgers if one.lifetime]
-    ever = max(lifetimes, key=_epsilon)
-    told = (
-        f"{_epsilon(ever):.4g} over its ledger's whole life, but for a probability of "
-        f"{ever.combination.delta:g}"
-    )
-    if window is not None and len(windows) > len(audit.ledgers):
-        told = (
+    ever = max((one.lifetime for one in ledgers if one.lifetime), key=_epsilon)
+    delta, lasting = (window or ever).combination.delta, ever.combination.delta
+    told = f"{_epsilon(ever):.4g} over its ledger's whole life, but for a probability of "
+    if window is None or (len(windows) == len(ledgers) and delta == lasting):
+        return f"{told}{lasting:g}"
+    if delta == lasting:
+        return (
             f"{_epsilon(window):.4g} in any one window and e^{_epsilon(ever):.4g} over its whole "
-            f"life, but for a probability of {ever.combination.delta:g}"
+            f"life, but for a probability of {lasting:g}"
         )
-    return told
+    return (
+        f"{_epsilon(window):.4g} in any one window, but for a probability of {delta:g}, and "
+        f"e^{_epsilon(ever):.4g} over its whole life, but for {lasting:g}"
+    )
 
 
 def _epsilon(span: Span) -> float:
@@ -144,12 +173,27 @@ def _what_failed(audit: Audit) -> str:
 
 
 def _examined(audit: Audit) -> str:
+    """Say what was looked at where no region's ledger was given."""
+    told = []
+    if audit.servers:
+        what = f"{len(audit.servers)} ledger{'s' if len(audit.servers) > 1 else ''} of servers"
+        unread = sum(not one.usable for one in audit.servers)
+        faulty = any(one.faults for one in audit.servers)
+        told.append(
+            _what_failed(audit)
+            if faulty
+            else f"{unread} of {what} could not be read."
+            if unread
+            else f"{what} hold what they should."
+            if len(audit.servers) > 1
+            else f"{what} holds what it should."
+        )
     failed = [check.name for check in audit.checks if not check.passed]
-    if failed:
-        return f"the mechanism of this program failed {', '.join(failed)}."
-    return (
-        f"the mechanism of this program passed all {len(audit.checks)} checks. No ledger was given."
-    )
+    if failed and not any(one.faults for one in audit.servers):
+        told.append(f"the mechanism of this program failed {', '.join(failed)}.")
+    elif audit.checks and not failed:
+        told.append(f"the mechanism of this program passed all {len(audit.checks)} checks.")
+    return f"{' '.join(told)} No region's ledger was given."
 
 
 def together(sentences: Iterable[tuple[str, str]]) -> list[str]:
@@ -169,6 +213,13 @@ def together(sentences: Iterable[tuple[str, str]]) -> list[str]:
 def _some(everybody: Sequence[str]) -> str:
     more = len(everybody) - MOST_NAMED
     return ", ".join(everybody[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def first_of(sentences: Sequence[str]) -> list[str]:
+    """Return as many sentences as people read, and how many more there are."""
+    more = len(sentences) - MOST_TOLD
+    told = [f"... and {more} more, in the JSON report."] if more > 0 else []
+    return [*sentences[:MOST_TOLD], *told]
 
 
 def published(audit: Audit) -> Sequence[tuple[str, str]]:

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from privacy.records import is_printable
 
 REPORT = "report.json"
 
@@ -47,17 +50,30 @@ def read_claim(path: Path) -> ServerClaim:
         report = json.loads(path.read_text(encoding="utf-8"))
         run, privacy = report["run"]["id"], report["privacy"]
         epsilon = privacy["epsilon"]
-        return ServerClaim(
+        claim = ServerClaim(
             path=path,
             run=_typed(run, str),
             epsilon=None if epsilon is None else float(_typed(epsilon, float, int)),
             delta=float(_typed(privacy["delta"], float)),
             releases=_typed(privacy["releases"], int),
         )
+        _check(claim)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path} is not a run's report.") from error
+    return claim
+
+
+def _check(claim: ServerClaim) -> None:
+    """Raise unless the claim can be compared with anything."""
+    epsilon = 0.0 if claim.epsilon is None else claim.epsilon
+    if not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"its epsilon is {epsilon}")
+    if not 0 < claim.delta < 1:
+        raise ValueError(f"its delta is {claim.delta}")
+    if claim.releases < 0 or not is_printable(claim.run):
+        raise ValueError(f"it counts {claim.releases} releases in run {claim.run!r}")
 
 
 def _typed(value: Any, *kinds: type) -> Any:

@@ -107,3 +107,26 @@ def test_a_head_that_its_key_did_not_sign_is_an_error(
     (tmp_path / "heads.json").write_text(json.dumps(with_head(**changes)))
     with pytest.raises(ValueError, match="is not signed by its key"):
         read_server_record(tmp_path / "heads.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": "\ud800"},
+        {"run": "a\x1b[2J"},
+        {"heads": [{"\ud800": 1}]},
+        {"heads": [asdict(a_head("\x1b[2J"))]},
+        *(
+            {"rounds": [asdict(ROUND) | change]}
+            for change in ({"purpose": "\ud800"}, {"asked": -1}, {"answered": 10**400}, {"\n": 1})
+        ),
+    ],
+)
+def test_what_cannot_be_printed_or_counted_is_told_in_one_line(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    path = tmp_path / "heads.json"
+    path.write_text(json.dumps(EMPTY | changes), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"heads\.json") as told:
+        read_server_record(path)
+    assert str(told.value).isprintable()
