@@ -11,7 +11,7 @@ from pathlib import Path
 from privacy.errors import DamagedLedgerError, LedgerError
 from privacy.ledger import key_beside
 from privacy.ledger_file import LedgerFile
-from privacy.records import RecordKind, add_up, append, make_record
+from privacy.records import RecordKind, add_up, append, is_printable, make_record
 from privacy.signed_head import SignedHead, Witness, check_heads, sign_head
 from privacy.signing import SigningKey
 
@@ -38,8 +38,10 @@ def adopt_ledger(
     LedgerError
         If the ledger is damaged, behind its witness, or the key is not its own.
     """
-    if not reason.strip():
-        raise LedgerError("A reason is needed, for the record. Nothing was adopted.")
+    if not reason.strip() or not is_printable(reason):
+        raise LedgerError(
+            "A reason is needed for the record, in one line of printable text. Nothing was adopted."
+        )
     if not path.is_file() or not path.stat().st_size:
         raise LedgerError(f"There is no ledger in {path}. Nothing was adopted.")
     with LedgerFile(path).writing() as rows:

@@ -87,8 +87,6 @@ def verify_ledger(
     with LedgerFile(path).reading() as rows, _noted(found):
         with _noted(found):
             rows.check_format()
-        with _noted(found):
-            rows.check_integrity()
         records = rows.records_of_any_format()
         account = found.account = add_up(records)
         with _noted(found):
@@ -100,6 +98,8 @@ def verify_ledger(
                 check_heads(kept, account, records)
         with _noted(found):
             _compare_heads(found, account, records, heads)
+        with _noted(found):
+            rows.check_integrity()
     if found.account and is_elsewhere(path, found.account):
         found.unchecked.append(
             "This file is a copy, or was moved: its agent does not use it until it is adopted."

@@ -15,13 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from privacy.accountant import Adjacency, Unit
 from privacy.configuration import describe, kebab, read_toml
 from privacy.errors import PolicyError, RefusalError
 from privacy.query import LEAST_NOISE, NoiseKind, SumQuery, TrustModel
-from privacy.records import digest_of_rules
+from privacy.records import digest_of_rules, is_printable
 from privacy.signing import PUBLIC_KEY, is_signed
 from privacy.window import Renewal, Window, WindowEvents, window_of
 
@@ -122,6 +130,13 @@ class Policy(_Section):
     window: Windows
     answers: Answers
     trusted: Trusted = Trusted()
+
+    @field_validator("region")
+    @classmethod
+    def _can_be_printed(cls, region: str) -> str:
+        if not is_printable(region):
+            raise ValueError("a region's name is one line of printable text")
+        return region
 
     def check(self, query: SumQuery, *, noise: NoiseKind, code: str) -> None:
         """Raise :class:`RefusalError` if the region does not answer ``query``.
