@@ -113,7 +113,9 @@ class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         )
         rng = np.random.default_rng(self.random_state)
         users, _ = synthetic_users(cells, weights, self.n_users, spread=self.spread_, rng=rng)
-        # Taken apart from the fit: the least variance has to follow the data's scale.
+        # Taken apart from the fit: the least variance has to follow the data's scale, and
+        # variances of what lies far from the origin lose their digits.
+        self._centre = users.mean(axis=0)
         self._scale = float(np.sqrt(users.var(axis=0).mean())) or 1.0
         with warnings.catch_warnings():
             # Whether it converged is told by ``converged_``.
@@ -122,9 +124,9 @@ class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 self.n_components,
                 covariance_type=self.covariance_type,
                 reg_covar=LEAST_VARIANCE,
-                means_init=self._starting_means(cells, weights) / self._scale,
+                means_init=self._scaled(self._starting_means(cells, weights)),
                 random_state=self.random_state,
-            ).fit(users / self._scale)
+            ).fit(self._scaled(users))
         self._tell(cells)
         return self
 
@@ -132,13 +134,16 @@ class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Return the likeliest component of each vector: int64, shape (n,)."""
         check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
-        return np.asarray(self._mixture.predict(vectors / self._scale), dtype=np.int64)
+        return np.asarray(self._mixture.predict(self._scaled(vectors)), dtype=np.int64)
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return how likely each vector is of each component: shape (n, n_components)."""
         check_is_fitted(self)
         vectors = check_vectors(X, self.n_features_in_)
-        return np.asarray(self._mixture.predict_proba(vectors / self._scale), dtype=np.float64)
+        return np.asarray(self._mixture.predict_proba(self._scaled(vectors)), dtype=np.float64)
+
+    def _scaled(self, vectors: Array) -> Array:
+        return np.asarray((vectors - self._centre) / self._scale)
 
     def _starting_means(self, cells: Array, weights: Array) -> Array:
         """Return the centroids of weighted K-means, shape (n_components, m)."""
@@ -149,7 +154,8 @@ class SummaryMixture(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _tell(self, cells: Array) -> None:
         """Set the fitted attributes."""
         self.n_features_in_ = cells.shape[1]
-        self.means_ = np.asarray(self._mixture.means_, dtype=np.float64) * self._scale
+        means = np.asarray(self._mixture.means_, dtype=np.float64)
+        self.means_ = means * self._scale + self._centre
         covariances = np.asarray(self._mixture.covariances_, dtype=np.float64)
         self.covariances_ = covariances * self._scale**2
         self.weights_ = np.asarray(self._mixture.weights_, dtype=np.float64)

@@ -169,3 +169,10 @@ def test_they_behave_as_estimators(method: type) -> None:
     np.testing.assert_array_equal(labels, fitted.predict(cells))
     with pytest.raises(ValueError, match="columns"):
         fitted.predict(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("place", [[0.06691841], [0.33348666, -1.0384], [81.3, 1e6, 1e-9]])
+def test_one_place_far_from_the_origin_is_one_component(place: list[float]) -> None:
+    mixture = SummaryMixture(1).fit([place], sample_weight=[56.2])
+    np.testing.assert_allclose(mixture.means_, [place])
+    assert mixture.labels_.tolist() == [0]
