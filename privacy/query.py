@@ -210,8 +210,10 @@ class SumQuery:
     @property
     def step(self) -> float:
         """Distance of neighbouring points of the lattice, a power of two; of moments, of four."""
-        of_rows, of_moments = lattice_steps(self.sensitivity)
-        return of_moments if self._is_of_moments else of_rows
+        exponent = math.frexp(self.sensitivity)[1] - 1
+        if self._is_of_moments:
+            return math.ldexp(1.0, (exponent - MOMENTS_BITS) // 2 * 2)
+        return math.ldexp(1.0, exponent - STEPS_BITS)
 
     @property
     def row_step(self) -> float:
@@ -240,13 +242,6 @@ class SumQuery:
         told = {name: value for name, value in asdict(self).items() if name != "signature"}
         canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def lattice_steps(sensitivity: float) -> tuple[float, float]:
-    """Return the lattice's step for sums of rows of this sensitivity, and for moments."""
-    exponent = math.frexp(sensitivity)[1] - 1
-    moments = math.ldexp(1.0, (exponent - MOMENTS_BITS) // 2 * 2)
-    return math.ldexp(1.0, exponent - STEPS_BITS), moments
 
 
 def sensitivity_of(blocks: Sequence[Block]) -> float:

@@ -21,13 +21,15 @@ from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe
 from privacy.errors import DamagedLedgerError
 from privacy.policy import ROUNDING, Policy
-from privacy.query import DIAGONAL, NoiseKind, TrustModel, lattice_steps
+from privacy.query import DIAGONAL, NoiseKind, TrustModel
 from privacy.records import CALENDAR, SERVER, Account, LedgerEntry, Opening
 from privacy.renewal import next_window
 from privacy.window import Renewal
 
 SLACK = 1e-8
 """By so much a sum of squares may pass a limit that was computed another way."""
+COARSEST_STEP = 2.0**-20
+"""Of the sensitivity; every version's lattice was finer."""
 CONTINUOUS = (NoiseKind.FLOAT, NoiseKind.SEEDED)
 
 
@@ -126,11 +128,16 @@ def _how_much(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
         yield f"has clipping norm {entry.clipping_norm:.4g}, largest is {largest:.4g}"
     if (entry.step == 0) != (entry.noise in CONTINUOUS):
         yield "names no lattice, or one where noise is continuous"
-    elif entry.step and entry.step not in lattice_steps(entry.sensitivity):
+    elif entry.step and not _is_fine(entry.step, entry.sensitivity):
         yield f"names a lattice of step {entry.step:g}, which does not go with its sensitivity"
     norm = entry.clipping_norm
     if entry.sensitivity < min(norm, DIAGONAL * norm**2) * (1 - ROUNDING):
         yield f"has sensitivity {entry.sensitivity:.4g}, too little for clipping norm {norm:.4g}"
+
+
+def _is_fine(step: float, sensitivity: float) -> bool:
+    """Tell whether a step is a power of two, and small: finer ones may come with versions."""
+    return math.frexp(step)[0] == 0.5 and step <= COARSEST_STEP * sensitivity
 
 
 def _who_and_what(entry: LedgerEntry, policy: Policy) -> Iterator[str]:

@@ -37,7 +37,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another encoder": (changing(encoder="other"), "encoder that the rules do not name"),
     "another program": (changing(code="other"), "program that the rules do not name"),
     "another window": (changing(window="2020-01-01/2020-01-02"), "which was not open then"),
-    "wrong lattice": (changing(step=2.0**-20), "lattice of step"),
+    "coarse lattice": (changing(step=2.0**-10), "lattice of step"),
+    "odd lattice": (changing(step=0.3 * 2.0**-24), "lattice of step"),
     "too small a sensitivity": (
         changing(sensitivity=0.25, sigma=0.5, step=2.0**-26),
         "too little for clipping norm",
