@@ -59,6 +59,8 @@ class Evidence:
         That were named, and the heads that they kept.
     policies : dict of Path to Policy
         That an officer approved.
+    folders : frozenset of Path
+        Whose ledgers are all here.
     unused : tuple of str
         What lies there and was not looked at, and why.
     """
@@ -69,6 +71,7 @@ class Evidence:
     claims: tuple[ServerClaim, ...]
     witnesses: dict[Path, tuple[SignedHead, ...]]
     policies: dict[Path, Policy]
+    folders: frozenset[Path]
     unused: tuple[str, ...]
 
     @property
@@ -138,6 +141,7 @@ def find_evidence(
         claims=claims,
         witnesses={path: _heads_in(path) for path in witnesses},
         policies={path: read_policy(path) for path in policies},
+        folders=frozenset(found.folders),
         unused=(*unused, *found.unused),
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from privacy.accountant import epsilon_of
-from privacy.audit.evidence import Evidence, KeptRecord
+from privacy.audit.evidence import LEDGERS, Evidence, KeptRecord
 from privacy.audit.ledger_audit import LedgerAudit
 from privacy.audit.server_claim import ServerClaim
 from privacy.errors import LedgerError
@@ -215,7 +215,8 @@ def _published_claims(found: Comparison, evidence: Evidence) -> None:
         for one in audits:
             _claim_of(found, claim, one)
         charges = sum(one.runs[claim.run] for one in audits)
-        whole = any(kept.folder for kept in evidence.records)
+        home = claim.path.parent
+        whole = not evidence.folders.isdisjoint({home, home / LEDGERS})
         if claim.releases > charges and whole:
             found.faults.append(
                 f"{claim.path} counts {claim.releases} releases in run {claim.run}, the ledgers "

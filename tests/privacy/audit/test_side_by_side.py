@@ -139,6 +139,7 @@ def test_folder_and_a_ledger_of_another_run_are_kept_apart(tmp_path: Path) -> No
     for name in ("one", "other"):
         heads = a_run(tmp_path / name, ("east", "west") if name == "one" else ("north", "south"))
         a_record(tmp_path / name, heads)
+        a_report(tmp_path / name)
     found = audit([tmp_path / "one", tmp_path / "other" / "ledgers" / "north.sqlite"])
     assert found.verdict is Verdict.PASS
 
