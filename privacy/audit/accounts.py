@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from privacy.accountant import (
     FINEST_INTERVAL,
@@ -161,8 +162,11 @@ def _cost(combination: Combination, *, by_release: bool) -> Cost:
     if epsilon > LARGEST_EPSILON:
         pld = None
     elif mu > delta:  # else the total variation is below delta
-        whole = [GaussianEvent(1.0, adjacency.changes / mu)]
-        pld = _pld(combination.events if by_release else whole, delta, adjacency, epsilon)
+        pld = (
+            _pld(combination.events, delta, adjacency, epsilon)
+            if by_release
+            else _pld_of_sum(mu, delta, adjacency, epsilon)
+        )
     return Cost(
         releases=combination.releases,
         delta=delta,
@@ -171,6 +175,12 @@ def _cost(combination: Combination, *, by_release: bool) -> Cost:
         pld=pld,
         pld_by_release=by_release or mu <= delta,
     )
+
+
+@lru_cache(maxsize=4096)
+def _pld_of_sum(mu: float, delta: float, adjacency: Adjacency, epsilon: float) -> float | None:
+    """Return the same of one release that costs as much; many ledgers spend alike."""
+    return _pld([GaussianEvent(1.0, adjacency.changes / mu)], delta, adjacency, epsilon)
 
 
 def _pld(
