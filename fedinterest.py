@@ -229,11 +229,11 @@ def audit(
     ] = None,
     heads: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="What a server kept; left out, heads.json beside the ledgers."),
+        typer.Option(help="What a server kept, besides heads.json beside the ledgers."),
     ] = None,
     witness: Annotated[
         Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="A ledger's witness, if not beside it; may be repeated."),
+        typer.Option(help="A witness, besides any beside its ledger; may be repeated."),
     ] = None,
     policy: Annotated[
         Optional[list[Path]],  # noqa: UP045
