@@ -61,10 +61,14 @@ class Audit:
         return any(one.simulated for one in self.ledgers)
 
     @property
+    def counting(self) -> list[LedgerAudit]:
+        """One ledger of each region: an earlier copy says nothing more."""
+        return self.comparison.counting or self.ledgers
+
+    @property
     def worst(self) -> LedgerAudit | None:
         """The ledger that has spent most in its life."""
-        counted = [one for one in self.ledgers if one.lifetime]
-        return max(counted, key=_spent, default=None)
+        return max((one for one in self.counting if one.lifetime), key=_spent, default=None)
 
 
 def audit(

@@ -82,7 +82,7 @@ def claim(audit: Audit) -> str:
         looked_at = [*audit.ledgers, *audit.servers]
         unread = sum(not one.usable for one in looked_at)
         return f"UNUSABLE: {unread} of {len(looked_at)} inputs are no ledgers; see below."
-    released = [one for one in audit.ledgers if one.lifetime and one.releases]
+    released = [one for one in audit.counting if one.lifetime and one.releases]
     if not released:
         return "PASS: nothing has been released, so nothing was spent."
     if large := [one for one in released if _promises_nothing(one)]:
@@ -116,10 +116,10 @@ def _clauses(audit: Audit, released: Sequence[LedgerAudit]) -> list[str]:
 
 
 def _whose(audit: Audit, alike: Mapping[Any, Any], ledgers: Sequence[LedgerAudit]) -> str:
-    if len(ledgers) == 1 and (len(alike) > 1 or len(audit.ledgers) == 1):
+    if len(ledgers) == 1 and (len(alike) > 1 or len(audit.counting) == 1):
         return f"what {ledgers[0].region} released"
     if len(alike) == 1:
-        return f"anything that any one of {len(audit.ledgers)} regions released"
+        return f"anything that any one of {len(audit.counting)} regions released"
     return f"what any one of {_some([one.region for one in ledgers])} released"
 
 
@@ -230,7 +230,7 @@ def published(audit: Audit) -> Sequence[tuple[str, str]]:
 def assumptions(audit: Audit) -> list[str]:
     """Return what the claim assumes and nobody can verify from these files."""
     found = list(_ALWAYS)
-    resting = sum(one.rests_on_server for one in audit.ledgers)
+    resting = sum(one.rests_on_server for one in audit.counting)
     if resting:
         found.insert(
             0,

@@ -144,21 +144,21 @@ def _figures(audit: Audit) -> dict[str, Any]:
     worst = audit.worst
     return {
         "ledgers": len(audit.ledgers),
-        "regions": len(audit.comparison.counting),
+        "regions": len(audit.counting),
         "by_verdict": dict(verdicts),
-        "releases": sum(one.releases for one in audit.ledgers),
-        "refusals": dict(sum((Counter(one.refusals) for one in audit.ledgers), Counter())),
+        "releases": sum(one.releases for one in audit.counting),
+        "refusals": dict(sum((Counter(one.refusals) for one in audit.counting), Counter())),
         "worst": None
         if worst is None or worst.lifetime is None
         else {"region": worst.region, "epsilon": worst.lifetime.cost.epsilon},
-        "median_epsilon": typical_epsilon(audit.ledgers),
+        "median_epsilon": typical_epsilon(audit.counting),
         "near_limit": [
             {"region": one.region, "span": span, "part": part}
-            for one, span, part in near_limit(audit.ledgers)
+            for one, span, part in near_limit(audit.counting)
         ],
         "near_means": NEAR,
         "disagreeing_with_server": sorted(set(audit.comparison.disagreeing)),
-        "programs": dict(sum((Counter(one.codes) for one in audit.ledgers), Counter())),
+        "programs": dict(sum((Counter(one.codes) for one in audit.counting), Counter())),
     }
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.audit.accounts import MOST_DISTRIBUTIONS, check_the_sum, combine, count_by_release
 from privacy.audit.auditing import IN_ONE_PROCESS, audit
+from privacy.audit.claims import claim
 from privacy.audit.evidence import EvidenceError, find_evidence
 from privacy.audit.ledger_audit import Verdict
 from privacy.audit.side_by_side import near_limit
@@ -93,6 +94,9 @@ def test_copy_of_a_ledger_pays_for_no_missing_charge(tmp_path: Path) -> None:
     assert found.verdict is Verdict.FAIL
     assert "released without an entry" in found.comparison.faults[0]
     assert [one.region for one in found.comparison.counting] == ["east", "west"]
+    a_record(tmp_path, [], answered=2)
+    told = claim(audit([tmp_path]))
+    assert "any one of 2 regions" in told
 
 
 def test_heads_beside_ledgers_count_whatever_else_is_given(tmp_path: Path) -> None:
