@@ -30,7 +30,7 @@ from strategies.questions import (
     SecondMoments,
 )
 
-USERS_AT_A_TIME = 4096
+USERS_AT_A_TIME = 8192
 ENTRIES_AT_A_TIME = 2**23
 """Both bound the memory beyond the profiles: users' rows, and what is in them."""
 

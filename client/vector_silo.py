@@ -20,6 +20,9 @@ from privacy.row_norms import squared_norms
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
 
+ROUNDING = np.float32(1e-6)
+"""By how much of it a norm may exceed its bound; the door's clipping is exact all the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class VectorUsers:
@@ -103,10 +106,12 @@ class VectorSilo:
 def within_unit_ball(vectors: FloatArray, norm_bound: float) -> FloatArray:
     """Return ``vectors / norm_bound``, the longer ones shortened to norm 1: float32.
 
-    Each row depends on itself alone.
+    Each row depends on itself alone. One that is longer by no more than rounding makes
+    it, as unit vectors in single precision are, stays as it is.
     """
     norms = np.sqrt(squared_norms(vectors))
-    if norm_bound == 1 and (norms <= 1).all():
+    bound = np.float32(norm_bound)
+    divisors = np.where(norms <= bound * (1 + ROUNDING), bound, norms)
+    if (divisors == 1).all():
         return vectors
-    shortened = vectors / np.maximum(norms, np.float32(norm_bound))[:, None]
-    return np.ascontiguousarray(shortened)
+    return np.ascontiguousarray(vectors / divisors[:, None])

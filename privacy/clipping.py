@@ -20,6 +20,7 @@ on the order of the users nor on the batches.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from opacus.grad_sample import (
     GradSampleModuleFastGradientClipping,
     register_norm_sampler,
 )
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix
 from torch import nn
 
 from privacy.query import (
@@ -48,7 +49,9 @@ Doubles = NDArray[np.float64]
 warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are")
 
 BATCH_ENTRIES = 2**21
-"""Entries of the rows clipped at a time, so at most as many users: 16 MB beyond the input."""
+"""Entries of the rows whose norms Opacus takes at a time, so at most as many users."""
+CACHED_ENTRIES = 2**18
+"""Entries of the rows that are doubles at a time: 2 MB, which a processor's cache holds."""
 
 
 class _CellProduct(torch.autograd.Function):
@@ -119,7 +122,25 @@ def _squared_row_norms(
 
 def _squared_norms(activations: list[torch.Tensor]) -> Doubles:
     """Return shape (n_users,). By NumPy: torch's threads would cost more than they bring."""
-    return squared_norms(activations[0].numpy())
+    rows = activations[0].numpy()
+    norms = np.empty(len(rows))
+    for some, doubles in _as_doubles(rows):
+        norms[some] = squared_norms(doubles)
+    return norms
+
+
+def _as_doubles(rows: NDArray[Any]) -> Iterator[tuple[slice, Doubles]]:
+    """Go through the rows, some at a time, each time in the same memory: it may be changed.
+
+    In C order, so that a row's norm is added up in the same way whoever stands beside it.
+    """
+    step = max(CACHED_ENTRIES // rows.shape[1], 1)
+    buffer = np.empty((min(step, len(rows)), rows.shape[1]))
+    for start in range(0, len(rows), step):
+        some = slice(start, min(start + step, len(rows)))
+        doubles = buffer[: some.stop - start]
+        doubles[:] = rows[some]
+        yield some, doubles
 
 
 def clipped_sum(
@@ -144,17 +165,19 @@ def clipped_sum(
         In steps of the query's lattice. Exact, so it must not leave before
         noise has been added.
     """
-    add = _add_moments if block.moments else _add_rows
     total = np.zeros(block.shape, dtype=np.int64)
     module = _with_ghost_norms(block)
     batch = batch or max(BATCH_ENTRIES // block.width, 1)
     for start in range(0, len(contributions.cells), batch):
-        # In C order, so that a row's norm is added up in the same way whoever stands beside it.
-        rows = contributions.rows[start : start + batch].astype(np.float64, order="C")
+        rows = contributions.rows[start : start + batch]
         cells = contributions.cells[start : start + batch]
-        factors = _clipping_factors(module, block, rows, cells)
-        _cut_to_lattice(rows, factors / query.row_step, query.longest_row(block))
-        add(total, rows, cells)
+        factors = _clipping_factors(module, block, rows, cells) / query.row_step
+        on_lattice = _on_lattice(rows, factors, query.longest_row(block))
+        if block.moments:
+            total += _sum_of_moments(on_lattice, block.width)
+        else:
+            touched, places = np.unique(cells, return_inverse=True)
+            total[touched] += _sums_of_rows(on_lattice, places, (len(touched), block.width))
     return total
 
 
@@ -170,32 +193,48 @@ def _with_ghost_norms(block: Block) -> GradSampleModuleFastGradientClipping:
 def _clipping_factors(
     module: GradSampleModuleFastGradientClipping,
     block: Block,
-    rows: Doubles,
+    rows: NDArray[Any],
     cells: IntArray,
 ) -> Doubles:
     """Return what each user's row is to be multiplied with: shape (n_users,)."""
-    inputs = [torch.from_numpy(rows)] if block.moments else [*map(torch.from_numpy, (rows, cells))]
-    module(*inputs).sum().backward()  # per-user norms, through Opacus' hooks
+    tensors = [torch.from_numpy(np.require(rows, requirements=["C", "W"]))]
+    if not block.moments:
+        tensors.append(torch.from_numpy(cells))
+    module(*tensors).sum().backward()  # per-user norms, through Opacus' hooks
     factors: Doubles = module.get_clipping_coef().numpy()
     module.zero_grad(set_to_none=True)
     return np.sqrt(factors) if block.moments else factors
 
 
-def _add_rows(total: IntArray, on_lattice: Doubles, cells: IntArray) -> None:
-    """Add the rows of each cell, those of touched cells only."""
-    touched, places = np.unique(cells, return_inverse=True)
-    users = np.arange(len(cells))
-    shape = (len(touched), len(cells))
-    membership = csr_matrix((np.ones(len(cells)), (places, users)), shape=shape)
-    total[touched] += np.asarray(membership @ on_lattice, dtype=np.int64)
+def _on_lattice(
+    rows: NDArray[Any], factors: Doubles, longest: int
+) -> Iterator[tuple[slice, Doubles]]:
+    """Go through the clipped rows, some at a time, in whole steps."""
+    for some, clipped in _as_doubles(rows):
+        _cut_to_lattice(clipped, factors[some], longest)
+        yield some, clipped
 
 
-def _add_moments(total: IntArray, on_lattice: Doubles, cells: IntArray) -> None:
-    """Add the rows' products: exact, as each is below 2^32 and of at most 2^21 users."""
-    products = (on_lattice.T @ on_lattice).astype(np.int64) * OFF_DIAGONAL
+def _sums_of_rows(
+    on_lattice: Iterator[tuple[slice, Doubles]], cells: IntArray, shape: tuple[int, int]
+) -> IntArray:
+    """Sum the rows of each cell: exact, as each is below 2^25 and there are at most 2^21 users."""
+    sums = np.zeros(shape)
+    for some, rows in on_lattice:
+        one_each = np.ones(len(rows)), cells[some], np.arange(len(rows) + 1)
+        sums += np.asarray(csc_matrix(one_each, shape=(shape[0], len(rows))) @ rows)
+    return sums.astype(np.int64)
+
+
+def _sum_of_moments(on_lattice: Iterator[tuple[slice, Doubles]], width: int) -> IntArray:
+    """Sum the rows' products: exact, as each is below 2^32 and of at most 2^21 users."""
+    sums = np.zeros((width, width))
+    for _, rows in on_lattice:
+        sums += rows.T @ rows
+    products = sums.astype(np.int64) * OFF_DIAGONAL
     products[np.diag_indices_from(products)] //= OFF_DIAGONAL
     products[np.diag_indices_from(products)] *= DIAGONAL
-    total += products[np.triu_indices_from(products)]
+    return products[np.triu_indices_from(products)]
 
 
 def _cut_to_lattice(rows: Doubles, factors: Doubles, longest: int) -> None:

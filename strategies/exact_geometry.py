@@ -14,6 +14,7 @@ no error, in whatever order the sums are taken.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,18 @@ EXACT_BITS = 53
 
 
 def nearest_centre(points: FloatArray, centres: FloatArray) -> Ints:
-    """Return the nearest centre of each point, the earlier of equals: int64, shape (n,)."""
-    return nearest(points, centres)[0]
+    """Return the nearest centre of each point, the earlier of equals: int64, shape (n,).
+
+    As :func:`nearest` does, but without what is the same for all centres.
+    """
+    scale = lattice_scale(points.shape[1])
+    c = _on_lattice(centres, scale)
+    lengths = np.vecdot(c, c)
+    cells = np.zeros(len(points), dtype=np.int64)
+    for batch in _batches(len(points)):
+        products = _on_lattice(points[batch], scale) @ c.T
+        cells[batch] = (lengths - 2 * products).argmin(axis=1)
+    return cells
 
 
 def nearest(points: FloatArray, centres: FloatArray, count: int = 1) -> tuple[Ints, Doubles]:
@@ -59,12 +70,15 @@ def nearest(points: FloatArray, centres: FloatArray, count: int = 1) -> tuple[In
     cells = np.zeros(len(points), dtype=np.int64)
     closest = np.zeros((len(points), count))
     columns = np.minimum(np.arange(count), len(centres) - 1)
-    for start in range(0, len(points), BATCH):
-        batch = slice(start, start + BATCH)
+    for batch in _batches(len(points)):
         squared = squared_distances(points[batch], centres)
         cells[batch] = squared.argmin(axis=1)
         closest[batch] = np.sort(squared, axis=1)[:, columns]
     return cells, closest
+
+
+def _batches(points: int) -> Iterator[slice]:
+    return (slice(start, start + BATCH) for start in range(0, points, BATCH))
 
 
 def squared_distances(points: FloatArray, centres: FloatArray) -> Doubles:

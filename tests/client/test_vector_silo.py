@@ -55,6 +55,13 @@ def test_unit_vectors_are_handed_on_without_a_copy() -> None:
     assert np.shares_memory(VectorUsers(rows).part(slice(1, 3)).vectors, rows)
 
 
+def test_vectors_that_are_of_unit_length_but_for_rounding_are_not_copied_either() -> None:
+    rows = np.random.default_rng(0).standard_normal((2000, 384)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert (np.linalg.norm(rows.astype(np.float64), axis=1) > 1).any()
+    assert VectorUsers(rows).vectors is rows
+
+
 def test_some_of_the_users_are_those_users() -> None:
     users = VectorUsers(vectors(10, 4, 0), 2.0)
     some = users.part(slice(3, 7))

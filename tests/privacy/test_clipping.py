@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import privacy.clipping
 from privacy.clipping import clipped_sum
 from privacy.query import Contributions, IntArray, SumQuery
 from tests.privacy.examples import a_block, a_query, users
@@ -229,6 +232,32 @@ def test_a_large_crowd_adds_up_exactly_in_any_batches(batch: int) -> None:
     for cell, row in zip(cells, rows, strict=True):
         expected[cell] += sum_of(query, row[None])[0]
     np.testing.assert_array_equal(sum_of(query, rows, cells, batch=batch), expected)
+
+
+@pytest.mark.parametrize("moments", [False, True])
+@pytest.mark.parametrize("entries", [1, 3, 10, 299, 300])
+def test_how_many_rows_are_doubles_at_a_time_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, entries: int, moments: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    rows = (rng.normal(size=(100, 3)) * rng.lognormal(size=(100, 1))).astype(np.float32)
+    cells = np.zeros(100, np.int64) if moments else rng.integers(4, size=100)
+    block = replace(a_block(cells=1 if moments else 4, width=3, clipping_norm=1.0), moments=moments)
+    query = a_query(block, sigma=2.0)
+    expected = sum_of(query, rows, cells)
+    monkeypatch.setattr(privacy.clipping, "CACHED_ENTRIES", entries)
+    np.testing.assert_array_equal(sum_of(query, rows, cells), expected)
+
+
+def test_rows_that_may_not_be_written_or_run_backwards_are_clipped_like_others() -> None:
+    rows = np.random.default_rng(2).normal(size=(9, 5)).astype(np.float32)
+    query = asking(1.0, width=5)
+    expected = sum_of(query, rows)
+    np.testing.assert_array_equal(sum_of(query, rows[::-1].copy()[::-1]), expected)
+    rows.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not writable")
+        np.testing.assert_array_equal(sum_of(query, rows), expected)
 
 
 def test_rows_within_the_clipping_norm_stay_as_they_are() -> None:

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.exact_geometry import LARGEST, nearest_centre, project, squared_distances
+from strategies.exact_geometry import (
+    LARGEST,
+    nearest,
+    nearest_centre,
+    project,
+    squared_distances,
+)
 
 DIM = 384
 
@@ -46,6 +52,21 @@ def test_one_user_less_changes_no_bit_of_the_others(n: int, seed: int, dim: int)
         without = people[1:]
         np.testing.assert_array_equal(squared_distances(without, centres), everybody[1:])
         np.testing.assert_array_equal(project(without, basis.astype(np.float32)), projected[1:])
+
+
+@pytest.mark.parametrize("n", [0, 1, 512, 513, 1500])
+def test_the_nearest_centre_is_the_one_at_the_smallest_distance_the_earlier_of_equals(
+    n: int,
+) -> None:
+    points = unit_vectors(n, 6, 12)
+    points[::3] = points[::3].round()  # on one axis or at the origin: equally far from many
+    axes = np.eye(12, dtype=np.float32)
+    centres = np.concatenate([axes, -axes, axes, unit_vectors(5, 7, 12)])
+    squared = squared_distances(points, centres)
+    np.testing.assert_array_equal(nearest_centre(points, centres), squared.argmin(axis=1))
+    cells, closest = nearest(points, centres)
+    np.testing.assert_array_equal(cells, nearest_centre(points, centres))
+    np.testing.assert_array_equal(closest[:, 0], squared.min(axis=1))
 
 
 def test_order_of_the_sums_does_not_matter() -> None:
