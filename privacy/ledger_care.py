@@ -11,7 +11,8 @@ from pathlib import Path
 from privacy.errors import DamagedLedgerError, LedgerError
 from privacy.ledger import key_beside
 from privacy.ledger_file import LedgerFile
-from privacy.records import RecordKind, add_up, append, is_printable, make_record
+from privacy.record_values import is_printable
+from privacy.records import RecordKind, add_up, append, make_record
 from privacy.signed_head import SignedHead, Witness, check_heads, sign_head
 from privacy.signing import SigningKey
 

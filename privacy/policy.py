@@ -29,7 +29,8 @@ from privacy.accountant import Adjacency, Unit
 from privacy.configuration import describe, kebab, read_toml
 from privacy.errors import PolicyError, RefusalError
 from privacy.query import LEAST_NOISE, NoiseKind, SumQuery, TrustModel
-from privacy.records import digest_of_rules, is_printable
+from privacy.record_values import is_printable
+from privacy.records import digest_of_rules
 from privacy.signing import PUBLIC_KEY, is_signed
 from privacy.window import Renewal, Window, WindowEvents, window_of
 

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from privacy.accountant import Adjacency, GaussianEvent, Unit
 from privacy.errors import DamagedLedgerError
+from privacy.record_values import is_printable, list_of_texts, plain_values, read_line, text_of
 from privacy.window import Window
 
 FORMAT = 3
@@ -36,10 +35,6 @@ SMALLEST, LARGEST = 1e-30, 1e30
 LARGEST_MU = 1e6
 """No mechanism has a larger Gaussian-DP parameter; the least noise that can be asked has 2^16."""
 SMALLEST_DELTA, LARGEST_DELTA = 1e-100, 1e-3
-LARGEST_COUNT = 2**63 - 1
-UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
-_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's control and format characters, halves of pairs, and ends of lines."""
 
 
 class RecordKind(StrEnum):
@@ -116,9 +111,11 @@ class Identity:
     simulated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LedgerEntry:
     """One charged release: what was asked and the mechanism that answers.
+
+    Nothing of it changes but its state, once, when it ends.
 
     Attributes
     ----------
@@ -310,8 +307,9 @@ def append(account: Account | None, record: Record) -> Account:
     try:
         if datetime.fromisoformat(record.time).utcoffset() is None:
             raise ValueError("times have a zone")
-        content = json.loads(record.content)
-        _check_plain([record.time, content])
+        if not is_printable(record.time):
+            raise ValueError("a time cannot be printed")
+        content = plain_values(record.content)
         account = _understand(account, record, content)
     except (
         KeyError,
@@ -354,12 +352,12 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
     if account is None:
         if kind is not RecordKind.OPENED:
             raise ValueError("the first record opens the ledger")
-        file = _text(content.pop("file"))
-        return Account(identity=_checked(_read(Identity, content)), file=file)
+        file = text_of(content.pop("file"))
+        return Account(identity=_checked(read_line(Identity, content)), file=file)
     match kind:
         case RecordKind.ADOPTED:
-            account.file = _text(content["file"])
-            account.acts.append(OperatorsAct(record.time, f"adopted: {_text(content['reason'])}"))
+            account.file = text_of(content["file"])
+            account.acts.append(OperatorsAct(record.time, f"adopted: {text_of(content['reason'])}"))
         case RecordKind.WINDOW:
             opening = _opening(record.time, content, len(account.entries) + 1)
             account.openings.append(opening)
@@ -371,7 +369,7 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
                 raise ValueError("rules have the digest of others")
             account.rules[content["policy"]] = content["rules"]
         case RecordKind.RESERVED:
-            entry = _read(LedgerEntry, content | {"time": record.time})
+            entry = read_line(LedgerEntry, content | {"time": record.time})
             if entry.policy not in account.rules:
                 raise ValueError("an entry names rules that are not there")
             if entry.entry != len(account.entries) + 1 or entry.state != RecordKind.RESERVED:
@@ -384,41 +382,16 @@ def _understand(account: Account | None, record: Record, content: dict[str, Any]
             entry = account.entries[content["entry"]]
             if entry.state != RecordKind.RESERVED:
                 raise ValueError("an entry ends once")
-            account.entries[entry.entry] = _ended(entry, kind)
+            entry.state = kind.value
             if kind is RecordKind.COMMITTED:
                 reply = content["reply"]
-                digest = None if reply is None else _text(reply)
+                digest = None if reply is None else text_of(reply)
                 account.answers[entry.entry] = (record.sequence, digest)
         case RecordKind.REFUSED:
-            account.refusals.append(_read(LedgerRefusal, content))
+            account.refusals.append(read_line(LedgerRefusal, content))
         case RecordKind.OPENED:
             raise ValueError("a ledger is opened once")
     return account
-
-
-Line = TypeVar("Line", Identity, LedgerEntry, LedgerRefusal)
-_KINDS = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
-
-
-_KINDS_OF = {
-    line.__name__: {part.name: _KINDS[str(part.type)] for part in fields(line)}
-    for line in (Identity, LedgerEntry, LedgerRefusal)
-}
-
-
-def _read(line: type[Line], content: dict[str, Any]) -> Line:
-    """Make a line of the account; a value of another type than declared is a TypeError.
-
-    Whoever owns the key can sign anything: nobody after this has to expect it.
-    """
-    for name, kinds in _KINDS_OF[line.__name__].items():
-        if name not in content:
-            continue  # missing altogether, or as good as its default
-        if type(content[name]) not in kinds:
-            raise TypeError(f"{name} is {content[name]!r}")
-        if float in kinds:
-            content = content | {name: float(content[name])}
-    return line(**content)
 
 
 def _checked(identity: Identity) -> Identity:
@@ -433,7 +406,7 @@ def _checked(identity: Identity) -> Identity:
 
 
 def _opening(time: str, content: dict[str, Any], entry: int) -> Opening:
-    start, end = (datetime.fromisoformat(_text(content[key])) for key in ("start", "end"))
+    start, end = (datetime.fromisoformat(text_of(content[key])) for key in ("start", "end"))
     if start.utcoffset() != timedelta(0) or end.utcoffset() != timedelta(0) or end <= start:
         raise ValueError("a window goes from one time to a later one, both in UTC")
     if content["by"] not in (CALENDAR, OPERATOR):
@@ -450,51 +423,6 @@ def _check_mechanism(entry: LedgerEntry) -> None:
         raise ValueError(f"its mu is {entry.event.mu}")
 
 
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _check_plain(value: Any) -> None:
-    """Raise unless all texts can be printed, and all numbers are finite and not too large."""
-    match value:
-        case str():
-            if not is_printable(value):
-                raise ValueError(f"{value!r} cannot be printed")
-        case float():
-            if not math.isfinite(value):
-                raise ValueError("a number is not finite")
-        case int():
-            if abs(value) > LARGEST_COUNT:
-                raise ValueError("a number is too large")
-        case dict():
-            for name, part in value.items():
-                _check_plain(name)
-                _check_plain(part)
-        case list():
-            for part in value:
-                _check_plain(part)
-
-
-def is_printable(text: str) -> bool:
-    """Tell whether a text is one line without anything that steers a terminal."""
-    return text.isprintable() or not any(map(_steers, text))
-
-
-def printable(text: str) -> str:
-    """Return a text with a sign in place of each letter that cannot be printed."""
-    return "".join(UNPRINTABLE if _steers(one) else one for one in text)
-
-
-def _steers(letter: str) -> bool:
-    return unicodedata.category(letter) in _STEERING
-
-
-def _ended(entry: LedgerEntry, kind: RecordKind) -> LedgerEntry:
-    return replace(entry, state=kind.value)
-
-
 def _hash(sequence: int, time: str, kind: str, content: str, previous: str) -> str:
-    parts = [str(sequence), time, kind, content, previous]
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+    chained = list_of_texts(str(sequence), time, kind, content, previous)
+    return hashlib.sha256(chained.encode()).hexdigest()

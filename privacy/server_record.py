@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from privacy.records import LARGEST_COUNT, is_printable, printable
+from privacy.record_values import LARGEST_COUNT, is_printable, printable
 from privacy.signed_head import SignedHead
 
 HEADS = "heads.json"

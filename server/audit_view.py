@@ -18,7 +18,7 @@ from privacy.audit.claims import claim, first_of, together
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict
 from privacy.audit.sealing import SignedReport
 from privacy.audit.side_by_side import by_attention, near_limit
-from privacy.records import printable
+from privacy.record_values import printable
 
 console = Console(highlight=False)
 

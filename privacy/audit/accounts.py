@@ -43,6 +43,8 @@ COARSE, COARSEST = 1e-3, 3e-3
 FEW = 100
 FINE, FINER = 1e-2, 1e-3
 """No interval is a larger part of mu than that: losses of little spending are small."""
+ALONE = 16e-3
+"""The same for a sum, which is one release: rounding does not add up."""
 LEAST_DELTA = 1e-10
 """Of less, the ends that the distributions cut off are a good part."""
 DIGITS = 12
@@ -193,7 +195,10 @@ def _pld(
     if delta < LEAST_DELTA:
         return None
     mu = compose(events, adjacency)
-    first = min(COARSE if len(events) <= FEW else COARSEST, FINE * mu)
+    if len(events) == 1:
+        first = ALONE * mu
+    else:
+        first = min(COARSE if len(events) <= FEW else COARSEST, FINE * mu)
     found = pld_epsilon(events, delta=delta, adjacency=adjacency, interval=first)
     if found > AGREEMENT * epsilon:
         finest = None if FINER * mu > FINEST_INTERVAL else FINER * mu

@@ -212,9 +212,15 @@ def _kept(path: Path, folder: Path | None) -> KeptRecord:
 
 def _heads_in(witness: Path) -> tuple[SignedHead, ...]:
     try:
-        return tuple(Witness(witness).heads())
+        heads = tuple(Witness(witness).heads())
     except LedgerError as error:
         cause = getattr(error.__cause__, "strerror", None) or "it has a line that is no head"
         raise EvidenceError(
             f"Witness {witness} cannot be used ({cause}). Nothing was audited."
         ) from error
+    if not heads:
+        raise EvidenceError(
+            f"Witness {witness} is empty: it kept no head of any ledger. Nothing was audited. "
+            "Name the file that a region writes its heads to, or none."
+        )
+    return heads

@@ -175,15 +175,15 @@ def _windows(account: Account, policies: dict[str, Policy]) -> Problems:
     openings = list(account.openings)
     known = list(policies.values())
     in_force: Opening | None = None
+    name = ""
     for entry in account.entries.values():
         while openings and openings[0].entry <= entry.entry:
             opened, before = openings.pop(0), in_force
-            in_force = opened
+            in_force, name = opened, opened.window.name
             if problem := _not_by_the_rules(opened, before, policies[entry.policy], known):
-                yield entry, f"was charged while window {opened.window.name} was open: {problem}"
+                yield entry, f"was charged while window {name} was open: {problem}"
         moment = datetime.fromisoformat(entry.time)
-        window = in_force.window if in_force else None
-        if window is None or window.name != entry.window or moment not in window:
+        if in_force is None or name != entry.window or moment not in in_force.window:
             yield entry, f"was charged to window {entry.window}, which was not open then"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from privacy.records import is_printable
+from privacy.record_values import is_printable
 
 REPORT = "report.json"
 

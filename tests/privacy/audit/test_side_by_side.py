@@ -134,6 +134,9 @@ def test_every_named_witness_counts_and_unmatched_evidence_is_told(tmp_path: Pat
     assert any("no head of any ledger" in told for told in foreign.comparison.unchecked)
     with pytest.raises(EvidenceError, match="Nothing was audited"):
         audit(one, witnesses=[tmp_path / "nowhere"])
+    (tmp_path / "empty").touch()
+    with pytest.raises(EvidenceError, match="is empty"):
+        audit(one, witnesses=[tmp_path / "empty"])
     write_default_policy(tmp_path / "south.toml", "south")
     approved = audit(one, policies=[tmp_path / "south.toml"])
     assert any("policy of south" in told for told in approved.comparison.unchecked)
