@@ -41,7 +41,7 @@ class VectorUsers:
 
     @property
     def vectors(self) -> FloatArray:
-        """What was given over the norm bound, of norm 1 at most: float32, shape (n_users, d)."""
+        """What was given over the norm bound, the longer ones shortened: float32, (n_users, d)."""
         return within_unit_ball(self.given, self.norm_bound)
 
     @property
@@ -107,7 +107,7 @@ def within_unit_ball(vectors: FloatArray, norm_bound: float) -> FloatArray:
     """Return ``vectors / norm_bound``, the longer ones shortened to norm 1: float32.
 
     Each row depends on itself alone. One that is longer by no more than rounding makes
-    it, as unit vectors in single precision are, stays as it is.
+    it, as unit vectors in single precision are, stays so. The door clips all of them.
     """
     norms = np.sqrt(squared_norms(vectors))
     bound = np.float32(norm_bound)

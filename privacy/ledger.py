@@ -146,7 +146,7 @@ class Ledger:
             earlier = account.entry_of(query.server_key, query.run, query.round_number)
             if earlier is not None:
                 return self._repeat(ledger, query, earlier)
-            now = present_moment(self.policy, account, self.clock())
+            now = present_moment(self.policy, account, ledger.moment)
             self._check_count(account, query)
             window = window_to_charge(self.policy, account.window, now)
             if window != account.window:
@@ -219,7 +219,7 @@ class Ledger:
         with self._sealed.transaction() as ledger:
             current = ledger.account.window
             try:
-                now = present_moment(self.policy, ledger.account, self.clock())
+                now = present_moment(self.policy, ledger.account, ledger.moment)
             except RefusalError as error:
                 raise LedgerError(error.sentence) from error
             if current and now < current.end:

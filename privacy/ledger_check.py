@@ -104,9 +104,23 @@ def verify_ledger(
         found.unchecked.append(
             "This file is a copy, or was moved: its agent does not use it until it is adopted."
         )
-    if witness is None:
+    if kept is None:
         found.unchecked.append("Rollback since the last release: no witness was given.")
+    elif found.account and (sequence := _last_release(found.account)) > _last_of(kept):
+        found.unchecked.append(
+            f"Rollback since the last release: the witness's latest head is of record "
+            f"{_last_of(kept)}, the last release of record {sequence}."
+        )
     return found
+
+
+def _last_release(account: Account) -> int:
+    """Return the number of the record that committed the last release; 0 if there is none."""
+    return max((sequence for sequence, _ in account.answers.values()), default=0)
+
+
+def _last_of(heads: Sequence[SignedHead]) -> int:
+    return max((head.sequence for head in heads), default=0)
 
 
 @contextmanager
@@ -120,11 +134,20 @@ def _noted(found: Verification) -> Iterator[None]:
 
 def _heads_of(witness: Path | None, found: Verification) -> list[SignedHead] | None:
     """Return what a witness kept, or None where there is none or it is damaged."""
+    if witness is None:
+        return None
     try:
-        return Witness(witness).heads() if witness else None
+        heads = Witness(witness).heads()
     except DamagedLedgerError as error:
         found.faults.append(str(error))
         return None
+    for head in heads:
+        if not head.is_genuine:
+            found.faults.append(
+                f"Witness {witness} has a head of record {head.sequence} that its key did not sign."
+            )
+            return None
+    return heads
 
 
 def _compare_heads(

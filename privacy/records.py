@@ -305,11 +305,13 @@ def append(account: Account | None, record: Record) -> Account:
     if record.time < time:
         raise DamagedLedgerError(f"{_name(record)} is older than the one before it.")
     try:
-        if datetime.fromisoformat(record.time).utcoffset() is None:
-            raise ValueError("times have a zone")
+        if datetime.fromisoformat(record.time).utcoffset() != timedelta(0):
+            raise ValueError("times are in UTC")
         if not is_printable(record.time):
             raise ValueError("a time cannot be printed")
         content = plain_values(record.content)
+        if type(content) is not dict:
+            raise TypeError("a record holds an object")
         account = _understand(account, record, content)
     except (
         KeyError,

@@ -34,14 +34,18 @@ class OpenLedger:
     account : Account
         What its records add up to; follows what is appended.
     key : SigningKey
-    clock : callable
+    moment : datetime
+        By the clock, when it was opened: the same for all that is added, so that no record is
+        of another window than the one that it was charged to.
     """
 
-    def __init__(self, rows: LedgerRows, account: Account, key: SigningKey, clock: Clock) -> None:
+    def __init__(
+        self, rows: LedgerRows, account: Account, key: SigningKey, moment: datetime
+    ) -> None:
         self.rows = rows
         self.account = account
+        self.moment = moment
         self._key = key
-        self._clock = clock
 
     def append(self, kind: RecordKind, content: Mapping[str, Any]) -> None:
         """Add a record; its time is never before the one before it.
@@ -51,7 +55,7 @@ class OpenLedger:
         """
         time = self.account.time
         if kind is not RecordKind.REFUSED:
-            time = max(spell_time(self._clock()), time)
+            time = max(spell_time(self.moment), time)
         record = make_record(self.account, time, kind, content)
         self.rows.append(record)
         append(self.account, record)
@@ -125,7 +129,7 @@ class SealedLedger:
         """Check the whole ledger, let the block add to it, and sign the new head."""
         key = self.key
         with self._file.writing() as rows:
-            ledger = OpenLedger(rows, self._check(rows, key), key, self._clock)
+            ledger = OpenLedger(rows, self._check(rows, key), key, self._clock())
             before = ledger.account.sequence
             yield ledger
             if ledger.account.sequence > before:
@@ -154,7 +158,7 @@ class SealedLedger:
         content = identity | {"file": self._file.identity}
         record = make_record(None, spell_time(self._clock()), RecordKind.OPENED, content)
         rows.append(record)
-        opened = OpenLedger(rows, append(None, record), key, self._clock)
+        opened = OpenLedger(rows, append(None, record), key, self._clock())
         rows.sign(record.sequence, opened.head.signature)
         return key
 
@@ -164,7 +168,7 @@ class SealedLedger:
             records = rows.records()
             account = add_up(records)
             self._check_identity(account, key)
-            head = OpenLedger(rows, account, key, self._clock).head
+            head = OpenLedger(rows, account, key, self._clock()).head
             if records[-1].signature != head.signature:
                 raise DamagedLedgerError(f"Record {account.sequence} is not signed.")
             if self._file.has_other_names:

@@ -83,8 +83,8 @@ def prepare_output(folder: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(
-            f"Results cannot be written to {folder} ({error.strerror}). Nothing was asked of any "
-            "region. Choose another folder."
+            f"Results cannot be written to {folder} ({error.strerror}). Nothing was done. "
+            "Choose another folder."
         ) from error
 
 

@@ -121,7 +121,7 @@ class _Look:
             path,
             witness=beside if (beside := witness_beside(path)).exists() else None,
             heads=evidence.heads or None,
-            is_witnessed=evidence.is_witnessed,
+            last_witnessed=evidence.last_witnessed,
             approved=list(evidence.policies.values()),
             of_server=path in evidence.server_ledgers,
             with_details=self.with_details,

@@ -6,6 +6,7 @@ without being named here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,18 +134,28 @@ def _largest(ledgers: Sequence[LedgerAudit]) -> str:
     window = max(windows, key=_epsilon, default=None)
     ever = max((one.lifetime for one in ledgers if one.lifetime), key=_epsilon)
     delta, lasting = (window or ever).combination.delta, ever.combination.delta
-    told = f"{_epsilon(ever):.4g} over its ledger's whole life, but for a probability of "
+    told = f"{_rounded_up(ever)} over its ledger's whole life, but for a probability of "
     if window is None or (len(windows) == len(ledgers) and delta == lasting):
         return f"{told}{lasting:g}"
     if delta == lasting:
         return (
-            f"{_epsilon(window):.4g} in any one window and e^{_epsilon(ever):.4g} over its whole "
+            f"{_rounded_up(window)} in any one window and e^{_rounded_up(ever)} over its whole "
             f"life, but for a probability of {lasting:g}"
         )
     return (
-        f"{_epsilon(window):.4g} in any one window, but for a probability of {delta:g}, and "
-        f"e^{_epsilon(ever):.4g} over its whole life, but for {lasting:g}"
+        f"{_rounded_up(window)} in any one window, but for a probability of {delta:g}, and "
+        f"e^{_rounded_up(ever)} over its whole life, but for {lasting:g}"
     )
+
+
+def _rounded_up(span: Span) -> str:
+    """Spell a loss in four digits, the last one rounded up; by a millionth it may be more."""
+    epsilon = _epsilon(span) * (1 - 1e-6)
+    if epsilon <= 0:
+        return "0"
+    digits = 3 - math.floor(math.log10(epsilon))
+    scale = 10.0**digits
+    return f"{math.ceil(epsilon * scale) / scale:.4g}"
 
 
 def _epsilon(span: Span) -> float:
@@ -207,7 +218,10 @@ def together(sentences: Iterable[tuple[str, str]]) -> list[str]:
     about: dict[str, list[str]] = {}
     for who, sentence in sentences:
         about.setdefault(sentence, []).append(who)
-    return [f"{_some(everybody)}: {sentence}" for sentence, everybody in about.items()]
+    return [
+        f"{_some(list(dict.fromkeys(everybody)))}: {sentence}"
+        for sentence, everybody in about.items()
+    ]
 
 
 def _some(everybody: Sequence[str]) -> str:
@@ -237,7 +251,7 @@ def assumptions(audit: Audit) -> list[str]:
             f"{resting} releases are under trust model central: the server saw exact clipped sums, "
             "is trusted to have kept them to itself and to have added the noise that it promised.",
         )
-    noises = {noise for one in audit.ledgers for noise in one.noises}
+    noises = {noise for one in [*audit.ledgers, *audit.servers] for noise in one.noises}
     if NoiseKind.SEEDED in noises:
         found.insert(0, "Seeded noise is hidden from whoever does not know the seed, and only so.")
     if NoiseKind.FLOAT in noises:

@@ -80,9 +80,10 @@ class Evidence:
         servers = [head for kept in self.records for head in kept.record.heads]
         return [*servers, *(head for heads in self.witnesses.values() for head in heads)]
 
-    def is_witnessed(self, region: str) -> bool:
-        """Tell whether a named witness kept a head of a region."""
-        return any(head.region == region for heads in self.witnesses.values() for head in heads)
+    def last_witnessed(self, region: str) -> int:
+        """Return the last record of a region that a named witness kept a head of; 0 of none."""
+        heads = [head for heads in self.witnesses.values() for head in heads]
+        return max((head.sequence for head in heads if head.region == region), default=0)
 
     @property
     def files(self) -> list[Path]:
@@ -157,6 +158,13 @@ class _Ledgers:
         self.has_files = False
 
     def add(self, path: Path) -> None:
+        try:
+            self._add(path)
+        except (OSError, RuntimeError) as error:  # a name too long, or links in a circle
+            cause = getattr(error, "strerror", None) or error
+            raise EvidenceError(f"{path} cannot be read ({cause}). Nothing was audited.") from error
+
+    def _add(self, path: Path) -> None:
         if path.is_dir():
             self._add_folder(path)
         elif path.exists():
@@ -218,6 +226,12 @@ def _heads_in(witness: Path) -> tuple[SignedHead, ...]:
         raise EvidenceError(
             f"Witness {witness} cannot be used ({cause}). Nothing was audited."
         ) from error
+    for head in heads:
+        if not head.is_genuine:
+            raise EvidenceError(
+                f"Witness {witness} has a head of record {head.sequence} that its key did not "
+                "sign. Nothing was audited."
+            )
     if not heads:
         raise EvidenceError(
             f"Witness {witness} is empty: it kept no head of any ledger. Nothing was audited. "

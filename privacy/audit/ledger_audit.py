@@ -16,6 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,8 @@ from privacy.records import SERVER, Account, LedgerEntry, RecordKind
 from privacy.signed_head import SignedHead
 
 LIFETIME = "lifetime"
+CLOCKS_DIFFER = timedelta(hours=1)
+"""A record is not of the future until then."""
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = 68
 """Where SQLite keeps the number of the program that a file belongs to."""
@@ -166,7 +169,7 @@ def audit_ledger(
     *,
     witness: Path | None = None,
     heads: Sequence[SignedHead] | None = None,
-    is_witnessed: Callable[[str], bool] = lambda region: False,
+    last_witnessed: Callable[[str], int] = lambda region: 0,
     approved: Sequence[Policy] = (),
     of_server: bool = False,
     with_details: bool = True,
@@ -180,8 +183,8 @@ def audit_ledger(
         File that kept its heads.
     heads : sequence of SignedHead, optional
         What servers received, and named witnesses kept.
-    is_witnessed : callable
-        Tells of a region whether one of those witnesses kept a head of it.
+    last_witnessed : callable
+        Tells of a region the last record that one of those witnesses kept a head of.
     approved : sequence of Policy
         Those that an officer approved; of those of this region, every release must be
         made under one. None of this region: any rules will do.
@@ -209,7 +212,8 @@ def audit_ledger(
     if account is None:
         return found
     _describe(found, account)
-    if is_witnessed(found.region):
+    last = max((sequence for sequence, _ in account.answers.values()), default=1)
+    if last <= last_witnessed(found.region):
         found.unchecked = [one for one in found.unchecked if not one.startswith("Rollback")]
     try:
         policies = rules_of(account)
@@ -227,6 +231,8 @@ def audit_ledger(
 
 def _no_ledger(path: Path) -> str | None:
     """Return why a file is no ledger at all; a damaged one is one."""
+    if path.exists() and not path.is_file():
+        return f"{path} is no file."
     try:
         with path.open("rb") as file:
             beginning = file.read(100)
@@ -333,8 +339,15 @@ def _incidents(account: Account) -> list[str]:
             f"{count} request{'s were' if count > 1 else ' was'} refused: {reason}."
             for reason, count in sorted(refused.items())
         ),
+        *_ahead_of_time(account),
         *(f"The operator, {act.time[:16]}: {act.what}." for act in account.acts),
     ]
+
+
+def _ahead_of_time(account: Account) -> list[str]:
+    if datetime.fromisoformat(account.time) <= datetime.now(UTC) + CLOCKS_DIFFER:
+        return []
+    return [f"The last record is of {account.time[:16]}, after this audit: a clock was wrong."]
 
 
 def _named(entries: Sequence[LedgerEntry]) -> str:

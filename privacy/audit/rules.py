@@ -28,6 +28,8 @@ from privacy.window import Renewal
 
 SLACK = 1e-8
 """By so much a sum of squares may pass a limit that was computed another way."""
+OF_MOMENTS = frozenset({"second-moments"})
+"""Kinds of questions whose sensitivity goes with the square of the clipping norm."""
 COARSEST_STEP = 2.0**-20
 """Of the sensitivity; every version's lattice was finer."""
 CONTINUOUS = (NoiseKind.FLOAT, NoiseKind.SEEDED)
@@ -78,8 +80,7 @@ def broken_rules(
         Whether only budgets are to be kept, as by a server that adds noise.
     """
     checks = [_seeded, _repetitions, _windows, _budgets]
-    if not of_server:
-        checks.insert(0, _one_by_one)
+    checks.insert(0, _added_noise if of_server else _one_by_one)
     return [
         f"Entry {entry.entry} ({entry.purpose} of run {entry.run}, {entry.time[:16]}) {problem}."
         for check in checks
@@ -96,6 +97,13 @@ def _one_by_one(account: Account, policies: dict[str, Policy]) -> Problems:
         policy = policies[entry.policy]
         for check in (_what_was_asked, _how_much, _who_and_what):
             yield from ((entry, problem) for problem in check(entry, policy))
+
+
+def _added_noise(account: Account, policies: dict[str, Policy]) -> Problems:
+    """Look for releases of a server that name no noise of its own."""
+    for entry in account.entries.values():
+        if entry.noise not in set(NoiseKind):
+            yield entry, f"has {entry.noise} noise, which is none that a server adds"
 
 
 def _seeded(account: Account, policies: dict[str, Policy]) -> Problems:
@@ -131,7 +139,8 @@ def _how_much(entry: LedgerEntry, policy: Policy) -> Iterator[str]:
     elif entry.step and not _is_fine(entry.step, entry.sensitivity):
         yield f"names a lattice of step {entry.step:g}, which does not go with its sensitivity"
     norm = entry.clipping_norm
-    if entry.sensitivity < min(norm, DIAGONAL * norm**2) * (1 - ROUNDING):
+    least_sensitivity = DIAGONAL * norm**2 if entry.kind in OF_MOMENTS else norm
+    if entry.sensitivity < least_sensitivity * (1 - ROUNDING):
         yield f"has sensitivity {entry.sensitivity:.4g}, too little for clipping norm {norm:.4g}"
 
 
@@ -173,14 +182,17 @@ def _repetitions(account: Account, policies: dict[str, Policy]) -> Problems:
 def _windows(account: Account, policies: dict[str, Policy]) -> Problems:
     """Look whether each release was charged to the window in force, and that to the rules'."""
     openings = list(account.openings)
-    known = list(policies.values())
+    known: dict[str, Policy] = {}
     in_force: Opening | None = None
     name = ""
     for entry in account.entries.values():
+        known[entry.policy] = policies[entry.policy]
         while openings and openings[0].entry <= entry.entry:
             opened, before = openings.pop(0), in_force
             in_force, name = opened, opened.window.name
-            if problem := _not_by_the_rules(opened, before, policies[entry.policy], known):
+            if problem := _not_by_the_rules(
+                opened, before, policies[entry.policy], list(known.values())
+            ):
                 yield entry, f"was charged while window {name} was open: {problem}"
         moment = datetime.fromisoformat(entry.time)
         if in_force is None or name != entry.window or moment not in in_force.window:
@@ -199,7 +211,8 @@ def _not_by_the_rules(
     by_calendar = opened.by == CALENDAR
     if by_calendar and before and policy.window.renewal is Renewal.BY_OPERATOR:
         return "no operator renewed it"
-    # By the calendar, the rules are those of the release; an operator may have had earlier ones.
+    # By the calendar, the rules are those of the release; an operator may have had those of an
+    # earlier one. Rules without a release count for nothing: nobody would have approved them.
     now, last = datetime.fromisoformat(opened.time), before.window if before else None
     allowed = [policy] if by_calendar else known
     if window not in [next_window(one, last, now) for one in allowed]:

@@ -111,6 +111,8 @@ def read_sealed(path: Path) -> SignedReport:
         raise ReportError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ReportError(f"{path} is not an audit's report.") from error
+    if isinstance(content, dict) and "claim" not in content:
+        raise ReportError(f"{path} is not an audit's report.")
     if not isinstance(content, dict) or not isinstance(signature, dict):
         raise ReportError(f"{path} is not signed. Make it anew with --sign KEY.")
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -165,13 +167,20 @@ def officers_key(told: str) -> str:
         If the file is a private key that cannot be used.
     """
     text, path = told.strip().lower(), Path(told)
-    if not re.match(PUBLIC_KEY, text) and path.is_file():
+    if not re.match(PUBLIC_KEY, text) and _is_file(path):
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         if text.startswith("-----BEGIN"):
             return SigningKey.load(path).public
     if not re.match(PUBLIC_KEY, text.lower()):
         raise ReportError(f"{told} is no public key of 64 hexadecimal digits, nor a file with one.")
     return text.lower()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 def _message(digest: str) -> bytes:

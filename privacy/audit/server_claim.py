@@ -29,6 +29,8 @@ class ServerClaim:
     delta : float
     releases : int
         Of all regions together.
+    adjacency, unit : str
+        Of whom it promises; empty where the report does not say.
     """
 
     path: Path
@@ -36,6 +38,8 @@ class ServerClaim:
     epsilon: float | None
     delta: float
     releases: int
+    adjacency: str = ""
+    unit: str = ""
 
 
 def read_claim(path: Path) -> ServerClaim:
@@ -47,7 +51,8 @@ def read_claim(path: Path) -> ServerClaim:
         If it cannot be read, or is no report of a run.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        report = json.loads(text, object_pairs_hook=_each_key_once)
         run, privacy = report["run"]["id"], report["privacy"]
         epsilon = privacy["epsilon"]
         claim = ServerClaim(
@@ -56,6 +61,8 @@ def read_claim(path: Path) -> ServerClaim:
             epsilon=None if epsilon is None else float(_typed(epsilon, float, int)),
             delta=float(_typed(privacy["delta"], float)),
             releases=_typed(privacy["releases"], int),
+            adjacency=_typed(privacy.get("adjacency", ""), str),
+            unit=_typed(privacy.get("unit", ""), str),
         )
         _check(claim)
     except OSError as error:
@@ -74,6 +81,13 @@ def _check(claim: ServerClaim) -> None:
         raise ValueError(f"its delta is {claim.delta}")
     if claim.releases < 0 or not is_printable(claim.run):
         raise ValueError(f"it counts {claim.releases} releases in run {claim.run!r}")
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
 
 
 def _typed(value: Any, *kinds: type) -> Any:

@@ -58,7 +58,7 @@ def compare(
     found = Comparison(unchecked=list(evidence.unused))
     _one_ledger_a_region(found, audits)
     for kept in evidence.records:
-        inside = _in_its_folder(kept, found.counting)
+        inside = _in_its_folder(kept, found.counting, audits)
         _missing_regions(found, kept, inside, damaged=[one for one in audits if not one.region])
         _rounds(found, kept, inside)
     _servers_noise(found, servers)
@@ -67,10 +67,15 @@ def compare(
     return found
 
 
-def _in_its_folder(kept: KeptRecord, audits: Sequence[LedgerAudit]) -> Sequence[LedgerAudit]:
+def _in_its_folder(
+    kept: KeptRecord, counting: Sequence[LedgerAudit], audits: Sequence[LedgerAudit]
+) -> Sequence[LedgerAudit]:
+    """Return the ledgers of the regions that have one, be it an earlier copy, in the folder."""
     if kept.folder is None:
-        return audits
-    return [one for one in audits if Path(one.path).parent == kept.folder]
+        return counting
+    home = kept.folder.resolve()
+    regions = {one.region for one in audits if Path(one.path).parent.resolve() == home}
+    return [one for one in counting if one.region in regions]
 
 
 def _one_ledger_a_region(found: Comparison, audits: Sequence[LedgerAudit]) -> None:
@@ -166,11 +171,35 @@ def _servers_noise(found: Comparison, servers: Sequence[LedgerAudit]) -> None:
             "its word. Its own ledger was not given."
         )
         return
-    released = {request: noise for server in servers for request, noise in server.requests.items()}
-    spent = {run: mu for server in servers for run, mu in server.run_mu.items()}
+    released: dict[tuple[str, str], tuple[float, float]] = {}
+    spent: dict[str, float] = {}
+    for server in servers:
+        for request, noise in server.requests.items():
+            if released.setdefault(request, noise) != noise:
+                found.faults.append(
+                    f"Two servers' ledgers have different noise for request {request[1][:16]} of "
+                    f"run {request[0]}."
+                )
+        for run, mu in server.run_mu.items():
+            spent[run] = max(mu, spent.get(run, 0.0))
+    ended = {
+        (run, number) for one in servers for run, rounds in one.rounds.items() for number in rounds
+    }
+    known = {run for one in found.counting for run in one.runs}
+    if others := sorted(set(spent) - known):
+        found.unchecked.append(
+            f"The server's ledger charges for {len(others)} runs, the first of them {others[0]}, "
+            "of which no ledger here has a release."
+        )
     for one in resting:
         for run in sorted({run for run, _ in one.requests}):
             _servers_run(found, one, run, released)
+            rounds = {(run, number) for number in one.rounds.get(run, ())}
+            if run in spent and (unended := len(rounds - ended)):
+                found.unchecked.append(
+                    f"{one.region} answered in {unended} rounds of run {run}, of which the "
+                    "server's ledger does not say that it released anything."
+                )
             promised = one.run_mu[run]
             if spent.get(run, 0.0) > promised * (1 + ROUNDING):
                 found.disagreeing.append(one.region)
@@ -233,6 +262,10 @@ def _claim_of(found: Comparison, claim: ServerClaim, one: LedgerAudit) -> None:
             problems.append(f"epsilon {claim.epsilon:.6g}, its ledger charges {charged:.6g}")
     if claim.delta > one.identity["delta"]:
         problems.append(f"delta {claim.delta:g}, its ledger's is {one.identity['delta']:g}")
+    for name in ("adjacency", "unit"):
+        claimed, kept = getattr(claim, name), one.identity[name]
+        if claimed and claimed != kept:
+            problems.append(f"{name} {claimed}, its ledger's is {kept}")
     for problem in problems:
         found.disagreeing.append(one.region)
         found.faults.append(f"{claim.path} claims for run {claim.run} of {one.region} {problem}.")

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
-from privacy.errors import LedgerError, RefusalError
+from privacy.errors import DamagedLedgerError, LedgerError, RefusalError
 from privacy.ledger import REFUSALS_A_DAY, Ledger
-from privacy.ledger_check import verify_ledger
+from privacy.ledger_check import read_account, verify_ledger
 from privacy.query import NoiseKind, SumQuery
+from privacy.records import RecordKind, append, make_record
 from privacy.window import Renewal
 from tests.privacy.examples import NOW, SetClock, a_block, a_ledger, a_policy, a_query
 
@@ -530,3 +531,25 @@ def contents_of(ledger: Ledger) -> list[str]:
     rows = database.execute("SELECT content FROM records ORDER BY sequence").fetchall()
     database.close()
     return [content for (content,) in rows]
+
+
+@pytest.mark.parametrize(
+    ("time", "content"),
+    [
+        ("2026-04-01T00:00:00.000+00:00", [["run", "x"], ["reason", "none"]]),
+        ("2026-04-01T00:00:00.000+00:00", "text"),
+        ("2026-04-01T00:00:00.000+23:59", {"file": "x", "reason": "moved"}),
+        ("2026-04-01T00:00:00.000", {"file": "x", "reason": "moved"}),
+    ],
+)
+def test_record_of_no_object_or_of_another_zone_makes_no_sense(
+    tmp_path: Path, time: str, content: Any
+) -> None:
+    ledger = a_ledger(tmp_path)
+    ledger.reserve(a_query(), NoiseKind.DISCRETE)
+    account = read_account(ledger.path)
+    good = make_record(account, "2026-04-01T00:00:00.000+00:00", RecordKind.ADOPTED, {})
+    assert good.time > account.time
+    record = make_record(account, time, RecordKind.ADOPTED, content)
+    with pytest.raises(DamagedLedgerError, match="makes no sense"):
+        append(account, record)

@@ -144,7 +144,7 @@ def names(folder: Path) -> list[str]:
 def test_unwritable_output_is_an_error_before_anything_is_asked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
-        with pytest.raises(OutputError, match="Nothing was asked of any region") as caught:
+        with pytest.raises(OutputError, match="Nothing was done") as caught:
             prepare_output(folder)
         assert str(folder) in str(caught.value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,50 @@ def test_operator_who_renews_in_time_breaks_no_rule(tmp_path: Path) -> None:
     shorter = a_ledger(tmp_path, clock=clock, renewal=Renewal.BY_OPERATOR, days=5)
     shorter.reserve(a_query(sigma=4.0, round_number=2), NoiseKind.DISCRETE)
     assert audit_ledger(ledger.path).faults == []
+
+
+def test_operator_who_renews_under_rules_that_no_release_was_made_under_is_found(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    approved = a_policy(days=366, renewal=Renewal.BY_OPERATOR)
+    secret = a_policy(days=1, renewal=Renewal.BY_OPERATOR)
+    for day in range(2):
+        clock = SetClock()
+        clock.now = NOW + timedelta(days=day)
+        Ledger(path, secret, clock=clock).renew()
+        released = Ledger(path, approved, clock=clock)
+        released.reserve(a_query(sigma=4.0, round_number=day + 1), NoiseKind.DISCRETE)
+    found = audit_ledger(path)
+    assert found.verdict is Verdict.FAIL
+    assert "by the rules another one was due" in found.faults[0]
+
+
+@pytest.mark.parametrize("before", range(1, 9))
+def test_charge_around_midnight_is_of_one_moment(tmp_path: Path, before: int) -> None:
+    clock, midnight = SetClock(), datetime(2026, 3, 3, tzinfo=UTC)
+    clock.now = midnight - timedelta(milliseconds=before)
+
+    def ticking() -> datetime:
+        clock.now += timedelta(milliseconds=1)
+        return clock.now
+
+    path = tmp_path / "ledger.sqlite"
+    policy = a_policy(start=midnight - timedelta(days=1), days=1)
+    for number in range(1, 10):
+        Ledger(path, policy, clock=ticking).reserve(
+            a_query(sigma=8.0, round_number=number), NoiseKind.DISCRETE
+        )
+    found = audit_ledger(path)
+    assert found.faults == []
+    assert found.releases == 9
+
+
+def test_small_clipping_norm_does_not_excuse_a_sensitivity_below_it(tmp_path: Path) -> None:
+    ledger = a_ledger(tmp_path)
+    small = changing(clipping_norm=1e-3, sensitivity=29e-6, sigma=1.0, step=2.0**-40)
+    charged(ledger, 1, small)
+    assert any("too little for" in fault for fault in audit_ledger(ledger.path).faults)
 
 
 def test_seeded_noise_in_a_real_ledger_is_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,18 +18,20 @@ from hypothesis import strategies as st
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.audit.accounts import MOST_DISTRIBUTIONS, check_the_sum, combine, count_by_release
-from privacy.audit.auditing import IN_ONE_PROCESS, audit
+from privacy.audit.auditing import IN_ONE_PROCESS, Audit, audit
 from privacy.audit.claims import claim
 from privacy.audit.evidence import EvidenceError, find_evidence
 from privacy.audit.ledger_audit import Verdict
 from privacy.audit.side_by_side import near_limit
 from privacy.door import Door, ServerDoor
-from privacy.ledger import Ledger
+from privacy.ledger import Ledger, witness_beside
+from privacy.ledger_file import LedgerFile
 from privacy.policy import write_default_policy
 from privacy.query import NoiseKind, SumQuery, TrustModel
 from privacy.release import ClippedSum, Release
 from privacy.server_record import HEADS, RoundCount, write_server_record
-from privacy.signed_head import SignedHead
+from privacy.signed_head import SignedHead, sign_head
+from privacy.signing import SigningKey
 from simulations.benchmarks.many_ledgers import Manner, make_ledger
 from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving, users
 from tests.privacy.test_copies import damages
@@ -123,8 +126,10 @@ def test_ledgers_named_one_by_one_tell_that_rounds_were_not_compared(tmp_path: P
 
 def test_every_named_witness_counts_and_unmatched_evidence_is_told(tmp_path: Path) -> None:
     (east, west), folder = a_run(tmp_path), tmp_path / "ledgers"
-    later = replace(east, sequence=east.sequence + 5)
-    for name, head in (("old", east), ("new", later), ("foreign", west)):
+    key = SigningKey.load(folder / "east.key")
+    later = sign_head(key, "east", east.sequence + 5, "ab" * 32)
+    unsigned = replace(east, signature="00")
+    for name, head in (("old", east), ("new", later), ("foreign", west), ("forged", unsigned)):
         (tmp_path / name).write_text(f"\n{json.dumps(asdict(head), sort_keys=True)}\n")
     one = [folder / "east.sqlite"]
     assert audit(one, witnesses=[tmp_path / "old"]).verdict is Verdict.PASS
@@ -134,12 +139,134 @@ def test_every_named_witness_counts_and_unmatched_evidence_is_told(tmp_path: Pat
     assert any("no head of any ledger" in told for told in foreign.comparison.unchecked)
     with pytest.raises(EvidenceError, match="Nothing was audited"):
         audit(one, witnesses=[tmp_path / "nowhere"])
+    with pytest.raises(EvidenceError, match="its key did not sign"):
+        audit(one, witnesses=[tmp_path / "forged"])
     (tmp_path / "empty").touch()
     with pytest.raises(EvidenceError, match="is empty"):
         audit(one, witnesses=[tmp_path / "empty"])
     write_default_policy(tmp_path / "south.toml", "south")
     approved = audit(one, policies=[tmp_path / "south.toml"])
     assert any("policy of south" in told for told in approved.comparison.unchecked)
+
+
+def a_witness(path: Path, *heads: SignedHead) -> None:
+    lines = [f"\n{json.dumps(asdict(head), sort_keys=True)}\n" for head in heads]
+    path.write_text("".join(lines))
+
+
+def test_witness_that_saw_the_last_release_only_shows_that_nothing_was_rolled_back(
+    tmp_path: Path,
+) -> None:
+    (head,) = a_run(tmp_path, ("east",))
+    path = tmp_path / "ledgers" / "east.sqlite"
+    key = SigningKey.load(path.with_suffix(".key"))
+    with LedgerFile(path).reading() as rows:
+        first = sign_head(key, "east", 1, rows.records()[0].hash)
+    for kept, told in ((head, False), (first, True)):
+        a_witness(tmp_path / "named", kept)
+        for found in (
+            audit([path], witnesses=[tmp_path / "named"]),
+            audit_beside(path, kept),
+        ):
+            assert found.verdict is Verdict.PASS
+            rollback = [one for one in found.ledgers[0].unchecked if one.startswith("Rollback")]
+            assert bool(rollback) is told
+    assert audit_beside(path, replace(head, signature="00")).verdict is Verdict.FAIL
+
+
+def audit_beside(path: Path, kept: SignedHead) -> Audit:
+    """Audit a ledger with a witness beside it."""
+    a_witness(witness_beside(path), kept)
+    try:
+        return audit([path])
+    finally:
+        witness_beside(path).unlink()
+
+
+@pytest.mark.parametrize("of", ["copy", "later copy", "dots", "link"])
+def test_run_that_was_copied_or_is_reached_in_two_ways_is_one_run(tmp_path: Path, of: str) -> None:
+    run = tmp_path / "run"
+    a_record(run, a_run(run))
+    other = {
+        "copy": tmp_path / "backup",
+        "later copy": tmp_path / "backup",
+        "dots": run / ".." / "run" / "ledgers" / "east.sqlite",
+        "link": tmp_path / "link" / "ledgers" / "east.sqlite",
+    }[of]
+    if "copy" in of:
+        shutil.copytree(run, other)
+    if of == "link":
+        (tmp_path / "link").symlink_to(run)
+    if of == "later copy":
+        path = run / "ledgers" / "east.sqlite"
+        ledger = Ledger(path, a_policy(region="east"), clock=SetClock(), simulated=True)
+        ledger.refuse(a_query(run="run-2"), "no", "No.")
+    for paths in ([run, other], [other, run]):
+        found = audit(paths)
+        assert found.comparison.faults == []
+        assert found.verdict is Verdict.PASS
+        assert len(found.counting) == 2
+
+
+def test_path_that_cannot_be_opened_is_an_error_and_a_pipe_no_ledger(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    (tmp_path / "ledgers" / "loop.sqlite").symlink_to(tmp_path / "ledgers" / "loop.sqlite")
+    for path in (tmp_path, Path("a" * 300)):
+        with pytest.raises(EvidenceError, match="Nothing was audited"):
+            audit([path])
+    (tmp_path / "ledgers" / "loop.sqlite").unlink()
+    os.mkfifo(tmp_path / "ledgers" / "pipe.sqlite")
+    assert audit([tmp_path]).verdict is Verdict.UNUSABLE
+
+
+def central_run(folder: Path) -> SumQuery:
+    """Let a region answer a server that keeps no ledger; return what was asked."""
+    query = a_query(trust_model=TrustModel.CENTRAL)
+    rules = {"trust_models": {TrustModel.CENTRAL}}
+    ledger = Ledger(folder / "north.sqlite", a_policy(**rules), clock=SetClock(), simulated=True)
+    Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
+    return query
+
+
+def a_server(folder: Path) -> Ledger:
+    folder.mkdir(exist_ok=True)
+    return Ledger(folder / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
+
+
+def test_servers_ledgers_that_contradict_each_other_are_found(tmp_path: Path) -> None:
+    query = central_run(tmp_path)
+    a_server(tmp_path).reserve(query, NoiseKind.DISCRETE)
+    other = a_server(tmp_path / "other")
+    other.reserve(query, NoiseKind.DISCRETE)
+    paths = [tmp_path, tmp_path / "other" / "server-ledger.sqlite"]
+    assert audit(paths).verdict is Verdict.PASS
+    other.path.unlink()
+    key = other.path.with_suffix(".key")
+    key.unlink()
+    weaker = a_server(tmp_path / "other")
+    fingerprint = query.fingerprint()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SumQuery, "fingerprint", lambda self: fingerprint)
+        weaker.reserve(replace(query, sigma=2 * query.sigma), NoiseKind.DISCRETE)
+    assert any("different noise" in told for told in audit(paths).comparison.faults)
+
+
+def test_what_a_servers_ledger_has_beyond_the_regions_and_lacks_is_told(tmp_path: Path) -> None:
+    query = central_run(tmp_path)
+    server = a_server(tmp_path)
+    server.reserve(query, NoiseKind.DISCRETE)
+    server.reserve(replace(query, run="secret"), NoiseKind.DISCRETE)
+    told = audit([tmp_path]).comparison.unchecked
+    assert any("first of them secret" in one for one in told)
+    assert any("does not say that it released anything" in one for one in told)
+
+
+def test_server_that_names_no_noise_of_its_own_is_found(tmp_path: Path) -> None:
+    query = central_run(tmp_path)
+    a_server(tmp_path).reserve(query, "none at all")
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.FAIL
+    assert "none that a server adds" in found.servers[0].faults[0]
 
 
 def test_folder_and_a_ledger_of_another_run_are_kept_apart(tmp_path: Path) -> None:
@@ -217,6 +344,8 @@ def test_claim_that_a_server_published_is_compared(tmp_path: Path) -> None:
     assert "3 releases in run run-1, the ledgers 2" in audit([tmp_path]).comparison.faults[0]
     a_report(tmp_path, delta=0.5)
     assert "delta 0.5, its ledger's is 1e-06" in audit([tmp_path]).comparison.faults[0]
+    a_report(tmp_path, adjacency="replace-one")
+    assert "adjacency replace-one, its ledger's is add-or" in audit([tmp_path]).comparison.faults[0]
     a_report(tmp_path, epsilon=None)
     assert "promises nothing" in audit([tmp_path]).comparison.unchecked[0]
     a_report(tmp_path, epsilon="much")
