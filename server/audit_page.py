@@ -58,6 +58,7 @@ def render_audit(
     return page.get_template("page.html").render(
         doc=document,
         ledgers=ledgers,
+        servers=document["servers"],
         shown=[_with_fewer_spans(one) for one in ledgers[:SHOWN]]
         if len(ledgers) > IN_FULL
         else ledgers,

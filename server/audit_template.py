@@ -71,8 +71,9 @@ release.</p>
 <th scope="col" class="n">releases</th><th scope="col" class="wide">&epsilon; spent of limit</th>
 <th scope="col" class="n">left</th><th scope="col" class="n">&delta;</th><th scope="col"></th>
 </tr></thead><tbody>
-{% for one in shown %}{% for span in one.spans %}
-<tr><th scope="row">{{ one.region if loop.first else "" }}</th>
+{% for one in shown + servers %}{% for span in one.spans %}
+<tr><th scope="row">{{ one.region if loop.first else "" }}{{
+  " (adds the noise)" if loop.first and one in servers }}</th>
 <td>{{ span.name | replace("/", " to ") }}</td>
 <td class="n">{{ span.releases }}</td><td>{{ span.epsilon | epsilon(4) }}
 {%- if span.limit is not none %} of {{ "%g" % span.limit }}
@@ -125,7 +126,8 @@ promise nothing. * checked on the sum of all releases, as are the less costly sp
 ledgers.</p>
 <h3>Mechanisms</h3>
 <p>Every release is a sum of clipped contributions plus Gaussian noise, by kind:
-{% for noise, count in noises.items() %}{{ noise }} ({{ count | number }}){{
+{% for noise, count in noises.items() %}{{
+  "added by the server" if noise == "server" else noise }} ({{ count | number }}){{
   ", " if not loop.last }}{% endfor %}. Each was checked against the region's own
 rules that were in force: kind of question, trust model, noise multiplier, clipping norm,
 participants, server, encoder, program, releases of its run, window, and the budget at that

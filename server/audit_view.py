@@ -69,7 +69,7 @@ def _show_ledgers(audit: Audit) -> None:
     table = Table(title="Ledgers, those that deserve most attention first", title_justify="left")
     for column in ("region", "verdict", "releases", "refused", "window", "lifetime", "left"):
         table.add_column(column, justify="left" if column in ("region", "verdict") else "right")
-    for one in by_attention(audit.ledgers)[:ROWS]:
+    for one in [*by_attention(audit.ledgers)[:ROWS], *audit.servers]:
         colour = COLOURS[one.verdict]
         table.add_row(
             _plain(one.region or Path(one.path).name),

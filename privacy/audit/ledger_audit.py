@@ -207,7 +207,7 @@ def audit_ledger(
         (found.faults if found.usable else found.unchecked).append(sentence)
         return found
     found.faults = list(verified.faults)
-    found.unchecked = [] if of_server else list(verified.unchecked)
+    found.unchecked = list(verified.unchecked)
     account = verified.account
     if account is None:
         return found

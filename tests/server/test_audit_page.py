@@ -14,16 +14,18 @@ from privacy.audit.auditing import Audit, audit
 from privacy.audit.document import for_page, present_setting
 from privacy.audit.ledger_audit import LedgerAudit
 from privacy.audit.sealing import read_sealed
-from privacy.query import NoiseKind
+from privacy.door import ServerDoor
+from privacy.ledger import Ledger
+from privacy.query import NoiseKind, TrustModel
 from privacy.records import digest_of_rules
-from privacy.release import Refusal
+from privacy.release import ClippedSum, Refusal
 from privacy.signing import SigningKey
 from server.audit_files import DOCUMENT, PAGE, write_audit
 from server.audit_page import MOST_REFUSED, render_audit
 from server.audit_view import show_audit
 from tests.privacy.audit.signed_anew import history_of, sign_anew
 from tests.privacy.damaged_ledger import LEDGER
-from tests.privacy.examples import a_door, a_query, giving, users
+from tests.privacy.examples import SetClock, a_door, a_noise, a_policy, a_query, giving, users
 
 PEOPLE = {"sums": users([[1, 0], [0, 1]])}
 
@@ -114,6 +116,22 @@ def test_what_is_no_ledger_is_unusable_and_not_failed(tmp_path: Path) -> None:
     page = shown(audit([junk(tmp_path)]))
     assert "could not be read</td>\n<td>UNUSABLE</td>" in page
     assert "FAIL" not in page
+
+
+def test_server_that_adds_the_noise_is_shown_beside_the_regions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = a_query(trust_model=TrustModel.CENTRAL)
+    clipped = a_door(tmp_path, trust_models={TrustModel.CENTRAL}).answer(query, giving(PEOPLE))
+    assert isinstance(clipped, ClippedSum)
+    server = Ledger(tmp_path / "server-ledger.sqlite", a_policy(region="adder"), clock=SetClock())
+    ServerDoor(server, a_noise(NoiseKind.DISCRETE)).release(query, [clipped])
+    found = audit([tmp_path])
+    page = shown(found)
+    assert "adder (adds the noise)" in page
+    assert "added by the server (1)" in page
+    show_audit(found)
+    assert "adder" in capsys.readouterr().out
 
 
 def test_ledger_with_foreign_rules_was_read(tmp_path: Path) -> None:

@@ -302,6 +302,7 @@ def test_claim_under_central_rests_on_the_servers_own_ledger(tmp_path: Path) -> 
     assert both.verdict is Verdict.PASS
     assert both.comparison.unchecked == []
     assert len(both.servers) == 1
+    assert any(told.startswith("Rollback") for told in both.servers[0].unchecked)
 
 
 def test_server_that_adds_less_noise_than_promised_is_found(
