@@ -155,7 +155,7 @@ def test_unwritable_output_is_named(fedinterest: Command, tmp_path: Path) -> Non
     blocked = tmp_path / "a-file"
     blocked.write_text("in the way")
     result = fedinterest("simulate", SAMPLE, "--out", blocked / "out")
-    assert_fails(result, str(blocked), "cannot be written", "Nothing was asked")
+    assert_fails(result, str(blocked), "cannot be written", "Nothing was done")
     assert blocked.read_text() == "in the way"
 
 
