@@ -14,9 +14,10 @@ from pathlib import Path
 
 from privacy.audit.accounts import Combination, Cost, count_by_release
 from privacy.audit.check import Check
+from privacy.audit.comparison import Comparison
 from privacy.audit.evidence import Evidence, find_evidence
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict, audit_ledger
-from privacy.audit.side_by_side import Comparison, compare
+from privacy.audit.side_by_side import compare
 from privacy.ledger import witness_beside
 
 IN_ONE_PROCESS = 16

@@ -177,7 +177,7 @@ def _what_failed(audit: Audit) -> str:
             f"({named}{more})."
         )
     if audit.comparison.faults:
-        told.append("Ledgers, or a ledger and its server, contradict each other.")
+        told.append("What regions and servers kept does not fit together.")
     if failed := [check.name for check in audit.checks if not check.passed]:
         told.append(f"The mechanism failed its examination ({', '.join(failed)}).")
     return " ".join(told)

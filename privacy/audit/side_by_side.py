@@ -5,43 +5,26 @@ audits of single ledgers  +  what servers kept  ->  what does not fit together
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from privacy.accountant import epsilon_of
-from privacy.audit.evidence import LEDGERS, Evidence, KeptRecord
+from privacy.audit.comparison import Comparison
+from privacy.audit.evidence import Evidence, KeptRecord
 from privacy.audit.ledger_audit import LedgerAudit
-from privacy.audit.server_claim import ServerClaim
+from privacy.audit.with_servers import compare_claims, compare_noise
 from privacy.errors import LedgerError
 from privacy.ledger_file import LedgerFile
 
-ROUNDING = 1e-6
-"""By so much a report's epsilon may be rounded."""
+LATIN = str.maketrans(
+    "авсеһіјкмнорѕтухѵԁɡαβγεικνορτυχ01",  # noqa: RUF001 - that is what it is about
+    "abcehijkmhopstyxvdgabyeikvoptuxol",
+)
+"""Cyrillic and Greek letters and digits, and the Latin letters that they are taken for."""
 NEAR = 0.9
 """A span is near its limit from this part of it on."""
-
-
-@dataclass(slots=True)
-class Comparison:
-    """What ledgers say together.
-
-    Attributes
-    ----------
-    faults, unchecked : list of str
-        Of no ledger alone.
-    disagreeing : list of str
-        Regions whose ledger and whose server tell different things.
-    counting : list of LedgerAudit
-        One of each region: a copy charges for nothing.
-    """
-
-    faults: list[str] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-    disagreeing: list[str] = field(default_factory=list)
-    counting: list[LedgerAudit] = field(default_factory=list)
 
 
 def compare(
@@ -57,12 +40,13 @@ def compare(
     """
     found = Comparison(unchecked=list(evidence.unused))
     _one_ledger_a_region(found, audits)
+    _look_alikes(found)
     for kept in evidence.records:
         inside = _in_its_folder(kept, found.counting, audits)
         _missing_regions(found, kept, inside, damaged=[one for one in audits if not one.region])
         _rounds(found, kept, inside)
-    _servers_noise(found, servers)
-    _published_claims(found, evidence)
+    compare_noise(found, servers)
+    compare_claims(found, servers, evidence)
     _unmatched(found, audits, evidence)
     return found
 
@@ -99,6 +83,25 @@ def _one_ledger_a_region(found: Comparison, audits: Sequence[LedgerAudit]) -> No
                 f"{longest.path} and {other.path} are both of {region}, and differ from record "
                 f"{parting} on: what is charged to one is not counted in the other."
             )
+
+
+def _look_alikes(found: Comparison) -> None:
+    """Tell of regions that a reader takes for each other: one may be counted twice."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for one in found.counting:
+        alike[_as_it_looks(one.region)].append(one.region)
+    for several in alike.values():
+        if len(several) > 1:
+            found.unchecked.append(
+                f"{', '.join(map(repr, sorted(several)))} look alike: whether they are one region "
+                "is not known; each was counted by itself."
+            )
+
+
+def _as_it_looks(region: str) -> str:
+    """Return a name without case, width, outer spaces; letters as in ``LATIN``."""
+    plain = unicodedata.normalize("NFKC", region).casefold().translate(LATIN)
+    return " ".join(plain.split())
 
 
 def _parting(longer: LedgerAudit, shorter: LedgerAudit) -> int | None:
@@ -157,118 +160,6 @@ def _rounds(found: Comparison, kept: KeptRecord, audits: Sequence[LedgerAudit]) 
                 f"({count.purpose}), but {charges} ledgers charge for one: something was "
                 "released without an entry."
             )
-
-
-def _servers_noise(found: Comparison, servers: Sequence[LedgerAudit]) -> None:
-    """Under ``central`` the server's own ledger must tell of the noise that it promised."""
-    resting = [one for one in found.counting if one.rests_on_server]
-    if not resting:
-        return
-    total = sum(one.rests_on_server for one in resting)
-    if not servers:
-        found.unchecked.append(
-            f"{total} releases are under trust model central: that the server added the noise is "
-            "its word. Its own ledger was not given."
-        )
-        return
-    released: dict[tuple[str, str], tuple[float, float]] = {}
-    spent: dict[str, float] = {}
-    for server in servers:
-        for request, noise in server.requests.items():
-            if released.setdefault(request, noise) != noise:
-                found.faults.append(
-                    f"Two servers' ledgers have different noise for request {request[1][:16]} of "
-                    f"run {request[0]}."
-                )
-        for run, mu in server.run_mu.items():
-            spent[run] = max(mu, spent.get(run, 0.0))
-    ended = {
-        (run, number) for one in servers for run, rounds in one.rounds.items() for number in rounds
-    }
-    known = {run for one in found.counting for run in one.runs}
-    if others := sorted(set(spent) - known):
-        found.unchecked.append(
-            f"The server's ledger charges for {len(others)} runs, the first of them {others[0]}, "
-            "of which no ledger here has a release."
-        )
-    for one in resting:
-        for run in sorted({run for run, _ in one.requests}):
-            _servers_run(found, one, run, released)
-            rounds = {(run, number) for number in one.rounds.get(run, ())}
-            if run in spent and (unended := len(rounds - ended)):
-                found.unchecked.append(
-                    f"{one.region} answered in {unended} rounds of run {run}, of which the "
-                    "server's ledger does not say that it released anything."
-                )
-            promised = one.run_mu[run]
-            if spent.get(run, 0.0) > promised * (1 + ROUNDING):
-                found.disagreeing.append(one.region)
-                found.faults.append(
-                    f"The server's ledger charges mu {spent[run]:.6g} for run {run}, that of "
-                    f"{one.region} {promised:.6g}: the server released more than it asked for."
-                )
-
-
-def _servers_run(
-    found: Comparison,
-    one: LedgerAudit,
-    run: str,
-    released: Mapping[tuple[str, str], tuple[float, float]],
-) -> None:
-    """Compare one region's requests of one run with what the server released."""
-    asked = {request: noise for request, noise in one.requests.items() if request[0] == run}
-    missing = [request for request in asked if request not in released]
-    if missing:
-        found.unchecked.append(
-            f"{one.region} answered {len(missing)} requests of run {run}, of which the server's "
-            "ledger has no release."
-        )
-    for request, promised in asked.items():
-        if released.get(request, promised) != promised:
-            found.disagreeing.append(one.region)
-            found.faults.append(
-                f"{one.region} was promised noise {promised[1]:g} for request "
-                f"{request[1][:16]}; the server's ledger has {released[request][1]:g}."
-            )
-
-
-def _published_claims(found: Comparison, evidence: Evidence) -> None:
-    """Look whether ledgers charge more for a run than its server's report says that it cost."""
-    for claim in evidence.claims:
-        audits = [one for one in found.counting if claim.run in one.runs]
-        if not audits:
-            found.unchecked.append(f"{claim.path} is about run {claim.run}, which no ledger names.")
-            continue
-        if claim.epsilon is None:
-            found.unchecked.append(f"{claim.path} promises nothing: its epsilon is infinite.")
-        for one in audits:
-            _claim_of(found, claim, one)
-        charges = sum(one.runs[claim.run] for one in audits)
-        home = claim.path.parent
-        whole = not evidence.folders.isdisjoint({home, home / LEDGERS})
-        if claim.releases > charges and whole:
-            found.faults.append(
-                f"{claim.path} counts {claim.releases} releases in run {claim.run}, the ledgers "
-                f"{charges}: something was released without an entry."
-            )
-
-
-def _claim_of(found: Comparison, claim: ServerClaim, one: LedgerAudit) -> None:
-    """Compare a published claim with what one ledger charges."""
-    problems = []
-    if claim.epsilon is not None:
-        charged = epsilon_of(one.run_mu[claim.run], claim.delta)
-        if charged > claim.epsilon * (1 + ROUNDING):
-            problems.append(f"epsilon {claim.epsilon:.6g}, its ledger charges {charged:.6g}")
-    if claim.delta > one.identity["delta"]:
-        problems.append(f"delta {claim.delta:g}, its ledger's is {one.identity['delta']:g}")
-    for name in ("adjacency", "unit"):
-        claimed, kept = getattr(claim, name), one.identity[name]
-        if claimed and claimed != kept:
-            problems.append(f"{name} {claimed}, its ledger's is {kept}")
-    for problem in problems:
-        found.disagreeing.append(one.region)
-        found.faults.append(f"{claim.path} claims for run {claim.run} of {one.region} {problem}.")
 
 
 def _unmatched(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:

@@ -58,6 +58,16 @@ def test_officers_key_is_named_or_in_a_file(tmp_path: Path, key: SigningKey) -> 
     (tmp_path / "officer.pub").write_text(f"{key.public}\n", encoding="utf-8")
     for told in (key.public, str(tmp_path / "officer.pub"), str(tmp_path / "officer.key")):
         assert officers_key(told) == key.public
-    for told in ("", "abc", str(tmp_path), str(tmp_path / "nowhere")):
+    for told in ("", "abc", "a" * 5_000, str(tmp_path), str(tmp_path / "nowhere")):
         with pytest.raises(ReportError, match="is no public key"):
             officers_key(told)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"verdict":"PASS"}', "[]", '"PASS"'])
+def test_signed_content_that_is_no_audit_is_refused(
+    tmp_path: Path, key: SigningKey, content: str
+) -> None:
+    path = tmp_path / "audit.json"
+    path.write_text("".join(sealed([content], key)), encoding="utf-8")
+    with pytest.raises(ReportError):
+        read_sealed(path)

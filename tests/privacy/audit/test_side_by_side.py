@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,42 +25,19 @@ from privacy.audit.claims import claim
 from privacy.audit.evidence import EvidenceError, find_evidence
 from privacy.audit.ledger_audit import Verdict
 from privacy.audit.side_by_side import near_limit
-from privacy.door import Door, ServerDoor
 from privacy.ledger import Ledger, witness_beside
 from privacy.ledger_file import LedgerFile
 from privacy.policy import write_default_policy
-from privacy.query import NoiseKind, SumQuery, TrustModel
-from privacy.release import ClippedSum, Release
-from privacy.server_record import HEADS, RoundCount, write_server_record
+from privacy.query import NoiseKind
+from privacy.server_record import HEADS, write_server_record
 from privacy.signed_head import SignedHead, sign_head
 from privacy.signing import SigningKey
 from simulations.benchmarks.many_ledgers import Manner, make_ledger
-from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving, users
+from tests.privacy.audit.runs import a_record, a_report, a_run
+from tests.privacy.examples import SetClock, a_policy, a_query
 from tests.privacy.test_copies import damages
 
-PEOPLE = {"sums": users([[1, 2], [3, 4]])}
 ADD = Adjacency.ADD_OR_REMOVE_ONE
-
-
-def a_run(folder: Path, names: tuple[str, ...] = ("east", "west")) -> list[SignedHead]:
-    """Let regions release once each; return the heads that their server received."""
-    heads = []
-    (folder / "ledgers").mkdir(parents=True, exist_ok=True)
-    for name in names:
-        path = folder / "ledgers" / f"{name}.sqlite"
-        ledger = Ledger(path, a_policy(region=name), clock=SetClock(), simulated=True)
-        answer = Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(a_query(), giving(PEOPLE))
-        assert isinstance(answer, Release)
-        assert answer.head
-        heads.append(answer.head)
-    return heads
-
-
-def a_record(folder: Path, heads: list[SignedHead], *, answered: int = 2) -> None:
-    count = RoundCount(
-        round_number=1, purpose="lloyd-1", asked=2, answered=answered, refused=0, unusable=0
-    )
-    write_server_record(folder / "ledgers" / HEADS, heads, run="run-1", rounds=[count])
 
 
 def test_ledgers_that_fit_their_server_pass(tmp_path: Path) -> None:
@@ -208,6 +187,15 @@ def test_run_that_was_copied_or_is_reached_in_two_ways_is_one_run(tmp_path: Path
         assert len(found.counting) == 2
 
 
+@pytest.mark.parametrize("other", ["east ", "East", "\u0435ast", "\uff45ast"])
+def test_regions_that_look_alike_are_told(tmp_path: Path, other: str) -> None:
+    a_run(tmp_path, ("east", other, "eastern"))
+    told = [one for one in audit([tmp_path]).comparison.unchecked if "look alike" in one]
+    assert len(told) == 1
+    assert repr(other) in told[0]
+    assert "eastern" not in told[0]
+
+
 def test_path_that_cannot_be_opened_is_an_error_and_a_pipe_no_ledger(tmp_path: Path) -> None:
     a_run(tmp_path)
     (tmp_path / "ledgers" / "loop.sqlite").symlink_to(tmp_path / "ledgers" / "loop.sqlite")
@@ -217,56 +205,6 @@ def test_path_that_cannot_be_opened_is_an_error_and_a_pipe_no_ledger(tmp_path: P
     (tmp_path / "ledgers" / "loop.sqlite").unlink()
     os.mkfifo(tmp_path / "ledgers" / "pipe.sqlite")
     assert audit([tmp_path]).verdict is Verdict.UNUSABLE
-
-
-def central_run(folder: Path) -> SumQuery:
-    """Let a region answer a server that keeps no ledger; return what was asked."""
-    query = a_query(trust_model=TrustModel.CENTRAL)
-    rules = {"trust_models": {TrustModel.CENTRAL}}
-    ledger = Ledger(folder / "north.sqlite", a_policy(**rules), clock=SetClock(), simulated=True)
-    Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
-    return query
-
-
-def a_server(folder: Path) -> Ledger:
-    folder.mkdir(exist_ok=True)
-    return Ledger(folder / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
-
-
-def test_servers_ledgers_that_contradict_each_other_are_found(tmp_path: Path) -> None:
-    query = central_run(tmp_path)
-    a_server(tmp_path).reserve(query, NoiseKind.DISCRETE)
-    other = a_server(tmp_path / "other")
-    other.reserve(query, NoiseKind.DISCRETE)
-    paths = [tmp_path, tmp_path / "other" / "server-ledger.sqlite"]
-    assert audit(paths).verdict is Verdict.PASS
-    other.path.unlink()
-    key = other.path.with_suffix(".key")
-    key.unlink()
-    weaker = a_server(tmp_path / "other")
-    fingerprint = query.fingerprint()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(SumQuery, "fingerprint", lambda self: fingerprint)
-        weaker.reserve(replace(query, sigma=2 * query.sigma), NoiseKind.DISCRETE)
-    assert any("different noise" in told for told in audit(paths).comparison.faults)
-
-
-def test_what_a_servers_ledger_has_beyond_the_regions_and_lacks_is_told(tmp_path: Path) -> None:
-    query = central_run(tmp_path)
-    server = a_server(tmp_path)
-    server.reserve(query, NoiseKind.DISCRETE)
-    server.reserve(replace(query, run="secret"), NoiseKind.DISCRETE)
-    told = audit([tmp_path]).comparison.unchecked
-    assert any("first of them secret" in one for one in told)
-    assert any("does not say that it released anything" in one for one in told)
-
-
-def test_server_that_names_no_noise_of_its_own_is_found(tmp_path: Path) -> None:
-    query = central_run(tmp_path)
-    a_server(tmp_path).reserve(query, "none at all")
-    found = audit([tmp_path])
-    assert found.verdict is Verdict.FAIL
-    assert "none that a server adds" in found.servers[0].faults[0]
 
 
 def test_folder_and_a_ledger_of_another_run_are_kept_apart(tmp_path: Path) -> None:
@@ -285,72 +223,6 @@ def test_without_heads_rollback_and_key_are_told_as_unchecked(tmp_path: Path) ->
     told = " ".join(found.ledgers[0].unchecked)
     assert "Rollback" in told
     assert "Exchange of the key" in told
-
-
-def test_claim_under_central_rests_on_the_servers_own_ledger(tmp_path: Path) -> None:
-    query = a_query(trust_model=TrustModel.CENTRAL)
-    rules = {"trust_models": {TrustModel.CENTRAL}}
-    ledger = Ledger(tmp_path / "north.sqlite", a_policy(**rules), clock=SetClock(), simulated=True)
-    clipped = Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
-    assert isinstance(clipped, ClippedSum)
-    alone = audit([tmp_path])
-    assert alone.verdict is Verdict.PASS
-    assert any("its word" in told for told in alone.comparison.unchecked)
-    server = Ledger(tmp_path / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
-    ServerDoor(server, a_noise(NoiseKind.DISCRETE)).release(query, [clipped])
-    both = audit([tmp_path])
-    assert both.verdict is Verdict.PASS
-    assert both.comparison.unchecked == []
-    assert len(both.servers) == 1
-    assert any(told.startswith("Rollback") for told in both.servers[0].unchecked)
-
-
-def test_server_that_adds_less_noise_than_promised_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    query = a_query(trust_model=TrustModel.CENTRAL)
-    rules = {"trust_models": {TrustModel.CENTRAL}}
-    ledger = Ledger(tmp_path / "north.sqlite", a_policy(**rules), clock=SetClock(), simulated=True)
-    Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
-    server = Ledger(tmp_path / "server-ledger.sqlite", a_policy(region="server"), clock=SetClock())
-    other = replace(query, nonce="another request")
-    server.reserve(other, NoiseKind.DISCRETE)
-    assert any("has no release" in told for told in audit([tmp_path]).comparison.unchecked)
-    weaker = replace(query, sigma=query.sigma / 2, round_number=2)
-    fingerprint = query.fingerprint()
-    monkeypatch.setattr(SumQuery, "fingerprint", lambda self: fingerprint)
-    server.reserve(weaker, NoiseKind.DISCRETE)
-    found = audit([tmp_path])
-    assert found.verdict is Verdict.FAIL
-    assert "was promised noise 2" in found.comparison.faults[0]
-
-
-def a_report(folder: Path, **privacy: object) -> None:
-    told = {"epsilon": 2.5, "delta": 1e-6, "releases": 2} | privacy
-    content = {"run": {"id": "run-1"}, "privacy": told}
-    (folder / "report.json").write_text(json.dumps(content))
-
-
-def test_claim_that_a_server_published_is_compared(tmp_path: Path) -> None:
-    a_record(tmp_path, a_run(tmp_path))
-    spent = epsilon_of(1 / a_query().noise_multiplier, 1e-6)
-    a_report(tmp_path, epsilon=spent * 1.001)
-    assert audit([tmp_path]).verdict is Verdict.PASS
-    a_report(tmp_path, epsilon=0.9 * spent)
-    found = audit([tmp_path])
-    assert found.verdict is Verdict.FAIL
-    assert f"for run run-1 of east epsilon {0.9 * spent:.6g}" in found.comparison.faults[0]
-    assert set(found.comparison.disagreeing) == {"east", "west"}
-    a_report(tmp_path, epsilon=spent * 1.001, releases=3)
-    assert "3 releases in run run-1, the ledgers 2" in audit([tmp_path]).comparison.faults[0]
-    a_report(tmp_path, delta=0.5)
-    assert "delta 0.5, its ledger's is 1e-06" in audit([tmp_path]).comparison.faults[0]
-    a_report(tmp_path, adjacency="replace-one")
-    assert "adjacency replace-one, its ledger's is add-or" in audit([tmp_path]).comparison.faults[0]
-    a_report(tmp_path, epsilon=None)
-    assert "promises nothing" in audit([tmp_path]).comparison.unchecked[0]
-    a_report(tmp_path, epsilon="much")
-    assert "not a run's report" in audit([tmp_path]).comparison.unchecked[0]
 
 
 def test_who_is_near_a_limit_is_named(tmp_path: Path) -> None:
@@ -465,6 +337,41 @@ def test_many_ledgers_are_audited_in_several_processes_alike(tmp_path: Path) -> 
     told = json.loads(done.stdout)["audit"]
     assert told["summary"]["by_verdict"] == {"PASS": number}
     assert [one["releases"] for one in told["ledgers"]] == [20] * number
+
+
+def test_processes_find_in_bad_inputs_what_one_process_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "ledgers"
+    heads = a_run(tmp_path, tuple(f"region-{place:02d}" for place in range(IN_ONE_PROCESS)))
+    write_server_record(folder / HEADS, heads, run="run-1")
+    whole = (folder / "region-03.sqlite").read_bytes()
+    (folder / "region-03.sqlite").write_bytes(whole.replace(b"lloyd-1", b"lloyd-2"))
+    (folder / "region-05.sqlite").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.sqlite").write_text("an old song")
+    (folder / "folder.sqlite").mkdir()
+    (folder / "nothing.sqlite").touch()
+    (folder / "gone.sqlite").symlink_to(folder / "nowhere.sqlite")
+    by_several = audit([folder])
+    monkeypatch.setattr("privacy.audit.auditing.IN_ONE_PROCESS", 1_000)
+    by_one = audit([folder])
+    assert by_several.verdict is Verdict.FAIL
+    assert Counter(one.verdict for one in by_several.ledgers)[Verdict.UNUSABLE] == 4
+    assert [asdict(one) for one in by_several.ledgers] == [asdict(one) for one in by_one.ledgers]
+    assert by_several.comparison.faults == by_one.comparison.faults
+
+
+def test_record_of_the_future_is_told(tmp_path: Path) -> None:
+    clock = SetClock(datetime.now(UTC) + timedelta(minutes=50))
+    path = tmp_path / "north.sqlite"
+    window = {"start": clock.now - timedelta(days=1)}
+    ledger = Ledger(path, a_policy(**window), clock=clock, simulated=True)
+    for days, expected in enumerate((0, 1)):
+        clock.pass_days(days)
+        ledger.reserve(a_query(round_number=1 + days), NoiseKind.DISCRETE)
+        (found,) = audit([path]).ledgers
+        assert found.verdict is Verdict.PASS
+        assert sum("a clock was wrong" in told for told in found.incidents) == expected
 
 
 @settings(

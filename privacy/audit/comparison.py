@@ -1,0 +1,27 @@
+"""What comparing ledgers comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from privacy.audit.ledger_audit import LedgerAudit
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What ledgers say together.
+
+    Attributes
+    ----------
+    faults, unchecked : list of str
+        Of no ledger alone.
+    disagreeing : list of str
+        Regions whose ledger and whose server tell different things.
+    counting : list of LedgerAudit
+        One of each region: a copy charges for nothing.
+    """
+
+    faults: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    disagreeing: list[str] = field(default_factory=list)
+    counting: list[LedgerAudit] = field(default_factory=list)
