@@ -142,7 +142,8 @@ class LedgerRows:
         """Raise :class:`DamagedLedgerError` if SQLite finds the file's structure damaged."""
         (found,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise DamagedLedgerError(f"The structure of its file is damaged ({found}).")
+            told = " ".join(found.split())
+            raise DamagedLedgerError(f"The structure of its file is damaged ({told}).")
 
     def sign(self, sequence: int, signature: str) -> None:
         """Add a checkpoint."""

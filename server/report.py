@@ -14,23 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from privacy.query import NoiseKind
 
-PROMISE = (
-    "Adding or removing any one user, with everything that the user did, changes the probability "
-    "of anything that {releaser} released in this run by at most a factor e^{epsilon:g}, but for a "
-    "probability of {delta:g}; {trust}. It is charged to the budgets for window {window}."
-)
-SIMULATED = (
-    " This run was a simulation with seeded noise: the statement is about the same run with "
-    "noise that nobody can repeat."
-)
-NOTHING_PROMISED = (
-    "Nothing is promised about anybody's privacy: epsilon is infinite, the noise is negligible."
-)
-RELEASER = {"local": "the regions", "central": "the server"}
-TRUSTED = {
-    "local": "nobody but the user's own region has to be trusted for that",
-    "central": "the server has to be trusted to add the noise, it sees exact clipped sums",
-}
 _NOT_PROTECTED = (
     "A user at several regions: the loss adds up.",
     "Other windows: where profiles remember earlier events, windows compose; the promise is then "

@@ -28,13 +28,9 @@ from privacy.accountant import (
 )
 from privacy.query import NoiseKind
 from privacy.server_record import RoundCount, write_server_record
+from privacy.statement import statement
 from server.report import (
-    NOTHING_PROMISED,
     OTHER_CALLS,
-    PROMISE,
-    RELEASER,
-    SIMULATED,
-    TRUSTED,
     ClusteringPart,
     ClusterPart,
     CostPart,
@@ -311,7 +307,13 @@ def _privacy(strategy: FederatedKMeans, planned: list[RoundRecord]) -> PrivacyPa
     # Where regions answered beyond the plan, the promise is what was really spent.
     epsilon = None if claimed is None else max(strategy.epsilon, claimed)
     return PrivacyPart(
-        statement=_statement(strategy, epsilon, window),
+        statement=statement(
+            epsilon,
+            delta,
+            window=window,
+            trust_model=strategy.trust_model,
+            seeded=strategy.noise_kind is NoiseKind.SEEDED,
+        ),
         not_protected=not_protected(strategy.noise_kind),
         epsilon=epsilon,
         delta=delta,
@@ -357,19 +359,6 @@ def _epsilons(
         "rdp": rdp_epsilon(events, delta=delta, adjacency=adjacency),
         "zcdp": zcdp_epsilon(events, delta=delta, adjacency=adjacency),
     }
-
-
-def _statement(strategy: FederatedKMeans, epsilon: float | None, window: str) -> str:
-    if epsilon is None:
-        return NOTHING_PROMISED
-    promise = PROMISE.format(
-        window=window,
-        epsilon=epsilon,
-        delta=strategy.delta,
-        releaser=RELEASER[strategy.trust_model.value],
-        trust=TRUSTED[strategy.trust_model.value],
-    )
-    return promise + SIMULATED if strategy.noise_kind is NoiseKind.SEEDED else promise
 
 
 def _cost(history: list[RoundRecord], n_clients: int) -> CostPart:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from privacy.audit.accounts import Combination, Cost, count_by_release
 from privacy.audit.check import Check
 from privacy.audit.comparison import Comparison
-from privacy.audit.evidence import Evidence, find_evidence
+from privacy.audit.evidence import Evidence, EvidenceError, find_evidence
 from privacy.audit.ledger_audit import LedgerAudit, Span, Verdict, audit_ledger
 from privacy.audit.side_by_side import compare
 from privacy.ledger import witness_beside
@@ -80,7 +81,9 @@ def audit(
     policies: Sequence[Path] = (),
     with_details: bool = True,
 ) -> Audit:
-    """Audit ledgers; nothing is written to them.
+    """Audit ledgers; no record of theirs is changed.
+
+    Where a program was killed, SQLite may write its log into the file.
 
     Parameters
     ----------
@@ -133,10 +136,16 @@ def _look_at_all(look: _Look, paths: Sequence[Path]) -> list[LedgerAudit]:
     if len(paths) <= IN_ONE_PROCESS:
         return [look(path) for path in paths]
     workers = min(os.cpu_count() or 1, 8)
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_remember, initargs=(look,)
-    ) as pool:
-        return list(pool.map(_take, paths, chunksize=4))
+    try:
+        with ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=_remember, initargs=(look,)
+        ) as pool:
+            return list(pool.map(_take, paths, chunksize=4))
+    except BrokenProcessPool as error:
+        raise EvidenceError(
+            "A process that looked at ledgers was killed, perhaps for want of memory. Nothing was "
+            f"audited. Name fewer ledgers at once; up to {IN_ONE_PROCESS} need no other process."
+        ) from error
 
 
 _remembered: list[_Look] = []

@@ -19,9 +19,12 @@ class Comparison:
         Regions whose ledger and whose server tell different things.
     counting : list of LedgerAudit
         One of each region: a copy charges for nothing.
+    unread : bool
+        Whether some ledger could not be read: what is missing may be in there.
     """
 
     faults: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     disagreeing: list[str] = field(default_factory=list)
     counting: list[LedgerAudit] = field(default_factory=list)
+    unread: bool = False

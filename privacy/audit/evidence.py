@@ -184,7 +184,7 @@ class _Ledgers:
                 "folder of ledgers, or a run's folder."
             )
         for one in inside:
-            self.ledgers.setdefault(one.resolve(), one)
+            self.ledgers.setdefault(_where(one), one)
         self.folders.append(folder)
         self._add_server(folder)
         beside = sorted(one.name for one in path.glob(PATTERN) if one.name != SERVER_LEDGER)
@@ -196,6 +196,14 @@ class _Ledgers:
         for path in (home / SERVER_LEDGER for home in homes):
             if path.is_file():
                 self.servers.setdefault(path.resolve(), path)
+
+
+def _where(path: Path) -> Path:
+    """Return where a file really is; itself where its links lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
 
 
 def _claims(folders: Sequence[Path]) -> tuple[tuple[ServerClaim, ...], tuple[str, ...]]:

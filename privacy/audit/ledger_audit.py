@@ -11,6 +11,7 @@ file (+ witness, + heads that servers hold)  ->  LedgerAudit
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zlib
 from collections import Counter
@@ -26,7 +27,7 @@ from privacy.accountant import Adjacency, GaussianEvent, compose
 from privacy.audit.accounts import Combination, Cost, check_the_sum, combine
 from privacy.audit.rules import broken_rules, rules_of
 from privacy.errors import DamagedLedgerError, LedgerError
-from privacy.ledger_check import verify_ledger
+from privacy.ledger_check import Verification, verify_ledger
 from privacy.ledger_file import APPLICATION
 from privacy.policy import Policy
 from privacy.query import NoiseKind, TrustModel
@@ -36,6 +37,16 @@ from privacy.signed_head import SignedHead
 LIFETIME = "lifetime"
 CLOCKS_DIFFER = timedelta(hours=1)
 """A record is not of the future until then."""
+_OUT_OF_REACH = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,  # another program's log, which who may not write cannot read
+    }
+)
+TRIES = 5
+"""To read a file without the right to write to it while another program does."""
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = 68
 """Where SQLite keeps the number of the program that a file belongs to."""
@@ -110,6 +121,8 @@ class LedgerAudit:
     run_mu : dict of str to float
         Gaussian-DP parameter of each run's releases together, under add-or-remove of one
         unit, as servers report it.
+    run_noises : dict of str to frozenset of str
+        Kinds of noise of each run's releases.
     acts : list of dict
         What operators did.
     requests : dict of (str, str) to (float, float)
@@ -142,6 +155,7 @@ class LedgerAudit:
     encoders: dict[str, int] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
     run_mu: dict[str, float] = field(default_factory=dict)
+    run_noises: dict[str, frozenset[str]] = field(default_factory=dict)
     acts: list[dict[str, str]] = field(default_factory=list)
     requests: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     rounds: dict[str, frozenset[int]] = field(default_factory=dict)
@@ -200,7 +214,7 @@ def audit_ledger(
         found.unchecked.append(problem)
         return found
     try:
-        verified = verify_ledger(path, witness=witness, heads=heads)
+        verified = _verified(path, witness, heads)
     except LedgerError as error:
         sentence = str(error).replace(" Nothing was sent.", "")
         found.usable = not _is_out_of_reach(error)
@@ -229,6 +243,44 @@ def audit_ledger(
     return found
 
 
+def _verified(path: Path, witness: Path | None, heads: Sequence[SignedHead] | None) -> Verification:
+    """Verify a ledger as it stood at one moment.
+
+    Who may write takes part in SQLite's locking, and sees one moment whatever others do. Who
+    may not has to look whether the file was the same before and after.
+    """
+    for _ in range(TRIES):
+        before = _state(path)
+        try:
+            verified = verify_ledger(path, witness=witness, heads=heads)
+        except LedgerError:
+            if before == _state(path):
+                raise
+        else:
+            if before == _state(path):
+                return verified
+    raise LedgerError(
+        f"Ledger {path} changes while it is read, and without the right to write to it nobody can "
+        "wait for that. Nothing was sent. Audit a copy, or as a user who may write to it."
+    ) from OSError("it changes")
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Return what tells that a file was written to; the same for who may write to it."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return ()
+    log = path.with_name(f"{path.name}-wal")
+    found = []
+    for one in (path, log):
+        try:
+            status = one.stat()
+        except OSError:
+            found.append(-1)
+        else:
+            found += [status.st_ino, status.st_size, status.st_mtime_ns]
+    return tuple(found)
+
+
 def _no_ledger(path: Path) -> str | None:
     """Return why a file is no ledger at all; a damaged one is one."""
     if path.exists() and not path.is_file():
@@ -252,7 +304,7 @@ def _is_out_of_reach(error: LedgerError) -> bool:
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+        return code in _OUT_OF_REACH
     return isinstance(cause, OSError)
 
 
@@ -294,6 +346,9 @@ def _describe(found: LedgerAudit, account: Account) -> None:
         events.setdefault(entry.run, []).append(entry.event)
     found.run_mu = {
         run: compose(asked, Adjacency.ADD_OR_REMOVE_ONE) for run, asked in events.items()
+    }
+    found.run_noises = {
+        run: frozenset(str(entry.noise) for entry in entries if entry.run == run) for run in events
     }
     found.acts = [{"time": act.time, "what": act.what} for act in account.acts]
 

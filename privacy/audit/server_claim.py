@@ -8,16 +8,37 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from privacy.accountant import Adjacency
+from privacy.query import NoiseKind, TrustModel
 from privacy.record_values import is_printable
+from privacy.statement import statement
 
 REPORT = "report.json"
-SENTENCE = "in its sentence"
-_FACTOR = re.compile(r"e\^(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+_NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+_FACTOR = re.compile(rf"e\^{_NUMBER}")
 """How a sentence of privacy tells epsilon: ``a factor e^4``."""
+_PROBABILITY = re.compile(rf"probability of {_NUMBER}")
+"""How it tells delta."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One more epsilon that a report tells.
+
+    Attributes
+    ----------
+    where : str
+    epsilon, delta : float
+    """
+
+    where: str
+    epsilon: float
+    delta: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +54,12 @@ class ServerClaim:
     delta : float
     releases : int
         Of all regions together.
-    adjacency, unit : str
-        Of whom it promises; empty where the report does not say.
-    told : dict of str to float
-        Every other epsilon that it tells: in its sentence, and by each accountant.
+    adjacency, unit, trust_model, noise : str
+        Empty where the report does not say.
+    told : tuple of Told
+        In its sentence, by each accountant, and for the lifetime.
+    sentence_fits : bool
+        Whether its sentence is the one that its figures make.
     """
 
     path: Path
@@ -46,12 +69,10 @@ class ServerClaim:
     releases: int
     adjacency: str = ""
     unit: str = ""
-    told: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def has_sentence(self) -> bool:
-        """Whether its sentence tells an epsilon."""
-        return SENTENCE in self.told
+    trust_model: str = ""
+    noise: str = ""
+    told: tuple[Told, ...] = ()
+    sentence_fits: bool = False
 
 
 def read_claim(path: Path) -> ServerClaim:
@@ -66,16 +87,20 @@ def read_claim(path: Path) -> ServerClaim:
         text = path.read_text(encoding="utf-8")
         report = json.loads(text, object_pairs_hook=_each_key_once)
         run, privacy = report["run"]["id"], report["privacy"]
-        epsilon = privacy["epsilon"]
+        epsilon, delta = _figure(privacy["epsilon"]), float(_typed(privacy["delta"], float))
+        trust = _typed(report["run"].get("trust_model", ""), str)
         claim = ServerClaim(
             path=path,
             run=_typed(run, str),
-            epsilon=None if epsilon is None else float(_typed(epsilon, float, int)),
-            delta=float(_typed(privacy["delta"], float)),
+            epsilon=epsilon,
+            delta=delta,
             releases=_typed(privacy["releases"], int),
             adjacency=_typed(privacy.get("adjacency", ""), str),
             unit=_typed(privacy.get("unit", ""), str),
-            told=_told(privacy),
+            trust_model=trust,
+            noise=_typed(privacy.get("noise", ""), str),
+            told=tuple(_told(privacy, delta)),
+            sentence_fits=_sentence_fits(privacy, epsilon, delta, trust),
         )
         _check(claim)
     except OSError as error:
@@ -85,30 +110,58 @@ def read_claim(path: Path) -> ServerClaim:
     return claim
 
 
-def _told(privacy: dict[str, Any]) -> dict[str, float]:
-    """Return the epsilons of the sentence (the smallest) and of the accountants."""
+def _told(privacy: dict[str, Any], delta: float) -> Iterator[Told]:
+    """Go through what is told beside epsilon itself; of a sentence the strongest reading."""
     by_accountant = _typed(privacy.get("epsilon_by_accountant", {}), dict)
-    told = {
-        f"by {_typed(name, str)}": float(_typed(epsilon, float, int))
-        for name, epsilon in by_accountant.items()
-        if epsilon is not None
-    }
-    if factors := _FACTOR.findall(_typed(privacy.get("statement", ""), str)):
-        told[SENTENCE] = min(map(float, factors))
-    return told
+    figures = {f"by {_typed(name, str)}": told for name, told in by_accountant.items()}
+    figures["for the lifetime"] = privacy.get("lifetime_epsilon")
+    for where, told in figures.items():
+        if (epsilon := _figure(told)) is not None:
+            yield Told(where, epsilon, delta)
+    sentence = _typed(privacy.get("statement", ""), str)
+    if factors := _FACTOR.findall(sentence):
+        deltas = [float(found) for found in _PROBABILITY.findall(sentence)]
+        yield Told("in its sentence", min(map(float, factors)), min([delta, *deltas]))
+
+
+def _sentence_fits(
+    privacy: dict[str, Any], epsilon: float | None, delta: float, trust: str
+) -> bool:
+    """Tell whether the sentence is the one that the report's own figures make."""
+    if trust not in tuple(TrustModel):
+        return False
+    return bool(
+        privacy.get("statement")
+        == statement(
+            epsilon,
+            delta,
+            window=str(privacy.get("window", "")),
+            trust_model=TrustModel(trust),
+            seeded=privacy.get("noise") == NoiseKind.SEEDED,
+        )
+    )
 
 
 def _check(claim: ServerClaim) -> None:
     """Raise unless the claim can be compared with anything."""
-    epsilons = [0.0 if claim.epsilon is None else claim.epsilon, *claim.told.values()]
+    epsilons = [0.0 if claim.epsilon is None else claim.epsilon]
+    epsilons += [told.epsilon for told in claim.told]
     if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in epsilons):
         raise ValueError(f"its epsilons are {epsilons}")
-    if not all(map(is_printable, claim.told)):
-        raise ValueError("an accountant's name is no text for people")
-    if not 0 < claim.delta < 1:
-        raise ValueError(f"its delta is {claim.delta}")
-    if claim.releases < 0 or not is_printable(claim.run):
-        raise ValueError(f"it counts {claim.releases} releases in run {claim.run!r}")
+    if not all(0 < delta < 1 for delta in (claim.delta, *(told.delta for told in claim.told))):
+        raise ValueError("it has a delta that is none")
+    words = [claim.run, claim.trust_model, claim.noise, *(told.where for told in claim.told)]
+    if not all(map(is_printable, words)):
+        raise ValueError("a name is no text for people")
+    if claim.adjacency and claim.adjacency not in tuple(Adjacency):
+        raise ValueError(f"its adjacency is {claim.adjacency!r}")
+    if claim.releases < 0:
+        raise ValueError(f"it counts {claim.releases} releases")
+
+
+def _figure(value: Any) -> float | None:
+    """Return a number of a report; None where it has none."""
+    return None if value is None else float(_typed(value, float, int))
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,15 +14,19 @@ from statistics import median
 from privacy.audit.comparison import Comparison
 from privacy.audit.evidence import Evidence, KeptRecord
 from privacy.audit.ledger_audit import LedgerAudit
-from privacy.audit.with_servers import compare_claims, compare_noise
+from privacy.audit.with_reports import compare_claims
+from privacy.audit.with_servers import compare_noise
 from privacy.errors import LedgerError
 from privacy.ledger_file import LedgerFile
 
-LATIN = str.maketrans(
-    "авсеһіјкмнорѕтухѵԁɡαβγεικνορτυχ01",  # noqa: RUF001 - that is what it is about
-    "abcehijkmhopstyxvdgabyeikvoptuxol",
+LIKE_LATIN = str.maketrans(
+    "авсеһіјкмнорѕтухѵԁɡαβγεικνορτυχօսո01|",  # noqa: RUF001 - that is what it is about
+    "abcehijkmhopstyxvdgabyeikvoptuxounoll",
 )
-"""Cyrillic and Greek letters and digits, and the Latin letters that they are taken for."""
+"""Letters of other scripts, and digits, and the Latin letters that they are taken for."""
+UNSEEN = frozenset({"Mn", "Cf"})
+"""Kinds of characters that have no width of their own."""
+BLANK = str.maketrans(dict.fromkeys("\u3164\u2800\u115f\u1160", " "))
 NEAR = 0.9
 """A span is near its limit from this part of it on."""
 
@@ -38,14 +42,16 @@ def compare(
         Of clients' ledgers, and of servers' own.
     evidence : Evidence
     """
-    found = Comparison(unchecked=list(evidence.unused))
+    found = Comparison(
+        unchecked=list(evidence.unused), unread=any(not one.region for one in audits)
+    )
     _one_ledger_a_region(found, audits)
     _look_alikes(found)
     for kept in evidence.records:
         inside = _in_its_folder(kept, found.counting, audits)
         _missing_regions(found, kept, inside, damaged=[one for one in audits if not one.region])
         _rounds(found, kept, inside)
-    compare_noise(found, servers)
+    compare_noise(found, servers, evidence.records)
     compare_claims(found, servers, evidence)
     _unmatched(found, audits, evidence)
     return found
@@ -87,21 +93,31 @@ def _one_ledger_a_region(found: Comparison, audits: Sequence[LedgerAudit]) -> No
 
 def _look_alikes(found: Comparison) -> None:
     """Tell of regions that a reader takes for each other: one may be counted twice."""
-    alike: defaultdict[str, list[str]] = defaultdict(list)
+    alike: defaultdict[str, set[str]] = defaultdict(set)
     for one in found.counting:
-        alike[_as_it_looks(one.region)].append(one.region)
-    for several in alike.values():
+        for looks in _looks(one.region):
+            alike[looks].add(one.region)
+    for several in sorted({tuple(sorted(regions)) for regions in alike.values()}):
         if len(several) > 1:
             found.unchecked.append(
-                f"{', '.join(map(repr, sorted(several)))} look alike: whether they are one region "
+                f"{', '.join(map(repr, several))} look alike: whether they are one region "
                 "is not known; each was counted by itself."
             )
 
 
-def _as_it_looks(region: str) -> str:
-    """Return a name without case, width, outer spaces; letters as in ``LATIN``."""
-    plain = unicodedata.normalize("NFKC", region).casefold().translate(LATIN)
-    return " ".join(plain.split())
+def _looks(region: str) -> set[str]:
+    """Return what a name may be taken for: without case, width, and what is not seen.
+
+    A capital I is taken for an i by who reads, and for an l by who sees.
+    """
+    whole = unicodedata.normalize("NFKC", region).translate(BLANK)
+    seen = "".join(
+        "-" if unicodedata.category(one) == "Pd" else one
+        for one in whole
+        if unicodedata.category(one) not in UNSEEN
+    )
+    spellings = (seen, seen.replace("I", "l"))
+    return {" ".join(one.lower().translate(LIKE_LATIN).split()) for one in spellings}
 
 
 def _parting(longer: LedgerAudit, shorter: LedgerAudit) -> int | None:
@@ -154,12 +170,16 @@ def _rounds(found: Comparison, kept: KeptRecord, audits: Sequence[LedgerAudit]) 
         charges = sum(
             count.round_number in one.rounds.get(record.run, frozenset()) for one in audits
         )
-        if count.answered > charges:
-            found.faults.append(
-                f"{kept.path}: {count.answered} answers came in round {count.round_number} "
-                f"({count.purpose}), but {charges} ledgers charge for one: something was "
-                "released without an entry."
-            )
+        if count.answered <= charges:
+            continue
+        told = (
+            f"{kept.path}: {count.answered} answers came in round {count.round_number} "
+            f"({count.purpose}), but {charges} ledgers charge for one"
+        )
+        if found.unread:
+            found.unchecked.append(f"{told}, of those that could be read.")
+        else:
+            found.faults.append(f"{told}: something was released without an entry.")
 
 
 def _unmatched(found: Comparison, audits: Sequence[LedgerAudit], evidence: Evidence) -> None:

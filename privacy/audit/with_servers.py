@@ -1,26 +1,27 @@
-"""Regions' ledgers compared with what servers charged themselves, and with what they published.
+"""Regions' ledgers compared with what servers charged themselves, under ``central``.
 
-servers' ledgers  +  report.json  ->  what does not fit the regions' ledgers
+regions' requests  +  servers' ledgers  ->  noise that was not what was promised
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
-from privacy.accountant import epsilon_of
 from privacy.audit.comparison import Comparison
-from privacy.audit.evidence import LEDGERS, Evidence
+from privacy.audit.evidence import KeptRecord
 from privacy.audit.ledger_audit import LedgerAudit
-from privacy.audit.server_claim import ServerClaim
 
-ROUNDING = 1e-6
-"""By so much a report's epsilon may be rounded."""
-DIGITS = 1e-5
-"""By so much an epsilon in a sentence may be."""
+SLACK = 1e-3
+"""By so much a run's mu may be more than that of its requests: discrete noise counts a little
+more. A request that is charged twice counts far more."""
+
+Requests = Mapping[tuple[str, str], tuple[float, float]]
 
 
-def compare_noise(found: Comparison, servers: Sequence[LedgerAudit]) -> None:
+def compare_noise(
+    found: Comparison, servers: Sequence[LedgerAudit], records: Sequence[KeptRecord]
+) -> None:
     """Under ``central`` the server's own ledger must tell of the noise that it promised."""
     resting = [one for one in found.counting if one.rests_on_server]
     if not resting:
@@ -32,8 +33,37 @@ def compare_noise(found: Comparison, servers: Sequence[LedgerAudit]) -> None:
             "its word. Its own ledger was not given."
         )
         return
+    _identities(found, servers, resting)
+    released = _released(found, servers)
+    runs = {run for one in servers for run in one.run_mu}
+    known = {run for one in found.counting for run in one.runs}
+    if others := sorted(runs - known):
+        found.unchecked.append(
+            f"The server's ledger charges for {len(others)} runs, the first of them {others[0]}, "
+            "of which no ledger here has a release."
+        )
+    for run in sorted(runs & known):
+        asked = [one for one in resting if run in one.runs]
+        _charges(
+            found, run, asked, servers, is_whole=_has_all_regions(run, records, found.counting)
+        )
+    ended = {
+        (run, number) for one in servers for run, rounds in one.rounds.items() for number in rounds
+    }
+    for one in resting:
+        for run in sorted({run for run, _ in one.requests}):
+            _servers_run(found, one, run, released)
+            rounds = {(run, number) for number in one.rounds.get(run, ())}
+            if run in runs and (unended := len(rounds - ended)):
+                found.unchecked.append(
+                    f"{one.region} answered in {unended} rounds of run {run}, of which the "
+                    "server's ledger does not say that it released anything."
+                )
+
+
+def _released(found: Comparison, servers: Sequence[LedgerAudit]) -> Requests:
+    """Return the noise that servers charged for, by request."""
     released: dict[tuple[str, str], tuple[float, float]] = {}
-    spent: dict[str, float] = {}
     for server in servers:
         for request, noise in server.requests.items():
             if released.setdefault(request, noise) != noise:
@@ -41,34 +71,52 @@ def compare_noise(found: Comparison, servers: Sequence[LedgerAudit]) -> None:
                     f"Two servers' ledgers have different noise for request {request[1][:16]} of "
                     f"run {request[0]}."
                 )
-        for run, mu in server.run_mu.items():
-            spent[run] = max(mu, spent.get(run, 0.0))
-    ended = {
-        (run, number) for one in servers for run, rounds in one.rounds.items() for number in rounds
-    }
-    _identities(found, servers, resting)
-    known = {run for one in found.counting for run in one.runs}
-    if others := sorted(set(spent) - known):
-        found.unchecked.append(
-            f"The server's ledger charges for {len(others)} runs, the first of them {others[0]}, "
-            "of which no ledger here has a release."
-        )
-    for one in resting:
-        for run in sorted({run for run, _ in one.requests}):
-            _servers_run(found, one, run, released)
-            rounds = {(run, number) for number in one.rounds.get(run, ())}
-            if run in spent and (unended := len(rounds - ended)):
-                found.unchecked.append(
-                    f"{one.region} answered in {unended} rounds of run {run}, of which the "
-                    "server's ledger does not say that it released anything."
-                )
-            promised = one.run_mu[run]
-            if spent.get(run, 0.0) > promised * (1 + ROUNDING):
-                found.disagreeing.append(one.region)
-                found.faults.append(
-                    f"The server's ledger charges mu {spent[run]:.6g} for run {run}, that of "
-                    f"{one.region} {promised:.6g}: the server released more than it asked for."
-                )
+    return released
+
+
+def _has_all_regions(
+    run: str, records: Sequence[KeptRecord], audits: Sequence[LedgerAudit]
+) -> bool:
+    """Tell whether every region that a server heard of in a run has its ledger here."""
+    of_run = [kept.record for kept in records if kept.record.run == run and kept.folder]
+    here = {one.region for one in audits}
+    return any({head.region for head in record.heads} <= here for record in of_run)
+
+
+def _charges(
+    found: Comparison,
+    run: str,
+    asked: Sequence[LedgerAudit],
+    servers: Sequence[LedgerAudit],
+    *,
+    is_whole: bool,
+) -> None:
+    """Look for releases of a server that no region was asked for, or that it made twice.
+
+    Each region has the requests that it answered; the server has what any of them answered.
+    """
+    answered = {request for one in asked for request in one.requests}
+    for server in servers:
+        own = {request: noise for request, noise in server.requests.items() if request[0] == run}
+        if unasked := sorted(request[1] for request in own if request not in answered):
+            told = (
+                f"The server's ledger charges for {len(unasked)} requests of run {run}, the first "
+                f"of them {unasked[0][:16]}, that no ledger here has"
+            )
+            if is_whole:
+                found.faults.append(f"{told}: the server released more than it asked for.")
+            else:
+                found.unchecked.append(f"{told}.")
+        if server.run_mu.get(run, 0.0) > _mu(own.values()) * (1 + SLACK):
+            found.faults.append(
+                f"The server's ledger charges mu {server.run_mu[run]:.6g} for run {run}, its "
+                f"requests are worth {_mu(own.values()):.6g}: it released more than once for one."
+            )
+
+
+def _mu(noises: Iterable[tuple[float, float]]) -> float:
+    """Return the Gaussian-DP parameter of releases with a sensitivity and a sigma each."""
+    return math.sqrt(math.fsum((sensitivity / sigma) ** 2 for sensitivity, sigma in noises))
 
 
 def _identities(
@@ -89,7 +137,7 @@ def _servers_run(
     found: Comparison,
     one: LedgerAudit,
     run: str,
-    released: Mapping[tuple[str, str], tuple[float, float]],
+    released: Requests,
 ) -> None:
     """Compare one region's requests of one run with what the server released."""
     asked = {request: noise for request, noise in one.requests.items() if request[0] == run}
@@ -106,74 +154,3 @@ def _servers_run(
                 f"{one.region} was promised noise {promised[1]:g} for request "
                 f"{request[1][:16]}; the server's ledger has {released[request][1]:g}."
             )
-
-
-def compare_claims(found: Comparison, servers: Sequence[LedgerAudit], evidence: Evidence) -> None:
-    """Look whether ledgers charge more for a run than its server's report says that it cost."""
-    for claim in evidence.claims:
-        audits = [one for one in found.counting if claim.run in one.runs]
-        if not audits:
-            found.unchecked.append(f"{claim.path} is about run {claim.run}, which no ledger names.")
-            continue
-        if claim.epsilon is None:
-            found.unchecked.append(f"{claim.path} promises nothing: its epsilon is infinite.")
-        elif not claim.has_sentence:
-            found.unchecked.append(f"The sentence of {claim.path}: it tells no epsilon.")
-        for one in audits:
-            _claim_of(found, claim, one)
-        charges = sum(one.runs[claim.run] for one in audits)
-        home = claim.path.parent
-        _servers_entry(found, claim, audits, servers)
-        whole = not evidence.folders.isdisjoint({home, home / LEDGERS})
-        if claim.releases > charges and whole:
-            found.faults.append(
-                f"{claim.path} counts {claim.releases} releases in run {claim.run}, the ledgers "
-                f"{charges}: something was released without an entry."
-            )
-
-
-def _claim_of(found: Comparison, claim: ServerClaim, one: LedgerAudit) -> None:
-    """Compare a published claim with what one ledger charges."""
-    problems = _epsilons_below(claim, epsilon_of(one.run_mu[claim.run], claim.delta))
-    if claim.delta > one.identity["delta"]:
-        problems.append(f"delta {claim.delta:g}, its ledger's is {one.identity['delta']:g}")
-    for name in ("adjacency", "unit"):
-        claimed, kept = getattr(claim, name), one.identity[name]
-        if claimed and claimed != kept:
-            problems.append(f"{name} {claimed}, its ledger's is {kept}")
-    for problem in problems:
-        found.disagreeing.append(one.region)
-        found.faults.append(f"{claim.path} claims for run {claim.run} of {one.region} {problem}.")
-
-
-def _epsilons_below(claim: ServerClaim, charged: float) -> list[str]:
-    """Say which of a claim's epsilons are less than what was charged.
-
-    An accountant's figure is an upper bound of the exact one, which the ledger charges: none
-    can truly be below it.
-    """
-    told = {"": (claim.epsilon, ROUNDING)} | {
-        f" {where}": (epsilon, DIGITS) for where, epsilon in claim.told.items()
-    }
-    return [
-        f"epsilon {epsilon:.6g}{where}, its ledger charges {charged:.6g}"
-        for where, (epsilon, slack) in told.items()
-        if epsilon is not None and charged > epsilon * (1 + slack)
-    ]
-
-
-def _servers_entry(
-    found: Comparison,
-    claim: ServerClaim,
-    audits: Sequence[LedgerAudit],
-    servers: Sequence[LedgerAudit],
-) -> None:
-    """Look whether the server's ledger beside a report has anything of the report's run."""
-    home = claim.path.parent.resolve()
-    beside = [one for one in servers if home in Path(one.path).resolve().parents[:2]]
-    resting = any(run == claim.run for one in audits for run, _ in one.requests)
-    if resting and beside and not any(claim.run in one.run_mu for one in beside):
-        found.faults.append(
-            f"{claim.path} and {beside[0].path} lie together, and that ledger charges for nothing "
-            f"of run {claim.run}: the server released without an entry."
-        )

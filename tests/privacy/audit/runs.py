@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from privacy.door import Door
 from privacy.ledger import Ledger
@@ -37,10 +38,11 @@ def a_record(folder: Path, heads: list[SignedHead], *, answered: int = 2) -> Non
     write_server_record(folder / "ledgers" / HEADS, heads, run="run-1", rounds=[count])
 
 
-def a_report(folder: Path, **privacy: object) -> None:
+def a_report(folder: Path, *, trust: str = "", **privacy: Any) -> None:
+    """Write what the audit reads of a run's report."""
     told = {"epsilon": 2.5, "delta": 1e-6, "releases": 2} | privacy
-    content = {"run": {"id": "run-1"}, "privacy": told}
-    (folder / "report.json").write_text(json.dumps(content))
+    run = {"id": "run-1"} | ({"trust_model": trust} if trust else {})
+    (folder / "report.json").write_text(json.dumps({"run": run, "privacy": told}))
 
 
 def central_run(folder: Path) -> SumQuery:

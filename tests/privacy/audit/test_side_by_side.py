@@ -5,26 +5,31 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from privacy import ledger_check
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.audit.accounts import MOST_DISTRIBUTIONS, check_the_sum, combine, count_by_release
 from privacy.audit.auditing import IN_ONE_PROCESS, Audit, audit
 from privacy.audit.claims import claim
 from privacy.audit.evidence import EvidenceError, find_evidence
-from privacy.audit.ledger_audit import Verdict
+from privacy.audit.ledger_audit import TRIES, Verdict
 from privacy.audit.side_by_side import near_limit
+from privacy.door import Door
 from privacy.ledger import Ledger, witness_beside
 from privacy.ledger_file import LedgerFile
 from privacy.policy import write_default_policy
@@ -33,8 +38,8 @@ from privacy.server_record import HEADS, write_server_record
 from privacy.signed_head import SignedHead, sign_head
 from privacy.signing import SigningKey
 from simulations.benchmarks.many_ledgers import Manner, make_ledger
-from tests.privacy.audit.runs import a_record, a_report, a_run
-from tests.privacy.examples import SetClock, a_policy, a_query
+from tests.privacy.audit.runs import PEOPLE, a_record, a_report, a_run
+from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving
 from tests.privacy.test_copies import damages
 
 ADD = Adjacency.ADD_OR_REMOVE_ONE
@@ -187,7 +192,10 @@ def test_run_that_was_copied_or_is_reached_in_two_ways_is_one_run(tmp_path: Path
         assert len(found.counting) == 2
 
 
-@pytest.mark.parametrize("other", ["east ", "East", "\u0435ast", "\uff45ast"])
+ALIKE = ["east ", "East", "\u0435ast", "\uff45ast", "east\ufe0f", "east\u3164", "ea\u0455t"]
+
+
+@pytest.mark.parametrize("other", ALIKE)
 def test_regions_that_look_alike_are_told(tmp_path: Path, other: str) -> None:
     a_run(tmp_path, ("east", other, "eastern"))
     told = [one for one in audit([tmp_path]).comparison.unchecked if "look alike" in one]
@@ -196,13 +204,96 @@ def test_regions_that_look_alike_are_told(tmp_path: Path, other: str) -> None:
     assert "eastern" not in told[0]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("ill", "iIl", True),
+        ("shop-1", "shop\u20101", True),
+        ("hall-O", "hall-0", True),
+        ("Gr\u00f6sse", "Gr\u00f6\u00dfe", False),
+        ("shop-1-11", "shop-11-1", False),
+        ("north", "nord", False),
+    ],
+)
+def test_names_are_compared_as_they_look(tmp_path: Path, one: str, other: str, alike: bool) -> None:
+    a_run(tmp_path, (one, other))
+    told = audit([tmp_path]).comparison.unchecked
+    assert any("look alike" in sentence for sentence in told) is alike
+
+
+def test_ledger_that_cannot_be_read_accuses_nobody(tmp_path: Path) -> None:
+    a_record(tmp_path, a_run(tmp_path))
+    a_report(tmp_path)
+    assert audit([tmp_path]).verdict is Verdict.PASS
+    west = tmp_path / "ledgers" / "west.sqlite"
+    database = sqlite3.connect(west, isolation_level=None)
+    with closing(database):
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("privacy.ledger_file.BUSY_SECONDS", 0.1)
+            found = audit([tmp_path])
+    assert found.verdict is Verdict.UNUSABLE
+    assert found.comparison.faults == []
+    told = " ".join(found.comparison.unchecked)
+    assert "1 ledgers charge for one, of those that could be read" in told
+    assert "the ledgers 1, of those that could be read" in told
+
+
+def test_worker_that_is_killed_is_an_error_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_run(tmp_path, tuple(f"region-{place:02d}" for place in range(IN_ONE_PROCESS + 1)))
+    monkeypatch.setattr("privacy.audit.auditing._take", die)
+    with pytest.raises(EvidenceError, match="was killed"):
+        audit([tmp_path])
+
+
+def die(path: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_who_may_not_write_never_sees_half_of_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "east.sqlite"
+    ledger = Ledger(path, a_policy(region="east"), clock=SetClock(), simulated=True)
+    door = Door(ledger, a_noise(NoiseKind.DISCRETE))
+    door.answer(a_query(), giving(PEOPLE))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    others = iter(range(2, 30))
+    whole, writes = ledger_check.check_all_replies, [1, 1, 40]
+
+    def interrupted(*args: Any) -> None:
+        if writes:
+            writes.pop()
+            door.answer(a_query(round_number=next(others)), giving(PEOPLE))
+        whole(*args)
+
+    monkeypatch.setattr(ledger_check, "check_all_replies", interrupted)
+    found = audit([path])
+    assert found.verdict is Verdict.PASS
+    assert found.ledgers[0].releases == 4
+    writes += [1] * TRIES
+    always = audit([path])
+    assert always.verdict is Verdict.UNUSABLE
+    assert "changes while it is read" in always.ledgers[0].unchecked[0]
+
+
 def test_path_that_cannot_be_opened_is_an_error_and_a_pipe_no_ledger(tmp_path: Path) -> None:
     a_run(tmp_path)
-    (tmp_path / "ledgers" / "loop.sqlite").symlink_to(tmp_path / "ledgers" / "loop.sqlite")
-    for path in (tmp_path, Path("a" * 300)):
+    loop = tmp_path / "ledgers" / "loop.sqlite"
+    loop.symlink_to(loop)
+    for path in (loop, Path("a" * 300)):
         with pytest.raises(EvidenceError, match="Nothing was audited"):
             audit([path])
-    (tmp_path / "ledgers" / "loop.sqlite").unlink()
+    assert audit([tmp_path]).verdict is Verdict.UNUSABLE  # of the others it hides nothing
+    east = tmp_path / "ledgers" / "east.sqlite"
+    whole = east.read_bytes()
+    east.write_bytes(whole.replace(b"lloyd-1", b"lloyd-2"))
+    assert audit([tmp_path]).verdict is Verdict.FAIL
+    east.write_bytes(whole)
+    loop.unlink()
     os.mkfifo(tmp_path / "ledgers" / "pipe.sqlite")
     assert audit([tmp_path]).verdict is Verdict.UNUSABLE
 
@@ -246,9 +337,6 @@ def test_who_is_near_a_limit_is_named(tmp_path: Path) -> None:
 def test_what_is_no_ledger_is_unusable(tmp_path: Path, make: str) -> None:
     path = tmp_path / "ledger.sqlite"
     if make == "another":
-        import sqlite3
-        from contextlib import closing
-
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE songs (title)")
     else:

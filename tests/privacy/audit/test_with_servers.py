@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from privacy.accountant import epsilon_of
 from privacy.audit.auditing import audit
 from privacy.audit.claims import claim
 from privacy.audit.ledger_audit import Verdict
@@ -15,6 +14,7 @@ from privacy.door import Door, ServerDoor
 from privacy.ledger import Ledger
 from privacy.query import NoiseKind, SumQuery, TrustModel
 from privacy.release import ClippedSum
+from privacy.server_record import HEADS, write_server_record
 from tests.privacy.audit.runs import PEOPLE, a_record, a_report, a_run, a_server, central_run
 from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving
 
@@ -93,78 +93,6 @@ def test_server_that_adds_less_noise_than_promised_is_found(
     assert "was promised noise 2" in found.comparison.faults[0]
 
 
-def test_claim_that_a_server_published_is_compared(tmp_path: Path) -> None:
-    a_record(tmp_path, a_run(tmp_path))
-    spent = epsilon_of(1 / a_query().noise_multiplier, 1e-6)
-    a_report(tmp_path, epsilon=spent * 1.001)
-    assert audit([tmp_path]).verdict is Verdict.PASS
-    a_report(tmp_path, epsilon=0.9 * spent)
-    found = audit([tmp_path])
-    assert found.verdict is Verdict.FAIL
-    assert f"for run run-1 of east epsilon {0.9 * spent:.6g}" in found.comparison.faults[0]
-    assert set(found.comparison.disagreeing) == {"east", "west"}
-    a_report(tmp_path, epsilon=spent * 1.001, releases=3)
-    assert "3 releases in run run-1, the ledgers 2" in audit([tmp_path]).comparison.faults[0]
-    a_report(tmp_path, delta=0.5)
-    assert "delta 0.5, its ledger's is 1e-06" in audit([tmp_path]).comparison.faults[0]
-    a_report(tmp_path, adjacency="replace-one")
-    assert "adjacency replace-one, its ledger's is add-or" in audit([tmp_path]).comparison.faults[0]
-    a_report(tmp_path, epsilon=None)
-    assert "promises nothing" in audit([tmp_path]).comparison.unchecked[0]
-    a_report(tmp_path, epsilon="much")
-    assert "not a run's report" in audit([tmp_path]).comparison.unchecked[0]
-
-
-@pytest.mark.parametrize(
-    ("privacy", "told"),
-    [
-        ({"statement": "a factor e^0.5, but"}, "epsilon 0.5 in its sentence"),
-        ({"statement": "a factor e^9, or rather e^1e-3, but"}, "epsilon 0.001 in its sentence"),
-        ({"epsilon_by_accountant": {"rdp": 9.0, "pld": 0.25}}, "epsilon 0.25 by pld"),
-    ],
-)
-def test_other_figures_of_a_report_below_what_was_charged_are_found(
-    tmp_path: Path, privacy: dict[str, object], told: str
-) -> None:
-    a_record(tmp_path, a_run(tmp_path))
-    a_report(tmp_path, **privacy)
-    found = audit([tmp_path])
-    assert found.verdict is Verdict.FAIL
-    assert f"{told}, its ledger charges" in found.comparison.faults[0]
-
-
-def test_true_report_passes_by_every_figure(tmp_path: Path) -> None:
-    a_record(tmp_path, a_run(tmp_path))
-    spent = epsilon_of(1 / a_query().noise_multiplier, 1e-6)
-    by_accountant = {"gaussian-dp": spent, "pld": 1.001 * spent, "zcdp": None}
-    statement = f"changes it by at most a factor e^{spent:g}, but for a probability of 1e-06"
-    a_report(tmp_path, epsilon=spent, statement=statement, epsilon_by_accountant=by_accountant)
-    found = audit([tmp_path])
-    assert found.verdict is Verdict.PASS
-    assert found.comparison.unchecked == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"epsilon_by_accountant": {"pld": "0.1"}}',
-        '{"epsilon_by_accountant": {"pld": -0.1}}',
-        '{"epsilon_by_accountant": {"p\\u001bld": 0.1}}',
-        '{"epsilon_by_accountant": [0.1]}',
-        '{"statement": 4}',
-        '{"epsilon": 0.1, "epsilon": 9}',
-    ],
-)
-def test_report_whose_figures_are_none_is_told_to_be_no_report(tmp_path: Path, text: str) -> None:
-    a_record(tmp_path, a_run(tmp_path))
-    inside = text.strip("{}") + ("}" if "}}" in text else "")
-    (tmp_path / "report.json").write_text(
-        f'{{"run": {{"id": "run-1"}}, "privacy": {{"delta": 1e-6, "releases": 2, {inside}}}}}'
-    )
-    told = audit([tmp_path]).comparison.unchecked
-    assert any("is not a run's report" in one for one in told)
-
-
 def test_servers_ledger_beside_a_report_without_an_entry_of_its_run_fails(tmp_path: Path) -> None:
     query = central_run(tmp_path)
     server = a_server(tmp_path)
@@ -191,3 +119,60 @@ def test_missing_ledger_is_not_called_a_contradiction(tmp_path: Path) -> None:
     a_record(tmp_path, a_run(tmp_path))
     (tmp_path / "ledgers" / "west.sqlite").unlink()
     assert "does not fit together" in claim(audit([tmp_path]))
+
+
+def test_region_that_refused_some_rounds_is_no_fault_of_the_server(tmp_path: Path) -> None:
+    rules = {"trust_models": {TrustModel.CENTRAL}}
+    first = a_query(trust_model=TrustModel.CENTRAL)
+    queries = [replace(first, round_number=number) for number in (1, 2, 3)]
+    heads = []
+    for name, answered in (("north", queries), ("south", queries[:1])):
+        path = tmp_path / "ledgers" / f"{name}.sqlite"
+        ledger = Ledger(path, a_policy(region=name, **rules), clock=SetClock(), simulated=True)
+        for query in answered:
+            clipped = Door(ledger, a_noise(NoiseKind.DISCRETE)).answer(query, giving(PEOPLE))
+        assert clipped.head
+        heads.append(clipped.head)
+    server = a_server(tmp_path)
+    for query in queries:
+        server.reserve(query, NoiseKind.DISCRETE)
+    write_server_record(tmp_path / "ledgers" / HEADS, heads, run="run-1")
+    found = audit([tmp_path])
+    assert found.comparison.faults == []
+    assert found.verdict is Verdict.PASS
+    server.reserve(replace(first, round_number=4), NoiseKind.DISCRETE)
+    secret = audit([tmp_path])
+    assert "released more than it asked for" in secret.comparison.faults[0]
+    alone = audit([tmp_path / "ledgers" / "south.sqlite"])
+    assert alone.verdict is Verdict.PASS
+    assert any("that no ledger here has" in told for told in alone.comparison.unchecked)
+
+
+def test_server_that_releases_twice_for_one_request_is_found(tmp_path: Path) -> None:
+    query = central_run(tmp_path)
+    server = a_server(tmp_path)
+    server.reserve(query, NoiseKind.DISCRETE)
+    fingerprint = query.fingerprint()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SumQuery, "fingerprint", lambda self: fingerprint)
+        server.reserve(replace(query, round_number=2), NoiseKind.DISCRETE)
+    assert "more than once for one" in audit([tmp_path]).comparison.faults[0]
+
+
+@pytest.mark.parametrize("content", ["", "an old song"])
+def test_servers_ledger_that_cannot_be_read_accuses_nobody(tmp_path: Path, content: str) -> None:
+    central_run(tmp_path)
+    a_report(tmp_path, releases=1)
+    (tmp_path / "server-ledger.sqlite").write_text(content)
+    found = audit([tmp_path])
+    assert found.verdict is Verdict.UNUSABLE
+    assert found.comparison.faults == []
+
+
+def test_servers_ledger_in_another_runs_folder_is_not_beside_a_report(tmp_path: Path) -> None:
+    query = central_run(tmp_path)
+    a_report(tmp_path, releases=1)
+    central_run(tmp_path / "other")
+    a_server(tmp_path / "other").reserve(replace(query, run="another"), NoiseKind.DISCRETE)
+    found = audit([tmp_path / "north.sqlite", tmp_path / "other" / "server-ledger.sqlite"])
+    assert not any("lie together" in told for told in found.comparison.faults)
