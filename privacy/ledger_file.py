@@ -220,7 +220,8 @@ class LedgerFile:
 
     @property
     def _log(self) -> Path:
-        return self.path.with_name(f"{self.path.name}-wal")
+        real = self.path.resolve()  # of a link, SQLite keeps it beside what is linked to
+        return real.with_name(f"{real.name}-wal")
 
     @contextmanager
     def writing(self) -> Iterator[LedgerRows]:

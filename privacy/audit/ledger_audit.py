@@ -269,9 +269,9 @@ def _state(path: Path) -> tuple[int, ...]:
     """Return what tells that a file was written to; the same for who may write to it."""
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return ()
-    log = path.with_name(f"{path.name}-wal")
+    real = path.resolve()
     found = []
-    for one in (path, log):
+    for one in (real, real.with_name(f"{real.name}-wal")):
         try:
             status = one.stat()
         except OSError:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class ServerClaim:
     releases : int
         Of all regions together.
     adjacency, unit, trust_model, noise : str
-        Empty where the report does not say.
+        Empty where the report does not say, or says what nobody knows.
     told : tuple of Told
         In its sentence, by each accountant, and for the lifetime.
     sentence_fits : bool
@@ -88,17 +89,17 @@ def read_claim(path: Path) -> ServerClaim:
         report = json.loads(text, object_pairs_hook=_each_key_once)
         run, privacy = report["run"]["id"], report["privacy"]
         epsilon, delta = _figure(privacy["epsilon"]), float(_typed(privacy["delta"], float))
-        trust = _typed(report["run"].get("trust_model", ""), str)
+        trust = _known(report["run"].get("trust_model"), TrustModel)
         claim = ServerClaim(
             path=path,
             run=_typed(run, str),
             epsilon=epsilon,
             delta=delta,
             releases=_typed(privacy["releases"], int),
-            adjacency=_typed(privacy.get("adjacency", ""), str),
+            adjacency=_known(privacy.get("adjacency"), Adjacency),
             unit=_typed(privacy.get("unit", ""), str),
             trust_model=trust,
-            noise=_typed(privacy.get("noise", ""), str),
+            noise=_known(privacy.get("noise"), NoiseKind),
             told=tuple(_told(privacy, delta)),
             sentence_fits=_sentence_fits(privacy, epsilon, delta, trust),
         )
@@ -128,7 +129,8 @@ def _sentence_fits(
     privacy: dict[str, Any], epsilon: float | None, delta: float, trust: str
 ) -> bool:
     """Tell whether the sentence is the one that the report's own figures make."""
-    if trust not in tuple(TrustModel):
+    noise = _known(privacy.get("noise"), NoiseKind)
+    if not (trust and noise):
         return False
     return bool(
         privacy.get("statement")
@@ -137,7 +139,7 @@ def _sentence_fits(
             delta,
             window=str(privacy.get("window", "")),
             trust_model=TrustModel(trust),
-            seeded=privacy.get("noise") == NoiseKind.SEEDED,
+            seeded=noise == NoiseKind.SEEDED,
         )
     )
 
@@ -150,13 +152,17 @@ def _check(claim: ServerClaim) -> None:
         raise ValueError(f"its epsilons are {epsilons}")
     if not all(0 < delta < 1 for delta in (claim.delta, *(told.delta for told in claim.told))):
         raise ValueError("it has a delta that is none")
-    words = [claim.run, claim.trust_model, claim.noise, *(told.where for told in claim.told)]
+    words = [claim.run, *(told.where for told in claim.told)]
     if not all(map(is_printable, words)):
         raise ValueError("a name is no text for people")
-    if claim.adjacency and claim.adjacency not in tuple(Adjacency):
-        raise ValueError(f"its adjacency is {claim.adjacency!r}")
     if claim.releases < 0:
         raise ValueError(f"it counts {claim.releases} releases")
+
+
+def _known(value: Any, words: type[StrEnum]) -> str:
+    """Return a word of a report; empty where it has none, or none of those that are known."""
+    word = "" if value is None else _typed(value, str)
+    return word if word in tuple(words) else ""
 
 
 def _figure(value: Any) -> float | None:

@@ -40,6 +40,9 @@ def compare_claims(found: Comparison, servers: Sequence[LedgerAudit], evidence: 
             continue
         if claim.epsilon is None:
             found.unchecked.append(f"{claim.path} promises nothing: its epsilon is infinite.")
+        for name in ("adjacency", "unit", "trust_model", "noise"):
+            if not getattr(claim, name):
+                found.unchecked.append(f"The {name} of {claim.path}: it tells none that is known.")
         if not claim.sentence_fits:
             found.unchecked.append(
                 f"The sentence of {claim.path}: it is not the one that its figures make."
@@ -86,7 +89,7 @@ def _epsilons_below(claim: ServerClaim, one: LedgerAudit) -> list[str]:
 
 def _noise_of(found: Comparison, claim: ServerClaim, audits: Sequence[LedgerAudit]) -> None:
     """Look for weaker noise than a report tells of."""
-    if claim.noise not in _WEAKEST_FIRST:
+    if not claim.noise:
         return
     weaker = _WEAKEST_FIRST[: _WEAKEST_FIRST.index(NoiseKind(claim.noise))]
     for one in audits:
@@ -111,7 +114,8 @@ def _releases(
     told = (
         f"{claim.path} counts {claim.releases} releases in run {claim.run}, the ledgers {charges}"
     )
-    if found.unread:
+    most_of_one = max(one.runs[claim.run] for one in audits)
+    if claim.releases <= charges + found.unread_in(home) * most_of_one:
         found.unchecked.append(f"{told}, of those that could be read.")
     else:
         found.faults.append(f"{told}: something was released without an entry.")
@@ -124,7 +128,7 @@ def _beside(claim: ServerClaim, servers: Sequence[LedgerAudit]) -> list[LedgerAu
     return [
         one
         for one in servers
-        if one.usable and one.region and Path(one.path).resolve().parent in folders
+        if one.usable and one.region and Path(one.path).parent.resolve() in folders
     ]
 
 

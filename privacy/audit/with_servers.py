@@ -80,7 +80,8 @@ def _has_all_regions(
     """Tell whether every region that a server heard of in a run has its ledger here."""
     of_run = [kept.record for kept in records if kept.record.run == run and kept.folder]
     here = {one.region for one in audits}
-    return any({head.region for head in record.heads} <= here for record in of_run)
+    heard_of = [{head.region for head in record.heads} for record in of_run]
+    return any(regions and regions <= here for regions in heard_of)
 
 
 def _charges(

@@ -240,6 +240,37 @@ def test_ledger_that_cannot_be_read_accuses_nobody(tmp_path: Path) -> None:
     assert "the ledgers 1, of those that could be read" in told
 
 
+@pytest.mark.parametrize("where", [".", "ledgers"])
+def test_unread_file_accounts_for_one_answer_only(tmp_path: Path, where: str) -> None:
+    run = tmp_path / "run"
+    a_record(run, a_run(run), answered=3)
+    (tmp_path / where).mkdir(exist_ok=True)
+    (tmp_path / where / "x.sqlite").write_text("an old song")
+    elsewhere = audit([run, tmp_path / where / "x.sqlite"])
+    assert elsewhere.verdict is Verdict.FAIL  # it lies with another run
+    (run / "ledgers" / "x.sqlite").write_text("an old song")
+    assert audit([run]).verdict is Verdict.UNUSABLE
+    a_record(run, [], answered=4)
+    assert audit([run]).verdict is Verdict.FAIL
+
+
+def test_link_to_a_ledger_shows_what_is_in_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_run(tmp_path, ("east",))
+    path = tmp_path / "ledgers" / "east.sqlite"
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    with closing(sqlite3.connect(path)) as holding:  # so that the log stays
+        holding.execute("SELECT count(*) FROM records").fetchone()
+        ledger = Ledger(path, a_policy(region="east"), clock=SetClock(), simulated=True)
+        ledger.reserve(a_query(round_number=2), NoiseKind.DISCRETE)
+        link = copied / "east.sqlite"
+        link.symlink_to(path)
+        monkeypatch.setattr("os.access", lambda *_: False)
+        assert [audit([one]).ledgers[0].releases for one in (path, link)] == [2, 2]
+
+
 def test_worker_that_is_killed_is_an_error_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from privacy.door import Door
 from privacy.ledger import Ledger
 from privacy.query import NoiseKind, TrustModel
 from privacy.statement import statement
-from tests.privacy.audit.runs import PEOPLE, a_record, a_report, a_run, central_run
+from tests.privacy.audit.runs import PEOPLE, a_record, a_report, a_run, a_server, central_run
 from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving
 
 
@@ -66,7 +67,8 @@ def test_true_report_passes_by_every_figure(tmp_path: Path) -> None:
     a_record(tmp_path, a_run(tmp_path))
     spent = epsilon_of(1 / a_query().noise_multiplier, 1e-6)
     by_accountant = {"gaussian-dp": spent, "pld": 1.001 * spent, "zcdp": None}
-    figures: dict[str, Any] = {"epsilon": spent, "window": "2026", "noise": "discrete"}
+    figures: dict[str, Any] = {"adjacency": "add-or-remove-one", "unit": "user"}
+    figures |= {"epsilon": spent, "window": "2026", "noise": "discrete"}
     figures |= {"lifetime_epsilon": spent, "epsilon_by_accountant": by_accountant}
     sentence = statement(spent, 1e-6, window="2026", trust_model=TrustModel.LOCAL, seeded=False)
     a_report(tmp_path, trust="local", statement=sentence, **figures)
@@ -86,7 +88,7 @@ def test_true_report_passes_by_every_figure(tmp_path: Path) -> None:
         '{"epsilon_by_accountant": {"p\\u001bld": 0.1}}',
         '{"epsilon_by_accountant": [0.1]}',
         '{"statement": 4}',
-        '{"adjacency": "nobody"}',
+        '{"noise": 4}',
         '{"epsilon": 0.1, "epsilon": 9}',
     ],
 )
@@ -145,3 +147,26 @@ def test_noise_that_is_weaker_than_published_is_found(
     strength = [NoiseKind.SEEDED, NoiseKind.FLOAT, NoiseKind.DISCRETE]
     faults = audit([tmp_path]).comparison.faults
     assert bool(faults) is (strength.index(told) > strength.index(kind))
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "Discrete", "", None])
+@pytest.mark.parametrize("sentence", [True, False])
+def test_what_nobody_knows_is_not_checked(
+    tmp_path: Path, noise: str | None, sentence: bool
+) -> None:
+    a_record(tmp_path, a_run(tmp_path))
+    told = statement(2.5, 1e-6, window="", trust_model=TrustModel.LOCAL, seeded=False)
+    a_report(tmp_path, trust="local", noise=noise, **({"statement": told} if sentence else {}))
+    unchecked = audit([tmp_path]).comparison.unchecked
+    assert any("noise of" in one for one in unchecked)
+    assert any("not the one that its figures make" in one for one in unchecked)
+
+
+def test_servers_ledger_is_beside_a_report_though_it_is_a_link(tmp_path: Path) -> None:
+    query = central_run(tmp_path / "run")
+    a_report(tmp_path / "run", releases=1)
+    server = a_server(tmp_path / "elsewhere")
+    server.reserve(replace(query, run="another"), NoiseKind.DISCRETE)
+    (tmp_path / "run" / "server-ledger.sqlite").symlink_to(server.path)
+    found = audit([tmp_path / "run"])
+    assert "charges for nothing of run run-1" in found.comparison.faults[0]
