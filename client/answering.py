@@ -125,7 +125,7 @@ def _misunderstanding(client: Client, request: Request) -> Refusal | None:
             "another-encoder",
             "This region encodes texts with another model than the request's.",
         )
-    if question.dim != client.dim:
+    if getattr(question, "dim", client.dim) != client.dim:
         return client.door.refuse(
             query,
             "another-encoder",

@@ -9,6 +9,7 @@ sensitivity counts on it. The door does not trust the rows' length; it clips.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,14 +21,17 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import ThreadpoolController
 
 from privacy.query import Contributions, FloatArray, IntArray
+from privacy.row_norms import squared_norms
 from strategies.exact_geometry import nearest, nearest_centre, project
 from strategies.questions import (
     CellSums,
     DistanceHistogram,
+    ItemPopularity,
     ItemWeights,
     MapQuality,
     Question,
     SecondMoments,
+    TasteMoments,
 )
 
 USERS_AT_A_TIME = 8192
@@ -131,6 +135,25 @@ def _(question: ItemWeights, profiles: Users) -> Mapping[str, Contributions]:
 
 
 @contributions_to.register
+def _(question: ItemPopularity, profiles: Users) -> Mapping[str, Contributions]:
+    everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
+    share = np.float32(math.sqrt(0.5))
+    met = profiles.last_days
+    return {
+        "ever": Contributions(everybody, share * _unit_rows(_met(met))),
+        "latest": Contributions(everybody, share * _unit_rows(_met(_latest(met, question.latest)))),
+    }
+
+
+@contributions_to.register
+def _(question: TasteMoments, profiles: Users) -> Mapping[str, Contributions]:
+    everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
+    items = question.items
+    rows = _met(profiles.last_days[:, items]) * question.weights[items]
+    return {"moments": Contributions(everybody, _unit_rows(rows))}
+
+
+@contributions_to.register
 def _(question: MapQuality, profiles: Users) -> Mapping[str, Contributions]:
     squared = nearest(profiles.vectors, question.cluster_map.centroids, count=2)[1]
     own, other = np.sqrt(squared).T
@@ -164,6 +187,27 @@ def taste_vectors(profiles: Users, recent_days: float, saturation: float) -> Flo
     rows = met.toarray()
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, saturation), dtype=np.float32)
+
+
+def _met(days: csr_matrix) -> FloatArray:
+    """Return 1 where an item was met, be it just now: float32, shape of ``days``."""
+    met = csr_matrix((np.ones(days.nnz, np.float32), days.indices, days.indptr), shape=days.shape)
+    return np.asarray(met.toarray())
+
+
+def _latest(days: csr_matrix, count: int) -> csr_matrix:
+    """Return the latest items of each user; of equally late ones the earlier in the catalogue."""
+    users = np.repeat(np.arange(days.shape[0]), np.diff(days.indptr))
+    order = np.lexsort((days.indices, days.data, users))
+    place = np.arange(days.nnz) - days.indptr[users]
+    kept = order[place < count]
+    return csr_matrix((days.data[kept], (users[kept], days.indices[kept])), shape=days.shape)
+
+
+def _unit_rows(rows: FloatArray) -> FloatArray:
+    """Scale rows to unit length; zero rows stay zero. Each depends on itself alone."""
+    lengths = np.sqrt(squared_norms(rows))
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1)[:, None], dtype=np.float32)
 
 
 def _coordinates(

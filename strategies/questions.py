@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from privacy.query import Block, FloatArray, SumQuery, TrustModel
+from privacy.query import Block, FloatArray, IntArray, SumQuery, TrustModel
 from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
 from strategies.exact_geometry import Doubles
@@ -24,6 +24,8 @@ from strategies.exact_geometry import Doubles
 MOST_BINS = 1024
 MOST_CENTRES = 2**14
 """More centres are not looked at: a question must not exhaust a client's memory."""
+MOST_TASTE_ITEMS = 2**11
+"""Their products are two million numbers, 8 MB."""
 BINS_PER_OCTAVE = 8
 """Of a histogram of distances: neighbouring bins end 9 percent apart, at whatever scale."""
 
@@ -235,6 +237,77 @@ class ItemWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ItemPopularity:
+    """Which items people take up, ever and lately.
+
+    A user adds a row with a 1 for each item ever met, and another for the
+    latest ones, each scaled to the length sqrt(1/2): both have unit length.
+
+    Parameters
+    ----------
+    n_items : int
+        Length of the catalogue.
+    latest : int
+        How many of a user's latest items the second row is about.
+    """
+
+    kind: ClassVar[str] = "item-popularity"
+
+    n_items: int
+    latest: int
+
+    def __post_init__(self) -> None:
+        _require(self.kind, type(self.n_items) is int and self.n_items > 0, "some items")
+        _require(self.kind, type(self.latest) is int and self.latest > 0, "some latest items")
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the blocks ``ever`` and ``latest`` (1, n_items)."""
+        return (
+            Block(name="ever", cells=1, width=self.n_items, clipping_norm=math.sqrt(0.5)),
+            Block(name="latest", cells=1, width=self.n_items, clipping_norm=math.sqrt(0.5)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TasteMoments:
+    """What goes with what: products of which items people met, summed.
+
+    A user's row has the weight of each item that the user met, is scaled to
+    unit length, and adds all its products, once each.
+
+    Parameters
+    ----------
+    weights : float32, shape (n_items,)
+        Not negative; items of weight zero are not asked about.
+    """
+
+    kind: ClassVar[str] = "taste-moments"
+
+    weights: FloatArray
+
+    def __post_init__(self) -> None:
+        _require(self.kind, self.weights.ndim == 1 and _finite(self.weights), "weights of items")
+        _require(self.kind, bool((self.weights >= 0).all()), "weights of at least 0")
+        some = f"1 to {MOST_TASTE_ITEMS} items"
+        _require(self.kind, 1 <= len(self.items) <= MOST_TASTE_ITEMS, some)
+
+    @property
+    def items(self) -> IntArray:
+        """Which items it is about: int64, shape (m,), ascending."""
+        return np.flatnonzero(self.weights)
+
+    @property
+    def n_items(self) -> int:
+        """Length of the catalogue."""
+        return len(self.weights)
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the block ``moments``: a user's row over the items, its products are summed."""
+        width = len(self.items)
+        return (Block(name="moments", cells=1, width=width, clipping_norm=1.0, moments=True),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MapQuality:
     """The push-back: the map comes along, and the question is how well it fits.
 
@@ -321,10 +394,26 @@ def bin_ends(largest: float, bins: int) -> Doubles:
     return np.array([largest * 2.0**-octave for octave in octaves])
 
 
-Question = CellSums | DistanceHistogram | SecondMoments | ItemWeights | MapQuality
+Question = (
+    CellSums
+    | DistanceHistogram
+    | SecondMoments
+    | ItemPopularity
+    | TasteMoments
+    | ItemWeights
+    | MapQuality
+)
 QUESTION_TYPES: dict[str, type[Question]] = {
     question.kind: question
-    for question in (CellSums, DistanceHistogram, SecondMoments, ItemWeights, MapQuality)
+    for question in (
+        CellSums,
+        DistanceHistogram,
+        SecondMoments,
+        ItemPopularity,
+        TasteMoments,
+        ItemWeights,
+        MapQuality,
+    )
 }
 
 

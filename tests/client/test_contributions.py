@@ -32,10 +32,12 @@ from privacy.query import (
 from strategies.questions import (
     CellSums,
     DistanceHistogram,
+    ItemPopularity,
     ItemWeights,
     MapQuality,
     Question,
     SecondMoments,
+    TasteMoments,
 )
 from tests.client.examples import a_map, profiles_of, usable
 from tests.client.test_interest_profile import AS_OF
@@ -94,12 +96,22 @@ def quality(k: int = 4) -> MapQuality:
     return MapQuality(cluster_map=a_map(unit(1, k)), largest_distance=1.5)
 
 
+def item_popularity() -> ItemPopularity:
+    return ItemPopularity(n_items=N_ITEMS, latest=2)
+
+
+def taste_moments() -> TasteMoments:
+    return TasteMoments(weights=np.array([0.5, 0, 2, 1, 0], np.float32))
+
+
 QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
     "distance-histogram": histogram(),
     "second-moments": second_moments(),
     "second-moments in a plane": second_moments(2),
+    "item-popularity": item_popularity(),
+    "taste-moments": taste_moments(),
     "item-weights": item_weights(),
     "map-quality": quality(),
 }
@@ -171,6 +183,41 @@ def test_item_weights_add_the_taste_to_the_own_cluster_and_to_everybody() -> Non
     answer = contributions_to(question, profiles)
     assert_adds(answer["by_cluster"], cells, np.multiply(tastes, 0.6))
     assert_adds(answer["overall"], [0] * len(cells), np.multiply(tastes, 0.8))
+
+
+def scaled(row: Sequence[float], length: float) -> list[float]:
+    own = math.hypot(*row)
+    return [entry * length / own if own else 0.0 for entry in row]
+
+
+def test_item_popularity_adds_a_row_of_all_items_met_and_one_of_the_latest() -> None:
+    profiles, share = people(), math.sqrt(0.5)
+    ever, latest = [], []
+    for user in range(len(profiles)):
+        row = profiles.last_days[user]
+        days = dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+        newest = sorted(days, key=lambda item: (days[item], item))[:2]
+        ever.append(scaled([float(item in days) for item in range(N_ITEMS)], share))
+        latest.append(scaled([float(item in newest) for item in range(N_ITEMS)], share))
+    answer = contributions_to(item_popularity(), profiles)
+    assert_adds(answer["ever"], [0] * 20, ever)
+    assert_adds(answer["latest"], [0] * 20, latest)
+
+
+def test_of_items_met_at_the_same_time_the_earlier_in_the_catalogue_is_the_latest() -> None:
+    users = profiles_of(unit(0, 1), [{4: 0.0, 3: 0.0, 1: 0.0, 0: 5.0}], N_ITEMS)
+    latest = contributions_to(item_popularity(), users)["latest"].rows[0]
+    assert np.flatnonzero(latest).tolist() == [1, 3]
+
+
+def test_taste_moments_add_the_weighed_items_that_are_asked_about() -> None:
+    profiles, weights = people(), [0.5, 2.0, 1.0]
+    expected = []
+    for user in range(len(profiles)):
+        met = set(profiles.last_days[user].indices.tolist())
+        own = [w * (i in met) for i, w in zip((0, 2, 3), weights, strict=True)]
+        expected.append(scaled(own, 1.0))
+    assert_adds(contributions_to(taste_moments(), profiles)["moments"], [0] * 20, expected)
 
 
 @pytest.mark.parametrize("k", [2, 4])

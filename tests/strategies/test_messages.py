@@ -25,11 +25,13 @@ from strategies.messages import (
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
+    ItemPopularity,
     ItemWeights,
     MapQuality,
     Question,
     Request,
     SecondMoments,
+    TasteMoments,
     flatten,
 )
 from tests.strategies.examples import a_head, distance_histogram, signed
@@ -62,6 +64,8 @@ QUESTIONS: list[Question] = [
         saturation=10.0,
         cluster_weight=0.6,
     ),
+    ItemPopularity(n_items=3, latest=10),
+    TasteMoments(weights=np.array([0.5, 0, 1], np.float32)),
     MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
 ]
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
