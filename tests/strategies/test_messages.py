@@ -64,9 +64,9 @@ QUESTIONS: list[Question] = [
         saturation=10.0,
         cluster_weight=0.6,
     ),
+    MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
     ItemPopularity(n_items=3, latest=10),
     TasteMoments(weights=np.array([0.5, 0, 1], np.float32)),
-    MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
 ]
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
 STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
