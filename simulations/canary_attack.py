@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.contributions import batches_of_contributions, contributions_to
-from client.vector_silo import VectorUsers
+from client.vector_users import VectorUsers
 from privacy.clipping import clipped_sum
 from privacy.query import Block, Contributions, FloatArray, SumQuery
 from privacy.release import Release

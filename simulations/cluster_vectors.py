@@ -8,7 +8,6 @@ ledgers of its own, marked as simulated: nobody's real budget is spent.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -16,37 +15,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from flwr.app import Context, Message
-from flwr.clientapp import ClientApp
+from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from client.answering import answer
-from client.vector_silo import VectorSilo
+from client.silo import Silo
+from client.vector_users import VectorUsers
 from privacy.accountant import mu_of
-from privacy.door import Door, ServerDoor
+from privacy.door import ServerDoor
 from privacy.errors import LedgerError
-from privacy.ledger import Ledger
 from privacy.ledger_check import read_account
-from privacy.mechanism import NoiseSource
-from privacy.policy import Answers, Budget, Policy, Windows
-from privacy.query import LEAST_NOISE, FloatArray, NoiseKind, TrustModel
+from privacy.query import FloatArray, TrustModel
 from server.central_noise import SERVER_LEDGER, open_server_door
 from server.report import Report
 from server.results import HEADS, prepare_output, write_heads, write_results
 from simulations.cluster_settings import ClusterSettings
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import run_in_process
+from simulations.silos import (
+    UNLIMITED,
+    client_app,
+    door_for,
+    finite,
+    given_catalogue,
+    node_configs,
+    noise_source,
+)
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
-from strategies.messages import answer_to_records, records_to_request
 from strategies.plan import clustering_alone
 from strategies.public_catalogue import PublicCatalogue
-from strategies.questions import QUESTION_TYPES
 
 NAME = "cluster"
-PARTITION = "partition-id"
-UNLIMITED = 1e12
-"""Budget of a run that promises nothing."""
 ROUNDS_WITHOUT_NOISE = 12
 LEDGERS = "ledgers"
 
@@ -90,7 +89,7 @@ def cluster_vectors(
 
 
 def run(
-    strategy: FederatedKMeans, clients: Sequence[VectorSilo], settings: ClusterSettings, out: Path
+    strategy: FederatedKMeans, clients: Sequence[Silo], settings: ClusterSettings, out: Path
 ) -> Report:
     """Run the strategy over the silos, by messages, and write the results."""
     reports: list[Report] = []
@@ -115,31 +114,10 @@ def run(
         )
 
     try:
-        run_in_process(server, client_app(clients), _node_configs(clients), {})
+        run_in_process(server, client_app(clients), node_configs(clients), {})
     finally:
         write_heads(out, strategy)
     return reports[0]
-
-
-def client_app(clients: Sequence[VectorSilo]) -> ClientApp:
-    """Return the app that answers for whichever silo a message is sent to."""
-    app = ClientApp()
-
-    @app.train()
-    def answer_question(message: Message, context: Context) -> Message:
-        silo = clients[int(context.node_config[PARTITION])]
-        reply = answer(silo, records_to_request(message.content))
-        return Message(answer_to_records(reply), reply_to=message)
-
-    @app.evaluate()
-    def receive_map(message: Message, context: Context) -> Message:
-        return answer_question(message, context)
-
-    return app
-
-
-def _node_configs(clients: Sequence[VectorSilo]) -> list[dict[str, int]]:
-    return [{PARTITION: number} for number in range(len(clients))]
 
 
 def _clear(out: Path) -> None:
@@ -186,18 +164,7 @@ def _require_simulated(path: Path) -> None:
 def _catalogue(public: FloatArray | None, dim: int, norm_bound: float) -> PublicCatalogue:
     """Return the public vectors as a catalogue of nameless items."""
     vectors = np.zeros((0, dim), np.float32) if public is None else public
-    vectors = np.asarray(vectors / np.float32(norm_bound), dtype=np.float32)
-    digest = hashlib.sha256(f"{vectors.shape}".encode() + vectors.tobytes()).hexdigest()
-    return PublicCatalogue(
-        fingerprint=digest,
-        encoder=VectorSilo.encoder_fingerprint,
-        encoder_name="given vectors",
-        device="none",
-        item_ids=[],
-        texts=[],
-        categories=[],
-        vectors=vectors,
-    )
+    return given_catalogue(vectors / np.float32(norm_bound))
 
 
 def _strategy(
@@ -227,21 +194,12 @@ def _strategy(
     )
 
 
-def _noise(settings: ClusterSettings) -> NoiseSource:
-    seed = settings.seed if settings.noise is NoiseKind.SEEDED else None
-    return NoiseSource(settings.noise, seed)
-
-
-def _budget(settings: ClusterSettings) -> float:
-    return settings.epsilon if math.isfinite(settings.epsilon) else UNLIMITED
-
-
 def _server_door(settings: ClusterSettings, out: Path) -> ServerDoor:
     return open_server_door(
         out / SERVER_LEDGER,
-        epsilon=_budget(settings),
+        epsilon=finite(settings.epsilon),
         delta=settings.delta,
-        noise=_noise(settings),
+        noise=noise_source(settings.noise, settings.seed),
         simulated=True,
     )
 
@@ -252,30 +210,10 @@ def _silo(
     settings: ClusterSettings,
     strategy: FederatedKMeans,
     out: Path,
-) -> VectorSilo:
-    """Return one silo behind a new door, whose policy allows what this run asks."""
-    epsilon = _budget(settings)
-    policy = Policy(
-        region=name,
-        budget=Budget(
-            epsilon=epsilon,
-            delta=settings.delta,
-            lifetime_epsilon=epsilon,
-            lifetime_delta=settings.delta,
-        ),
-        window=Windows(start=datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC), days=366),
-        answers=Answers(
-            questions=frozenset(QUESTION_TYPES),
-            trust_models=frozenset({settings.trust_model}),
-            noise_kinds=frozenset({settings.noise}),
-            least_noise_multiplier=max(LEAST_NOISE, min(strategy.multipliers.values())),
-        ),
-    )
-    path = out / "ledgers" / f"{name}.sqlite"
-    ledger = Ledger(path, policy, simulated=True)
-    return VectorSilo(
-        vectors=vectors,
-        norm_bound=settings.norm_bound,
-        door=Door(ledger, _noise(settings)),
-        catalogue_fingerprint=strategy.known.catalogue.fingerprint,
+) -> Silo:
+    path = out / LEDGERS / f"{name}.sqlite"
+    return Silo(
+        everybody=VectorUsers(vectors, settings.norm_bound),
+        door=door_for(strategy, name, path, settings.noise, settings.seed),
+        catalogue=strategy.known.catalogue,
     )

@@ -11,11 +11,9 @@ what these canaries make visible, and another population could fare worse.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +22,19 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from client.answering import answer
-from client.vector_silo import VectorSilo
+from client.silo import Silo
+from client.vector_users import VectorUsers
 from privacy.accountant import mu_of
 from privacy.audit.one_run import best_guesses, correct_guesses, expected_epsilon, least_epsilon
-from privacy.door import Door
-from privacy.ledger import Ledger
-from privacy.mechanism import NoiseSource
-from privacy.policy import Answers, Budget, Policy, Windows
-from privacy.query import LEAST_NOISE, FloatArray, NoiseKind, TrustModel
+from privacy.query import FloatArray, NoiseKind, TrustModel
 from privacy.release import Release
 from simulations.canary_attack import Answered, evidence
 from simulations.in_process_grid import run_in_process
+from simulations.silos import door_for, given_catalogue
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
 from strategies.messages import answer_to_records, records_to_request
 from strategies.plan import clustering_alone
-from strategies.public_catalogue import PublicCatalogue
-from strategies.questions import QUESTION_TYPES
 
 SILO = "silo"
 GROUPS = 8
@@ -191,11 +185,10 @@ def _run(
 ) -> list[Answered]:
     """Run the strategy over one silo, by messages; return all that the server saw."""
     strategy = _strategy(vectors.shape[1], epsilon, delta, seed)
-    silo = VectorSilo(
-        vectors=vectors,
-        norm_bound=1.0,
-        door=_door(folder, strategy, noise, seed),
-        catalogue_fingerprint=strategy.known.catalogue.fingerprint,
+    silo = Silo(
+        everybody=VectorUsers(vectors),
+        door=door_for(strategy, SILO, folder / "ledger.sqlite", noise, seed),
+        catalogue=strategy.known.catalogue,
     )
     seen: list[Answered] = []
     server, client = ServerApp(), ClientApp()
@@ -221,22 +214,12 @@ def _run(
 
 
 def _strategy(dim: int, epsilon: float, delta: float, seed: int) -> FederatedKMeans:
-    nothing = np.zeros((0, dim), np.float32)
     known = Clustering(
         run="pipeline-audit",
         k=GROUPS,
         seed=seed,
         effective_mu=mu_of(epsilon, delta),
-        catalogue=PublicCatalogue(
-            fingerprint=hashlib.sha256(f"{nothing.shape}".encode()).hexdigest(),
-            encoder=VectorSilo.encoder_fingerprint,
-            encoder_name="given vectors",
-            device="none",
-            item_ids=[],
-            texts=[],
-            categories=[],
-            vectors=nothing,
-        ),
+        catalogue=given_catalogue(np.zeros((0, dim), np.float32)),
     )
     return FederatedKMeans(
         known=known,
@@ -246,20 +229,3 @@ def _strategy(dim: int, epsilon: float, delta: float, seed: int) -> FederatedKMe
         trust_model=TrustModel.LOCAL,
         n_clients=1,
     )
-
-
-def _door(folder: Path, strategy: FederatedKMeans, noise: NoiseKind, seed: int) -> Door:
-    """Return a door whose policy allows this run and nothing more."""
-    epsilon, delta = strategy.epsilon, strategy.delta
-    policy = Policy(
-        region=SILO,
-        budget=Budget(epsilon=epsilon, delta=delta, lifetime_epsilon=epsilon, lifetime_delta=delta),
-        window=Windows(start=datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC), days=366),
-        answers=Answers(
-            questions=frozenset(QUESTION_TYPES),
-            noise_kinds=frozenset({noise}),
-            least_noise_multiplier=max(LEAST_NOISE, min(strategy.multipliers.values())),
-        ),
-    )
-    ledger = Ledger(folder / "ledger.sqlite", policy, simulated=True)
-    return Door(ledger, NoiseSource(noise, seed if noise is NoiseKind.SEEDED else None))

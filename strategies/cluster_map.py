@@ -1,13 +1,14 @@
 """The result that everybody may see: the global clusters of interests.
 
 Made by the server from releases and public knowledge only; pushed back to the
-clients, which recommend from it.
+clients, which recommend from it: what each cluster goes for, what is popular ever and lately,
+and what goes with what.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -15,8 +16,19 @@ import numpy as np
 
 from privacy.query import FloatArray, IntArray
 from strategies.exact_geometry import nearest_centre
+from strategies.taste import Taste
 
-VERSION = 1
+VERSION = 2
+MOST_BYTES = 2**28
+"""Of all arrays together: what a client is ready to keep of one push-back."""
+
+
+def _nothing() -> FloatArray:
+    return np.zeros(0, np.float32)
+
+
+def _no_directions() -> FloatArray:
+    return np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +53,14 @@ class ClusterMap:
         population's; shrunk, not negative.
     popularity : float32, shape (n_items,)
         The same for everybody.
+    recent_popularity : float32, shape (n_items,) or (0,)
+        The same of everybody's latest items, on the scale of ``popularity``; empty where
+        nobody was asked.
+    taste_weights : float32, shape (n_items,) or (0,)
+    taste_directions : float32, shape (m, r) or (0, 0)
+    taste_strengths : float32, shape (r,)
+        What goes with what, as of :class:`~strategies.taste.Taste`; empty where nobody was
+        asked.
     """
 
     run: str
@@ -51,20 +71,62 @@ class ClusterMap:
     labels: list[str]
     item_weights: FloatArray
     popularity: FloatArray
+    recent_popularity: FloatArray = field(default_factory=_nothing)
+    taste_weights: FloatArray = field(default_factory=_nothing)
+    taste_directions: FloatArray = field(default_factory=_no_directions)
+    taste_strengths: FloatArray = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         k, n_items = len(self.centroids), len(self.popularity)
         shapes = (self.noisy_sizes.shape, self.item_weights.shape, len(self.labels))
-        if self.centroids.ndim != 2 or shapes != ((k,), (k, n_items), k):
+        if (self.centroids.ndim, self.popularity.ndim) != (2, 1) or shapes != (
+            (k,),
+            (k, n_items),
+            k,
+        ):
             raise ValueError(
                 f"A cluster map of {k} clusters and {n_items} items has sizes, item weights and "
                 f"labels of shapes {shapes}; they do not fit together."
             )
-        arrays = (self.centroids, self.noisy_sizes, self.item_weights, self.popularity)
+        self._check_taste()
+        values = [getattr(self, one.name) for one in fields(self)]
+        arrays = [value for value in values if isinstance(value, np.ndarray)]
+        if sum(array.nbytes for array in arrays) > MOST_BYTES:
+            raise ValueError(f"A cluster map is larger than {MOST_BYTES >> 20} MB.")
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError("A cluster map has values that are not finite.")
-        if (self.item_weights < 0).any() or (self.popularity < 0).any():
+        counts = (self.item_weights, self.popularity, self.recent_popularity, self.taste_weights)
+        if any((array < 0).any() for array in counts):
             raise ValueError("A cluster map has negative item weights.")
+
+    def _check_taste(self) -> None:
+        """Raise ValueError unless what tells of taste and recency fits the items."""
+        n_items = self.popularity.shape
+        m, r = np.count_nonzero(self.taste_weights), len(self.taste_strengths)
+        fits = (
+            self.recent_popularity.shape in (n_items, (0,))
+            and self.taste_weights.shape in (n_items, (0,))
+            and self.taste_directions.shape == (m, r)
+            and self.taste_strengths.ndim == 1
+        )
+        if not fits:
+            raise ValueError(
+                f"A cluster map of {n_items[0]} items has recent popularity and taste of shapes "
+                f"{self.recent_popularity.shape}, {self.taste_weights.shape}, "
+                f"{self.taste_directions.shape} and {self.taste_strengths.shape}; they do not fit "
+                "together."
+            )
+
+    @property
+    def taste(self) -> Taste | None:
+        """What goes with what; None where nothing of it is known."""
+        if not len(self.taste_strengths):
+            return None
+        return Taste(
+            weights=self.taste_weights,
+            directions=self.taste_directions,
+            strengths=self.taste_strengths,
+        )
 
     def nearest(self, vectors: FloatArray) -> IntArray:
         """Return the cluster of each vector: int64, shape (n,)."""

@@ -17,6 +17,7 @@ from strategies.interest_tree import InterestTree, interest_tree
 from strategies.k_curve import KCurve
 from strategies.private_summary import PrivateSummary
 from strategies.public_catalogue import PublicCatalogue
+from strategies.taste import Taste
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
@@ -81,6 +82,9 @@ class Clustering:
     spread : float
         Typical distance of users from their centroid.
     item_weights, popularity : shapes (k, n_items), (n_items,)
+    recent_popularity : shape (n_items,)
+    taste : Taste, optional
+        What goes with what, where it was asked.
     choosing_k : bool
         Whether the summary chooses the number of clusters; k is then the most.
     k_curve : KCurve, optional
@@ -121,6 +125,8 @@ class Clustering:
     spread: float = NORM_BOUND
     item_weights: Array = field(default_factory=lambda: np.zeros((0, 0)))
     popularity: Array = field(default_factory=lambda: np.zeros(0))
+    recent_popularity: Array = field(default_factory=lambda: np.zeros(0))
+    taste: Taste | None = None
     choosing_k: bool = False
     k_curve: KCurve | None = None
     tree: InterestTree | None = None
@@ -184,6 +190,9 @@ class Clustering:
         n_items = len(self.catalogue.item_ids)
         weights = self.item_weights if self.item_weights.size else np.zeros((self.k, n_items))
         popularity = self.popularity if self.popularity.size else np.zeros(n_items)
+        if not weights.any() and popularity.any():
+            weights = np.tile(popularity, (self.k, 1))
+        taste = {} if self.taste is None else self.taste.parts()
         return ClusterMap(
             run=self.run,
             catalogue=self.catalogue.fingerprint,
@@ -193,6 +202,8 @@ class Clustering:
             labels=[cluster.label for cluster in self.described().clusters],
             item_weights=single_precision(weights),
             popularity=single_precision(popularity),
+            recent_popularity=single_precision(self.recent_popularity),
+            **{f"taste_{name}": array for name, array in taste.items()},
         )
 
 

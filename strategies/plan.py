@@ -15,6 +15,7 @@ from strategies.phases.calibration import Mean, Radius, Reach, Spread
 from strategies.phases.description import Items, Quality
 from strategies.phases.lloyd import Lloyd, LloydPool
 from strategies.phases.phase import Phase
+from strategies.phases.preferences import Popularity, Tastes
 from strategies.phases.summary import Summary
 
 CLUSTERING_SHARE = 0.69
@@ -44,6 +45,27 @@ def plan(*, choosing_k: bool = False) -> list[Phase]:
         # Describe: what each cluster goes for; the push-back.
         Items("items", 0.27),
         Quality("quality", 0.04),
+    ]
+
+
+def recommendation_alone() -> list[Phase]:
+    """Return the phases of a run that learns what people go for, and no clusters."""
+    return [*preferences(0.99), Quality("quality", 0.01)]
+
+
+def preferences(share: float) -> list[Phase]:
+    """Return the phases that find out what is popular, and what goes with what.
+
+    The shares were chosen on populations whose seeds no reported figure uses.
+
+    Parameters
+    ----------
+    share : float
+        Part of the run's mu^2 that they spend together.
+    """
+    return [
+        Popularity("popularity", 0.2 * share),
+        Tastes("taste", 0.8 * share, spent=share),
     ]
 
 

@@ -5,6 +5,7 @@ Whatever is computed from it costs no privacy. It is never derived from events.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,3 +92,26 @@ class PublicCatalogue:
                 "Make it anew with `fedinterest encode CATALOGUE --out FILE.npz`."
             )
         return cls(vectors=vectors, **header)
+
+
+def nameless(vectors: FloatArray, encoder: str) -> PublicCatalogue:
+    """Return public vectors as a catalogue without items: they are known, and not recommended.
+
+    Parameters
+    ----------
+    vectors : float32, shape (n, d)
+        n may be 0.
+    encoder : str
+        Fingerprint of what made them.
+    """
+    digest = hashlib.sha256(f"{vectors.shape}".encode() + vectors.tobytes()).hexdigest()
+    return PublicCatalogue(
+        fingerprint=digest,
+        encoder=encoder,
+        encoder_name=encoder.replace("-", " "),
+        device="none",
+        item_ids=[],
+        texts=[],
+        categories=[],
+        vectors=vectors,
+    )

@@ -30,6 +30,7 @@ from simulations.cluster_settings import SMALLEST_SHARE, ClusterSettings
 from simulations.cluster_vectors import cluster_vectors
 from simulations.given_vectors import VectorsError
 from simulations.in_process_grid import InProcessGrid
+from simulations.silos import client_app
 from strategies.federated_kmeans import StrategyError
 from strategies.mixture import SummaryMixture
 from strategies.plan import clustering_alone
@@ -487,7 +488,7 @@ class Flaky:
 
     def __init__(self, silos: set[int], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: dict[int, int] = {}
-        whole = module.client_app
+        whole = client_app
 
         def app(clients: Any) -> ClientApp:
             sound, flaky = whole(clients), ClientApp()

@@ -9,7 +9,7 @@ import pytest
 
 import privacy.door
 from client.contributions import contributions_to
-from client.vector_silo import VectorUsers
+from client.vector_users import VectorUsers
 from privacy.accountant import mu_of
 from privacy.clipping import clipped_sum
 from privacy.query import FloatArray, IntArray, NoiseKind, SumQuery, TrustModel

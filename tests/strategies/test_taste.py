@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from privacy.query import DIAGONAL, OFF_DIAGONAL
-from strategies.taste import MOST_TASTES, Taste, item_weights, noise_edge, taste_above_noise
+from strategies.taste import Taste
+from strategies.taste_spectrum import MOST_TASTES, item_weights, noise_edge, taste_above_noise
 
 N_ITEMS = 120
 Array = np.ndarray

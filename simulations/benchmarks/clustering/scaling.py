@@ -21,7 +21,7 @@ from rich.console import Console
 from sklearn.cluster import KMeans
 
 from client.contributions import batches_of_contributions
-from client.vector_silo import VectorUsers
+from client.vector_users import VectorUsers
 from privacy.door import _clip_and_sum
 from privacy.query import FloatArray, NoiseKind, TrustModel
 from simulations.cluster_settings import ClusterSettings
