@@ -1,0 +1,86 @@
+"""What people go for: which items are popular, ever and lately, and what goes with what."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from strategies.aggregation import NoisySum
+from strategies.clustering import Clustering
+from strategies.phases.phase import Array, Phase
+from strategies.questions import MOST_TASTE_ITEMS, ItemPopularity, Question, TasteMoments
+from strategies.taste_spectrum import item_weights, taste_above_noise
+
+
+@final
+class Popularity(Phase):
+    """Which items people take up, ever and lately."""
+
+    asks = ItemPopularity
+
+    LATEST = 10
+    """So many of a user's latest items tell what is popular lately."""
+    FLOOR = 0.05
+    """Of the mean; no item is known to be rarer."""
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for everybody's items, and for everybody's latest ones."""
+        return ItemPopularity(n_items=len(known.catalogue.item_ids), latest=self.LATEST)
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Shrink both to what is known of items in general, as far as the noise asks."""
+        length = np.sqrt(0.5)
+        noise = (answer.sigma / length) ** 2
+        ever = shrunk(answer.sums["ever"][0] / length, noise)
+        latest = shrunk(answer.sums["latest"][0] / length, noise)
+        known.popularity = np.maximum(ever, self.FLOOR * max(float(ever.mean()), 1e-9))
+        latest = np.maximum(latest, self.FLOOR * max(float(latest.mean()), 1e-9))
+        known.recent_popularity = latest * known.popularity.sum() / latest.sum()
+
+
+@final
+class Tastes(Phase):
+    """What goes with what, among the items that are popular enough to tell.
+
+    Parameters
+    ----------
+    name, share
+    spent : float
+        Part of the run's mu^2 that popularity and taste spend together: decides how many
+        items are asked about.
+    most_items : int
+        As many products as these have, a client is ready to send.
+    """
+
+    asks = TasteMoments
+
+    def __init__(
+        self, name: str, share: float, *, spent: float, most_items: int = MOST_TASTE_ITEMS
+    ) -> None:
+        super().__init__(name, share)
+        self.spent = spent
+        self.most_items = most_items
+
+    def ask(self, known: Clustering) -> Question:
+        """Ask for products of items."""
+        mu = known.effective_mu * np.sqrt(self.spent)
+        weights = item_weights(known.popularity, known.users, mu, most=self.most_items)
+        return TasteMoments(weights=weights)
+
+    def absorb(self, known: Clustering, answer: NoisySum) -> None:
+        """Keep the directions that rise above the noise."""
+        mu = known.effective_mu * np.sqrt(self.spent)
+        weights = item_weights(known.popularity, known.users, mu, most=self.most_items)
+        triangle = answer.sums["moments"][0]
+        known.taste = taste_above_noise(triangle, answer.sigma, known.users, weights)
+
+
+def shrunk(counts: Array, noise: float) -> Array:
+    """Return noisy counts drawn towards their mean: normal ones, of known noise variance.
+
+    Formula: empirical Bayes (Efron and Morris 1973).
+    """
+    mean = counts.mean()
+    spread = max(float(counts.var()) - noise, 0.0)
+    return np.asarray(mean + (counts - mean) * spread / max(spread + noise, 1e-300))
