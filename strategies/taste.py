@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from privacy.query import FloatArray, IntArray
 
@@ -52,22 +53,22 @@ class Taste:
         """The m items that it is about: int64, ascending places in the catalogue."""
         return np.flatnonzero(self.weights)
 
-    def scores(self, history: Array) -> Array:
-        """Score items by a history over all of them.
+    def scores(self, history: csr_matrix) -> Array:
+        """Score items by histories over all of them.
 
         Parameters
         ----------
-        history : shape (n, n_items)
-            Weights of what each user met, not negative; zero for the rest.
+        history : sparse, shape (n, n_items)
+            Weights of what each user met, not negative.
 
         Returns
         -------
         float64, shape (n, m)
             Of ``items``; larger is better, zero says nothing.
         """
-        items = self.items
-        rows = history[:, items] * self.weights[items]
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows /= np.where(lengths > 0, lengths, 1.0)
-        along = (rows @ self.directions) * self.strengths
-        return np.asarray(along @ self.directions.T / self.weights[items], dtype=np.float64)
+        own = self.weights[self.items].astype(np.float64)
+        rows = history[:, self.items]
+        along = (rows @ (own[:, None] * self.directions)) * self.strengths
+        lengths = np.sqrt(rows.multiply(rows) @ own**2)
+        along /= np.where(lengths > 0, lengths, 1.0)[:, None]
+        return np.asarray(along @ self.directions.T / own, dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from privacy.query import DIAGONAL, OFF_DIAGONAL
 from strategies.taste import Taste
@@ -44,7 +45,7 @@ def test_groups_of_items_are_found_and_rank_their_own_first(seed: int) -> None:
     assert (taste.strengths[4:] < 0.7).all()
     history = np.zeros((1, N_ITEMS))
     history[0, [2, 6, 10]] = 1.0  # of group 2
-    scores = taste.scores(history)[0]
+    scores = taste.scores(csr_matrix(history))[0]
     best = taste.items[np.argsort(-scores)][:20]
     assert (best % 4 == 2).mean() >= 0.8
 
@@ -57,7 +58,7 @@ def test_noise_alone_has_no_taste(seed: int) -> None:
     # An eigenvalue of noise lies above its edge now and then, by a hair: it is hardly followed.
     assert (taste.strengths < 0.25).all()
     assert len(taste.strengths) <= 2
-    assert taste.scores(np.eye(N_ITEMS)).shape == (N_ITEMS, N_ITEMS)
+    assert taste.scores(csr_matrix(np.eye(N_ITEMS))).shape == (N_ITEMS, N_ITEMS)
 
 
 def test_the_edge_is_where_the_noise_ends() -> None:
@@ -83,7 +84,7 @@ def test_directions_are_orthonormal_and_no_more_than_can_be_pushed_back() -> Non
 
 def test_who_met_nothing_gets_no_scores() -> None:
     taste = taste_of(crowd(500, 3, 0), 1.0)
-    assert not taste.scores(np.zeros((2, N_ITEMS))).any()
+    assert not taste.scores(csr_matrix((2, N_ITEMS))).any()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Scores of items for users: what goes with their latest items, what their texts are close to.
+
+recency-weighted histories  +  cluster map  +  item vectors  ->  scores of the candidates
+
+Everything is done for many users at once, on the candidates only: a catalogue may be large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from privacy.query import FloatArray, IntArray
+from strategies.cluster_map import ClusterMap
+from strategies.taste import Taste
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fusion:
+    """How much each of the views counts.
+
+    Attributes
+    ----------
+    half_life : float
+        After so many newer items one counts half in a history; infinite: all count alike.
+    text : float
+        Of closeness in text beside taste.
+    lift : float
+        How far taste follows what is popular lately; 0 not at all.
+    """
+
+    half_life: float = 8.0
+    text: float = 0.2
+    lift: float = 1.0
+
+
+LARGEST_LIFT = 1.5
+"""Logarithm of how much more popular than ever an item can be lately."""
+LEAST_TASTE = 1e-7
+"""What speaks against an item counts as if nothing spoke for it."""
+
+
+def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
+    """Weigh each user's items by how many newer ones there are.
+
+    Parameters
+    ----------
+    last_days : sparse, shape (n, n_items)
+        Days since the last event on each item; of equally late ones the earlier in the
+        catalogue is the newer.
+    half_life : float
+        In items.
+
+    Returns
+    -------
+    sparse float64, shape (n, n_items)
+    """
+    users = np.repeat(np.arange(last_days.shape[0]), np.diff(last_days.indptr))
+    order = np.lexsort((last_days.indices, last_days.data, users))
+    rank = np.empty(last_days.nnz)
+    rank[order] = np.arange(last_days.nnz) - last_days.indptr[users[order]]
+    weights = 0.5 ** (rank / half_life)
+    return csr_matrix((weights, last_days.indices, last_days.indptr), shape=last_days.shape)
+
+
+def scores(
+    history: csr_matrix,
+    candidates: IntArray,
+    cluster_map: ClusterMap,
+    item_vectors: FloatArray,
+    fusion: Fusion,
+) -> Scores:
+    """Score candidates for users.
+
+    Parameters
+    ----------
+    history : sparse, shape (n, n_items)
+        As :func:`recency_weighted` returns it.
+    candidates : int64, shape (c,)
+        Ascending places in the catalogue.
+    cluster_map : ClusterMap
+    item_vectors : float32, shape (n_items, d)
+    fusion : Fusion
+
+    Returns
+    -------
+    float64, shape (n, c)
+    """
+    close = fusion.text * standardised(closeness(history, candidates, item_vectors))
+    taste = cluster_map.taste
+    if taste is None:
+        return close
+    liked = np.maximum(liking(history, candidates, taste), LEAST_TASTE)
+    liked *= np.exp(fusion.lift * recent_lift(cluster_map)[candidates])
+    return standardised(liked) + close
+
+
+def liking(history: csr_matrix, candidates: IntArray, taste: Taste) -> Scores:
+    """Return how well candidates go with histories: float64, shape (n, c); 0 if not known."""
+    place = np.searchsorted(candidates, taste.items)
+    place[place == len(candidates)] = 0
+    there = candidates[place] == taste.items
+    found = np.zeros((history.shape[0], len(candidates)))
+    found[:, place[there]] = taste.scores(history)[:, there]
+    return found
+
+
+def closeness(history: csr_matrix, candidates: IntArray, item_vectors: FloatArray) -> Scores:
+    """Return the cosines of histories' mean vectors with candidates': float64, shape (n, c)."""
+    own = history @ item_vectors
+    lengths = np.linalg.norm(own, axis=1, keepdims=True)
+    own = own / np.where(lengths > 0, lengths, 1.0)
+    return np.asarray(own.astype(np.float32) @ item_vectors[candidates].T, dtype=np.float64)
+
+
+def recent_lift(cluster_map: ClusterMap) -> Scores:
+    """Return how much more popular items are lately: float64, shape (n_items,), logarithms."""
+    if not cluster_map.recent_popularity.size:
+        return np.zeros(len(cluster_map.popularity))
+    ratio = cluster_map.recent_popularity / np.maximum(cluster_map.popularity, 1e-12)
+    return np.clip(np.log(np.maximum(ratio, 1e-12)), -LARGEST_LIFT, LARGEST_LIFT)
+
+
+def standardised(values: Scores) -> Scores:
+    """Return each row with mean 0 and standard deviation 1; rows of one value become 0."""
+    spread = values.std(axis=1, keepdims=True)
+    return np.asarray((values - values.mean(axis=1, keepdims=True)) / np.where(spread, spread, 1.0))

@@ -1,0 +1,147 @@
+"""Sets of people's behaviour: who met what, when, and what the items are.
+
+files of a set  ->  Behaviour
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from client.catalogue import Catalogue, read_catalogue
+from client.catalogue_encoding import encode_catalogue
+from client.embedding_cache import EmbeddingCache
+from client.encoder import Encoder
+from client.events import read_events
+from simulations.datasets import BUNDLED
+from strategies.public_catalogue import PublicCatalogue
+
+Ints = NDArray[np.int64]
+
+MOVIELENS_FILES = ("ml-100k.inter", "ml-100k.item")
+"""As RecBole's package carries them; the original's ``u.data`` and ``u.item`` do as well."""
+QUARTER = 91
+"""Days."""
+
+
+class BehaviourError(Exception):
+    """A set that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Behaviour:
+    """Who met what, when.
+
+    Attributes
+    ----------
+    name : str
+    users, items : int64, shape (n_events,)
+        Users are numbered 0 to n_users - 1, items as in the catalogue; ordered by user, then
+        by time.
+    days : float64, shape (n_events,)
+        When, in days since some day.
+    catalogue : PublicCatalogue
+    half_life : float
+        Of a user's history, in items: chosen on other users or older data, never on what
+        judges.
+    """
+
+    name: str
+    users: Ints
+    items: Ints
+    days: NDArray[np.float64]
+    catalogue: PublicCatalogue
+    half_life: float
+
+    @property
+    def n_users(self) -> int:
+        """How many there are."""
+        return int(self.users.max(initial=-1)) + 1
+
+
+def arranged(
+    name: str, table: pd.DataFrame, catalogue: PublicCatalogue, half_life: float
+) -> Behaviour:
+    """Return behaviour from a table with ``user``, ``item`` (a number) and ``day``."""
+    numbers, _ = pd.factorize(table.user, sort=True)
+    order = np.lexsort((np.arange(len(table)), table.day, numbers))
+    return Behaviour(
+        name=name,
+        users=numbers[order].astype(np.int64),
+        items=table.item.to_numpy(np.int64)[order],
+        days=table.day.to_numpy(np.float64)[order],
+        catalogue=catalogue,
+        half_life=half_life,
+    )
+
+
+def movielens(folder: Path, cache: Path) -> Behaviour:
+    """Read MovieLens 100k: 943 people, 1,682 films, each rated once.
+
+    Raises
+    ------
+    BehaviourError
+        If its files are not in ``folder``.
+    """
+    inter, item = (folder / name for name in MOVIELENS_FILES)
+    if not (inter.is_file() and item.is_file()):
+        raise BehaviourError(
+            f"{folder} has no {' and '.join(MOVIELENS_FILES)}. Nothing was judged. They are in "
+            "the package `recbole` 1.2.1 (dataset_example/ml-100k); use must follow GroupLens' "
+            "licence."
+        )
+    ratings = pd.read_csv(
+        inter, sep="\t", usecols=[0, 1, 3], names=["user", "film", "time"], header=0
+    )
+    films = pd.read_csv(item, sep="\t", names=["film", "title", "year", "genres"], header=0)
+    films = films[films.film.isin(set(ratings.film))].sort_values("film").fillna("")
+    texts = [f"{film.title}. {film.genres}" for film in films.itertuples()]
+    catalogue = encoded(
+        films.film.astype(str).tolist(), texts, films.genres.astype(str).tolist(), cache
+    )
+    table = pd.DataFrame(
+        {
+            "user": ratings.user,
+            "item": np.searchsorted(films.film.to_numpy(), ratings.film.to_numpy()),
+            "day": ratings.time / 86400.0,
+        }
+    )
+    return arranged("MovieLens 100k", table, catalogue, 8.0)
+
+
+def complete_journey(cache: Path, *, quarters: bool = False) -> Behaviour:
+    """Return the bundled groceries: households, or each household's quarters as users."""
+    read = read_catalogue(BUNDLED / "catalogue.parquet")
+    catalogue = encoded(list(read.item_ids), list(read.texts), list(read.categories), cache)
+    events = read_events(
+        BUNDLED / "events.parquet", frozenset(read.item_ids), cache / "rejected.csv"
+    )
+    day = (events.timestamp - events.timestamp.min()).dt.total_seconds() / 86400.0
+    user = events.user_id + ("-" + (day // QUARTER).astype(int).astype(str) if quarters else "")
+    items = pd.Categorical(events.item_id, categories=list(read.item_ids)).codes
+    table = pd.DataFrame({"user": user, "item": items, "day": day})
+    name = "Complete Journey, household-quarters" if quarters else "Complete Journey"
+    return arranged(name, table, catalogue, 20.0)
+
+
+def encoded(
+    ids: list[str], texts: list[str], categories: list[str], cache: Path
+) -> PublicCatalogue:
+    """Encode items' texts."""
+    encoder = Encoder()
+    catalogue = Catalogue(item_ids=tuple(ids), texts=tuple(texts), categories=tuple(categories))
+    vectors = encode_catalogue(catalogue, encoder, EmbeddingCache(cache))
+    return PublicCatalogue(
+        fingerprint=catalogue.fingerprint(),
+        encoder=encoder.fingerprint,
+        encoder_name=encoder.name,
+        device=encoder.device,
+        item_ids=ids,
+        texts=texts,
+        categories=categories,
+        vectors=vectors,
+    )
