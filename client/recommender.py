@@ -1,37 +1,41 @@
 """Recommendations made at home, from public items, the cluster map and the user's own history.
 
 usuals       the user's own decayed habits; nothing was released for them
-new for you  the own cluster's released item weights  x  closeness to the own basket
+new for you  what goes with the user's latest items, where the map knows taste;
+             else what the own cluster goes for, and is close to the own basket
 
 No network, and nothing here leaves the client.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
+from client.candidates import Candidates
+from client.cluster_scoring import SHARPNESS, ClusterScoring
 from client.errors import RecommendationError
 from client.interest_profile import InterestProfiles
-from privacy.query import FloatArray
+from client.reasons import Habit, Language, Reason
+from client.reranking import ListRules, pick
+from client.stated_interests import as_history
+from client.taste_scoring import Fusion, recency_weighted, taste_scores
+from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
 
 Scores = NDArray[np.float64]
 
-SHARPNESS = 8.0
-"""How quickly closeness falls off with the cosine of two items' vectors."""
-CONTENT_WEIGHT = 0.25
-"""Weight of closeness beside the logarithm of the cluster's item weight."""
-TYPICAL_BASKET = 5.0
-"""A basket counts as so many items of the typical one and its own; steadies short histories."""
-
-EVERYBODY = "popular with everybody"
 LEAST_LIFT = 1.1
 """From here on a reason says that an item is popular in the user's own cluster."""
+LEAST_COSINE = 0.5
+"""From here on a reason names an own item for its text."""
+USERS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,12 @@ class Recommender:
         As pushed back by the server.
     events : DataFrame
         The users' events, for the reasons.
+    categories : tuple of str, length n_items, optional
+        Paths such as ``GROCERY > BAKING``, for rules about them.
+    fusion : Fusion, optional
+        How much each view counts where the map knows taste.
+    language : Language
+        Of the reasons.
 
     Raises
     ------
@@ -77,6 +87,10 @@ class Recommender:
         item_vectors: FloatArray,
         cluster_map: ClusterMap,
         events: pd.DataFrame,
+        *,
+        categories: tuple[str, ...] | None = None,
+        fusion: Fusion | None = None,
+        language: Language = Language.ENGLISH,
     ) -> None:
         if cluster_map.item_weights.shape[1] != len(profiles.item_ids):
             raise RecommendationError(
@@ -88,22 +102,17 @@ class Recommender:
         self.item_vectors = item_vectors
         self.cluster_map = cluster_map
         self.events = events
+        self.categories = categories or ("",) * len(profiles.item_ids)
+        self.fusion = fusion or Fusion()
+        self.language = language
         self.clusters = cluster_map.nearest(profiles.vectors)
-
-    @cached_property
-    def closeness(self) -> FloatArray:
-        """How close items are to each other: float32, shape (n_items, n_items); zero to itself."""
-        cosines = self.item_vectors @ self.item_vectors.T
-        close: FloatArray = np.exp(SHARPNESS * cosines)
-        np.fill_diagonal(close, 0.0)
-        return close
+        self._candidates = Candidates(cluster_map)
+        self._by_clusters = ClusterScoring(cluster_map, item_vectors)
 
     def scores_of_new(self, rows: NDArray[np.int64]) -> Scores:
-        """Score every item for the given users; items they met before get minus infinity.
+        """Score every item for the given users.
 
-        The logarithm of the own cluster's weight of an item, plus
-        ``CONTENT_WEIGHT`` times that of how much closer the item is to the
-        user's items than to the typical basket.
+        Items that they met before, and those that are no candidates, get minus infinity.
 
         Parameters
         ----------
@@ -114,16 +123,10 @@ class Recommender:
         -------
         float64, shape (n, n_items)
         """
-        met = self.profiles.last_days[rows].copy()
-        met.data[:] = 1.0  # what is stored was met, be its age zero or its weight decayed to zero
-        had = met.toarray().astype(bool)
-        typical = self.cluster_map.popularity / self.cluster_map.popularity.sum() @ self.closeness
-        own = had.astype(np.float32) @ self.closeness
-        basket = had.sum(axis=1, keepdims=True)
-        ratio = (own + TYPICAL_BASKET * typical) / ((basket + TYPICAL_BASKET) * typical)
-        weights = self.cluster_map.item_weights[self.clusters[rows]]
-        scores = np.log(np.maximum(weights, 1e-12)) + CONTENT_WEIGHT * np.log(ratio)
-        return np.where(had, -np.inf, scores).astype(np.float64)
+        found = np.full((len(rows), len(self.profiles.item_ids)), -np.inf)
+        for places, items, scores in self._scored(rows):
+            found[np.ix_(places, items)] = scores
+        return found
 
     def scores_of_usuals(self, rows: NDArray[np.int64]) -> Scores:
         """Score every item by the users' own habits: float64, shape (n, n_items); zero if new."""
@@ -135,24 +138,131 @@ class Recommender:
         if row is None:
             return []
         scores = self.scores_of_usuals(np.array([row]))[0]
-        best = [item for item in _best(scores, count) if scores[item] > 0]
-        return [self._recommend(item, scores, self._habit(user_id, item)) for item in best]
+        best = [int(item) for item in np.argsort(-scores, kind="stable")[:count]]
+        return [
+            self._recommend(item, scores[item], self._habit(user_id, item).told(self.language))
+            for item in best
+            if scores[item] > 0
+        ]
 
-    def new_for(self, user_id: str, count: int = 10) -> list[Recommendation]:
+    def new_for(
+        self, user_id: str, count: int = 10, rules: ListRules | None = None
+    ) -> list[Recommendation]:
         """Return what the user has not met yet; what is popular, for somebody new."""
         row = self._row(user_id)
         if row is None:
-            popularity = self.cluster_map.popularity.astype(np.float64)
-            best = _best(popularity, count)
-            return [self._recommend(item, popularity, EVERYBODY) for item in best]
-        scores = self.scores_of_new(np.array([row]))[0]
-        best = [item for item in _best(scores, count) if np.isfinite(scores[item])]
-        return [self._recommend(item, scores, self._reason_for_new(row, item)) for item in best]
+            return self._popular(count, rules or ListRules())
+        ((_, items, scores),) = self._scored(np.array([row]))
+        history = self.profiles.last_days[row]
+        return self._list(history, int(self.clusters[row]), items, scores[0], count, rules)
+
+    def new_for_interests(
+        self, interests: FloatArray, count: int = 10, rules: ListRules | None = None
+    ) -> list[Recommendation]:
+        """Return what suits somebody who has stated interests and done nothing yet.
+
+        Parameters
+        ----------
+        interests : float32, shape (m, d)
+            Unit vectors in the space of the items'.
+        """
+        if not len(interests):
+            return self._popular(count, rules or ListRules())
+        stated = as_history(interests, self.item_vectors, self.cluster_map.popularity)
+        cluster = int(self.cluster_map.nearest(interests.mean(axis=0, keepdims=True))[0])
+        items = self._candidates.of(cluster)
+        scores = self._score(stated, np.array([cluster]), items)
+        return self._list(stated, cluster, items, scores[0], count, rules)
+
+    def best_new(self, rows: NDArray[np.int64], count: int = 10) -> tuple[IntArray, Scores]:
+        """Return the best new items of many users, without reasons.
+
+        Returns
+        -------
+        int64, shape (n, count)
+            Places in the catalogue, best first; -1 where there are no more.
+        float64, shape (n, count)
+            Their scores.
+        """
+        best = np.full((len(rows), count), -1, dtype=np.int64)
+        values = np.full((len(rows), count), -np.inf)
+        for places, items, scores in self._scored(rows):
+            width = min(count, len(items))
+            top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+            top = np.sort(top, axis=1)  # of equal scores the earlier item comes first
+            chosen = np.take_along_axis(scores, top, 1)
+            order = np.argsort(-chosen, axis=1, kind="stable")
+            chosen = np.take_along_axis(chosen, order, 1)
+            named = items[np.take_along_axis(top, order, 1)]
+            best[places, :width] = np.where(np.isfinite(chosen), named, -1)
+            values[places, :width] = chosen
+        return best, values
 
     def cluster_of(self, user_id: str) -> int | None:
         """Return the user's cluster, or None for somebody new."""
         row = self._row(user_id)
         return None if row is None else int(self.clusters[row])
+
+    def _scored(self, rows: NDArray[np.int64]) -> Iterator[tuple[IntArray, IntArray, Scores]]:
+        """Go through users of one cluster at a time: which they are, the candidates, scores."""
+        clusters = self.clusters[rows]
+        for cluster in np.unique(clusters):
+            of_cluster = np.flatnonzero(clusters == cluster)
+            items = self._candidates.of(int(cluster))
+            for start in range(0, len(of_cluster), USERS_AT_A_TIME):
+                places = of_cluster[start : start + USERS_AT_A_TIME]
+                history = self.profiles.last_days[rows[places]]
+                yield places, items, self._score(history, clusters[places], items)
+
+    def _score(self, last_days: csr_matrix, clusters: IntArray, items: IntArray) -> Scores:
+        """Score candidates; what was met before, be it long ago, gets minus infinity."""
+        met = csr_matrix(
+            (np.ones(last_days.nnz), last_days.indices, last_days.indptr), shape=last_days.shape
+        )
+        if self.cluster_map.taste is not None and last_days.nnz:
+            history = recency_weighted(last_days, self.fusion.half_life)
+            scores = taste_scores(
+                history, clusters, items, self.cluster_map, self.item_vectors, self.fusion
+            )
+        else:
+            scores = self._by_clusters.scores(met, clusters, items)
+        scores[met[:, items].nonzero()] = -np.inf
+        return scores
+
+    def _list(
+        self,
+        history: csr_matrix,
+        cluster: int,
+        items: IntArray,
+        scores: NDArray[np.float64],
+        count: int,
+        rules: ListRules | None,
+    ) -> list[Recommendation]:
+        best = self._pick(scores, items, count, rules or ListRules())
+        at = dict(zip(items.tolist(), scores.tolist(), strict=True))
+        return [
+            self._recommend(item, at[item], self._why(history, cluster, item).told(self.language))
+            for item in best
+        ]
+
+    def _popular(self, count: int, rules: ListRules) -> list[Recommendation]:
+        popularity = self.cluster_map.popularity.astype(np.float64)
+        best = self._pick(popularity, np.arange(len(popularity)), count, rules)
+        told = Reason().told(self.language)
+        return [self._recommend(item, popularity[item], told) for item in best]
+
+    def _pick(
+        self, scores: NDArray[np.float64], items: IntArray, count: int, rules: ListRules
+    ) -> list[int]:
+        return pick(
+            scores,
+            items,
+            count,
+            rules,
+            item_ids=self.profiles.item_ids,
+            categories=self.categories,
+            item_vectors=self.item_vectors,
+        )
 
     def _row(self, user_id: str) -> int | None:
         return self._rows.get(user_id)
@@ -161,41 +271,46 @@ class Recommender:
     def _rows(self) -> dict[str, int]:
         return {user: row for row, user in enumerate(self.profiles.user_ids)}
 
-    def _recommend(self, item: int, scores: Scores, reason: str) -> Recommendation:
-        item_id = self.profiles.item_ids[item]
-        return Recommendation(item_id=item_id, score=float(scores[item]), reason=reason)
+    def _recommend(self, item: int, score: float, reason: str) -> Recommendation:
+        return Recommendation(
+            item_id=self.profiles.item_ids[item], score=float(score), reason=reason
+        )
 
-    def _reason_for_new(self, row: int, item: int) -> str:
-        """Name the user's own items that speak for it, or the cluster if none does."""
-        own = self.profiles.counts[row]
-        names = [self.profiles.item_ids[index].lower() for index in own.indices]
-        close = self.closeness[item, own.indices]
-        nearest = np.argsort(-close)[:2]
-        popular = self._popularity_reason(int(self.clusters[row]), item)
-        if close.size == 0 or close[nearest[0]] < np.exp(SHARPNESS / 2):
-            return popular
-        return f"goes with {' and '.join(names[index] for index in nearest)}; {popular}"
-
-    def _popularity_reason(self, cluster: int, item: int) -> str:
-        """Say whether the cluster wants the item more than everybody does."""
+    def _why(self, history: csr_matrix, cluster: int, item: int) -> Reason:
+        """Name the user's own items that speak for it, and the cluster if it goes for it."""
         lift = self.cluster_map.item_weights[cluster, item] / self.cluster_map.popularity[item]
-        if lift < LEAST_LIFT:
-            return EVERYBODY
-        return f"popular in {self.cluster_map.labels[cluster]}"
+        label = self.cluster_map.labels[cluster] if lift >= LEAST_LIFT else ""
+        own = history.indices
+        names = [self.profiles.item_ids[other].lower() for other in own]
+        speaks = self._speaks_for(history, item)
+        best = [place for place in np.argsort(-speaks, kind="stable")[:2] if speaks[place] > 0]
+        return Reason(because_of=tuple(names[place] for place in best), popular_in=label)
 
-    def _habit(self, user_id: str, item: int) -> str:
-        """Say how often the user comes back to an item."""
+    def _speaks_for(self, history: csr_matrix, item: int) -> Scores:
+        """Return how much each item of a history speaks for an item; 0 if not at all.
+
+        By taste, where the item is known to it; else by their texts, if the best one is close
+        enough, with the next one for company.
+        """
+        own = history.indices
+        taste = self.cluster_map.taste
+        if taste is not None and self.cluster_map.taste_weights[item] > 0 and len(own):
+            weights = recency_weighted(history, self.fusion.half_life).data
+            goes_with = taste.between(own.astype(np.int64), item) * weights
+            if goes_with.max() > 0:
+                return np.asarray(np.where(goes_with >= 0.2 * goes_with.max(), goes_with, 0.0))
+        close = np.exp(SHARPNESS * (self.item_vectors[own] @ self.item_vectors[item]))
+        if not close.size or close.max() < np.exp(SHARPNESS * LEAST_COSINE):
+            return np.zeros(len(own))
+        return np.asarray(close, dtype=np.float64)
+
+    def _habit(self, user_id: str, item: int) -> Habit:
+        """Find how often the user comes back to an item."""
         mine = self.events[
             (self.events.user_id == user_id) & (self.events.item_id == self.profiles.item_ids[item])
         ]
         days = np.unique(mine.timestamp.dt.floor("D").to_numpy())
         if len(days) < 2:
-            return "once before"
+            return Habit(days=len(days), gap=0.0)
         gap = float((days[-1] - days[0]) / np.timedelta64(1, "D")) / (len(days) - 1)
-        every = "nearly every day" if gap < 1.5 else f"about every {gap:.0f} days"
-        return f"on {len(days)} days, {every}"
-
-
-def _best(scores: Scores, count: int) -> list[int]:
-    """Return the items with the highest scores, best first; ties go to the earlier item."""
-    return [int(item) for item in np.argsort(-scores, kind="stable")[:count]]
+        return Habit(days=len(days), gap=gap)

@@ -152,7 +152,13 @@ class Region:
                 f"{path} is about another catalogue or encoder. Nothing was recommended. "
                 "Wait for the map of a run with this catalogue."
             )
-        return Recommender(self.profiles, self.item_vectors, cluster_map, past)
+        return Recommender(
+            self.profiles,
+            self.item_vectors,
+            cluster_map,
+            past,
+            categories=self.catalogue.categories,
+        )
 
 
 def open_region(settings_path: Path) -> Region:

@@ -72,3 +72,23 @@ class Taste:
         lengths = np.sqrt(rows.multiply(rows) @ own**2)
         along /= np.where(lengths > 0, lengths, 1.0)[:, None]
         return np.asarray(along @ self.directions.T / own, dtype=np.float64)
+
+    def between(self, ones: IntArray, other: int) -> Array:
+        """Return how well items go with another: float64, shape (n,); zero if not known.
+
+        Parameters
+        ----------
+        ones : int64, shape (n,)
+            Places in the catalogue.
+        other : int
+        """
+        items = self.items
+        found = np.zeros(len(ones))
+        place = np.searchsorted(items, other)
+        if place == len(items) or items[place] != other:
+            return found
+        places = np.minimum(np.searchsorted(items, ones), len(items) - 1)
+        known = items[places] == ones
+        towards = self.strengths * self.directions[place]
+        found[known] = self.directions[places[known]] @ towards * self.weights[ones[known]]
+        return found

@@ -24,6 +24,8 @@ class Items(Phase):
     RECENT_DAYS = 60.0
     SATURATION = 10.0
     CLUSTER_WEIGHT = 0.6
+    CLUSTER_WEIGHT_BESIDE_POPULARITY = 0.95
+    """Where everybody's weights were released before, hardly anything is spent on them again."""
     FLOOR_SIGMAS = 2.0
     """Weights below so many noise standard deviations are all the same."""
     TYPICAL_LIFT = 0.2
@@ -38,7 +40,7 @@ class Items(Phase):
             n_items=len(known.catalogue.item_ids),
             recent_days=self.RECENT_DAYS,
             saturation=self.SATURATION,
-            cluster_weight=self.CLUSTER_WEIGHT,
+            cluster_weight=self._cluster_weight(known),
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -48,12 +50,14 @@ class Items(Phase):
         around zero; the posterior mean keeps what the noise allows. Unshrunk
         rows would rank worse than no clusters at all.
         """
-        overall_weight = np.sqrt(1 - self.CLUSTER_WEIGHT**2)
-        sigma_overall = answer.sigma / overall_weight
-        sigma_cluster = answer.sigma / self.CLUSTER_WEIGHT
-        overall = answer.sums["overall"][0] / overall_weight
-        clusters = answer.sums["by_cluster"] / self.CLUSTER_WEIGHT
-        popularity = np.maximum(overall, self.FLOOR_SIGMAS * sigma_overall)
+        cluster_weight = self._cluster_weight(known)
+        sigma_cluster = answer.sigma / cluster_weight
+        clusters = answer.sums["by_cluster"] / cluster_weight
+        popularity = known.popularity
+        if not known.popularity_was_asked:
+            overall_weight = np.sqrt(1 - cluster_weight**2)
+            overall = answer.sums["overall"][0] / overall_weight
+            popularity = np.maximum(overall, self.FLOOR_SIGMAS * answer.sigma / overall_weight)
         parts = np.maximum(clusters @ popularity / (popularity @ popularity), 0.0)
         expected = parts[:, None] * popularity
         spread = (self.TYPICAL_LIFT * expected) ** 2
@@ -61,6 +65,11 @@ class Items(Phase):
         lift /= spread + sigma_cluster**2
         known.popularity = popularity
         known.item_weights = popularity * (1 + np.clip(lift, *self.LIFT_RANGE))
+
+    def _cluster_weight(self, known: Clustering) -> float:
+        """Return how much of a user's contribution is about the own cluster."""
+        asked_before = known.popularity_was_asked
+        return self.CLUSTER_WEIGHT_BESIDE_POPULARITY if asked_before else self.CLUSTER_WEIGHT
 
 
 @final

@@ -10,16 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.cluster_scoring import CONTENT_WEIGHT, SHARPNESS, TYPICAL_BASKET
 from client.errors import RecommendationError
 from client.interest_profile import build_profiles
-from client.recommender import (
-    CONTENT_WEIGHT,
-    EVERYBODY,
-    SHARPNESS,
-    TYPICAL_BASKET,
-    Recommendation,
-    Recommender,
-)
+from client.reasons import EVERYBODY
+from client.recommender import Recommendation, Recommender
 from privacy.query import FloatArray
 from tests.client.examples import a_map, usable
 

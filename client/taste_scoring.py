@@ -1,4 +1,4 @@
-"""Scores of items for users: what goes with their latest items, what their texts are close to.
+"""Scores by taste: what goes with a user's latest items, and what their texts are close to.
 
 recency-weighted histories  +  cluster map  +  item vectors  ->  scores of the candidates
 
@@ -32,11 +32,14 @@ class Fusion:
         Of closeness in text beside taste.
     lift : float
         How far taste follows what is popular lately; 0 not at all.
+    cluster : float
+        How far taste follows what the user's cluster goes for; 0 not at all.
     """
 
     half_life: float = 8.0
     text: float = 0.2
-    lift: float = 1.0
+    lift: float = 0.0
+    cluster: float = 1.0
 
 
 LARGEST_LIFT = 1.5
@@ -68,22 +71,28 @@ def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
     return csr_matrix((weights, last_days.indices, last_days.indptr), shape=last_days.shape)
 
 
-def scores(
+def taste_scores(
     history: csr_matrix,
+    clusters: IntArray,
     candidates: IntArray,
     cluster_map: ClusterMap,
     item_vectors: FloatArray,
     fusion: Fusion,
 ) -> Scores:
-    """Score candidates for users.
+    """Score candidates for users, by a map that knows taste.
+
+    What goes with the history, times how much more popular than usual an item is lately and in
+    the user's cluster, standardised; plus closeness in text, standardised.
 
     Parameters
     ----------
     history : sparse, shape (n, n_items)
         As :func:`recency_weighted` returns it.
+    clusters : int64, shape (n,)
     candidates : int64, shape (c,)
         Ascending places in the catalogue.
     cluster_map : ClusterMap
+        With taste.
     item_vectors : float32, shape (n_items, d)
     fusion : Fusion
 
@@ -91,13 +100,18 @@ def scores(
     -------
     float64, shape (n, c)
     """
-    close = fusion.text * standardised(closeness(history, candidates, item_vectors))
     taste = cluster_map.taste
     if taste is None:
-        return close
+        raise ValueError("This map knows nothing of taste.")
     liked = np.maximum(liking(history, candidates, taste), LEAST_TASTE)
-    liked *= np.exp(fusion.lift * recent_lift(cluster_map)[candidates])
-    return standardised(liked) + close
+    if fusion.lift:
+        liked *= np.exp(fusion.lift * recent_lift(cluster_map)[candidates])
+    if fusion.cluster:
+        usual = np.maximum(cluster_map.popularity[candidates], 1e-12)
+        own = cluster_map.item_weights[clusters][:, candidates] / usual
+        liked *= np.maximum(own, 1e-12) ** fusion.cluster
+    close = standardised(closeness(history, candidates, item_vectors))
+    return standardised(liked) + fusion.text * close
 
 
 def liking(history: csr_matrix, candidates: IntArray, taste: Taste) -> Scores:

@@ -1,0 +1,87 @@
+"""Scores by clusters: what the user's cluster goes for, and what is close to the user's basket.
+
+cluster map  +  what each user met  +  item vectors  ->  scores of the candidates
+
+For maps that know no taste: nobody asked, or nothing rose above the noise.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from client.taste_scoring import closeness, standardised
+from privacy.query import FloatArray, IntArray
+from strategies.cluster_map import ClusterMap
+
+Scores = NDArray[np.float64]
+
+SHARPNESS = 8.0
+"""How quickly closeness falls off with the cosine of two items' vectors."""
+CONTENT_WEIGHT = 0.25
+"""Weight of closeness beside the logarithm of the cluster's item weight."""
+TYPICAL_BASKET = 5.0
+"""A basket counts as so many items of the typical one and its own; steadies short histories."""
+MOST_COMPARED = 5000
+"""In larger catalogues items are compared with the user's mean vector, not with each other."""
+TEXT_WEIGHT = 0.1
+"""Weight of that, standardised."""
+
+
+class ClusterScoring:
+    """Scores candidates by the user's cluster and basket.
+
+    Parameters
+    ----------
+    cluster_map : ClusterMap
+    item_vectors : float32, shape (n_items, d)
+    """
+
+    def __init__(self, cluster_map: ClusterMap, item_vectors: FloatArray) -> None:
+        self.cluster_map = cluster_map
+        self.item_vectors = item_vectors
+
+    def scores(self, met: csr_matrix, clusters: IntArray, candidates: IntArray) -> Scores:
+        """Score candidates for users.
+
+        The logarithm of the own cluster's weight of an item, plus
+        ``CONTENT_WEIGHT`` times that of how much closer the item is to the
+        user's items than to the typical basket.
+
+        Parameters
+        ----------
+        met : sparse, shape (n, n_items)
+            1 where a user met an item.
+        clusters : int64, shape (n,)
+        candidates : int64, shape (c,)
+
+        Returns
+        -------
+        float64, shape (n, c)
+        """
+        weights = self.cluster_map.item_weights[clusters][:, candidates]
+        wanted = np.log(np.maximum(weights, 1e-12)).astype(np.float64)
+        if len(self.item_vectors) > MOST_COMPARED:
+            close = standardised(closeness(met, candidates, self.item_vectors))
+            return np.asarray(wanted + TEXT_WEIGHT * close)
+        typical = self._typical[candidates]
+        own = met.astype(np.float32) @ self.compared[:, candidates]
+        basket = np.diff(met.indptr)[:, None]
+        ratio = (own + TYPICAL_BASKET * typical) / ((basket + TYPICAL_BASKET) * typical)
+        return np.asarray(wanted + CONTENT_WEIGHT * np.log(ratio))
+
+    @cached_property
+    def compared(self) -> FloatArray:
+        """How close items are to each other: float32, shape (n_items, n_items); zero to itself."""
+        cosines = self.item_vectors @ self.item_vectors.T
+        close: FloatArray = np.exp(SHARPNESS * cosines)
+        np.fill_diagonal(close, 0.0)
+        return close
+
+    @cached_property
+    def _typical(self) -> FloatArray:
+        popularity = self.cluster_map.popularity
+        return np.asarray(popularity / popularity.sum() @ self.compared)
