@@ -413,6 +413,7 @@ def check_policy(
     from privacy.ledger_check import read_account
     from privacy.policy import read_policy
     from privacy.query import NoiseKind
+    from server.planning import planned_phases
     from server.run_config import read_run_config
     from strategies.plan import planned_releases
 
@@ -436,11 +437,7 @@ def check_policy(
     lines = forecast(
         policy,
         account,
-        planned_releases(
-            config.privacy.epsilon,
-            config.privacy.delta,
-            choosing_k=config.clustering.choose_k,
-        ),
+        planned_releases(config.privacy.epsilon, config.privacy.delta, planned_phases(config)),
         trust_model=config.privacy.trust_model,
         noise=NoiseKind(noise),
         participants=config.run.n_clients,

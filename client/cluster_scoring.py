@@ -44,31 +44,35 @@ class ClusterScoring:
         self.cluster_map = cluster_map
         self.item_vectors = item_vectors
 
-    def scores(self, met: csr_matrix, clusters: IntArray, candidates: IntArray) -> Scores:
-        """Score candidates for users.
+    def scores(self, last_days: csr_matrix, cluster: int, candidates: IntArray) -> Scores:
+        """Score candidates for users of one cluster.
 
-        The logarithm of the own cluster's weight of an item, plus
+        The logarithm of the cluster's weight of an item, plus
         ``CONTENT_WEIGHT`` times that of how much closer the item is to the
         user's items than to the typical basket.
 
         Parameters
         ----------
-        met : sparse, shape (n, n_items)
-            1 where a user met an item.
-        clusters : int64, shape (n,)
+        last_days : sparse, shape (n, n_items)
+            Stored where a user met an item.
+        cluster : int
         candidates : int64, shape (c,)
 
         Returns
         -------
         float64, shape (n, c)
         """
-        weights = self.cluster_map.item_weights[clusters][:, candidates]
+        weights = self.cluster_map.item_weights[cluster, candidates]
         wanted = np.log(np.maximum(weights, 1e-12)).astype(np.float64)
+        met = csr_matrix(
+            (np.ones(last_days.nnz, np.float32), last_days.indices, last_days.indptr),
+            shape=last_days.shape,
+        )
         if len(self.item_vectors) > MOST_COMPARED:
             close = standardised(closeness(met, candidates, self.item_vectors))
             return np.asarray(wanted + TEXT_WEIGHT * close)
         typical = self._typical[candidates]
-        own = met.astype(np.float32) @ self.compared[:, candidates]
+        own = met @ self.compared[:, candidates]
         basket = np.diff(met.indptr)[:, None]
         ratio = (own + TYPICAL_BASKET * typical) / ((basket + TYPICAL_BASKET) * typical)
         return np.asarray(wanted + CONTENT_WEIGHT * np.log(ratio))

@@ -9,7 +9,6 @@ sensitivity counts on it. The door does not trust the rows' length; it clips.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -137,11 +136,13 @@ def _(question: ItemWeights, profiles: Users) -> Mapping[str, Contributions]:
 @contributions_to.register
 def _(question: ItemPopularity, profiles: Users) -> Mapping[str, Contributions]:
     everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
-    share = np.float32(math.sqrt(0.5))
-    met = profiles.last_days
+    length, met = np.float32(question.length), profiles.last_days
+    rows = {"ever": met}
+    if question.latest:
+        rows["latest"] = _latest(met, question.latest)
     return {
-        "ever": Contributions(everybody, share * _unit_rows(_met(met))),
-        "latest": Contributions(everybody, share * _unit_rows(_met(_latest(met, question.latest)))),
+        name: Contributions(everybody, length * _unit_rows(_met(days)))
+        for name, days in rows.items()
     }
 
 

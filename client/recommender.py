@@ -25,7 +25,7 @@ from client.interest_profile import InterestProfiles
 from client.reasons import Habit, Language, Reason
 from client.reranking import ListRules, pick
 from client.stated_interests import as_history
-from client.taste_scoring import Fusion, recency_weighted, taste_scores
+from client.taste_scoring import Fusion, TasteScoring, recency_weighted
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
 
@@ -108,6 +108,9 @@ class Recommender:
         self.clusters = cluster_map.nearest(profiles.vectors)
         self._candidates = Candidates(cluster_map)
         self._by_clusters = ClusterScoring(cluster_map, item_vectors)
+        self._by_taste = None
+        if cluster_map.taste is not None:
+            self._by_taste = TasteScoring(cluster_map, item_vectors, self.fusion)
 
     def scores_of_new(self, rows: NDArray[np.int64]) -> Scores:
         """Score every item for the given users.
@@ -171,7 +174,7 @@ class Recommender:
         stated = as_history(interests, self.item_vectors, self.cluster_map.popularity)
         cluster = int(self.cluster_map.nearest(interests.mean(axis=0, keepdims=True))[0])
         items = self._candidates.of(cluster)
-        scores = self._score(stated, np.array([cluster]), items)
+        scores = self._score(stated, cluster, items)
         return self._list(stated, cluster, items, scores[0], count, rules)
 
     def best_new(self, rows: NDArray[np.int64], count: int = 10) -> tuple[IntArray, Scores]:
@@ -212,21 +215,18 @@ class Recommender:
             for start in range(0, len(of_cluster), USERS_AT_A_TIME):
                 places = of_cluster[start : start + USERS_AT_A_TIME]
                 history = self.profiles.last_days[rows[places]]
-                yield places, items, self._score(history, clusters[places], items)
+                yield places, items, self._score(history, int(cluster), items)
 
-    def _score(self, last_days: csr_matrix, clusters: IntArray, items: IntArray) -> Scores:
+    def _score(self, last_days: csr_matrix, cluster: int, items: IntArray) -> Scores:
         """Score candidates; what was met before, be it long ago, gets minus infinity."""
-        met = csr_matrix(
-            (np.ones(last_days.nnz), last_days.indices, last_days.indptr), shape=last_days.shape
-        )
-        if self.cluster_map.taste is not None and last_days.nnz:
-            history = recency_weighted(last_days, self.fusion.half_life)
-            scores = taste_scores(
-                history, clusters, items, self.cluster_map, self.item_vectors, self.fusion
-            )
+        if self._by_taste is not None and last_days.nnz:
+            scores = self._by_taste.scores(last_days, cluster, items)
         else:
-            scores = self._by_clusters.scores(met, clusters, items)
-        scores[met[:, items].nonzero()] = -np.inf
+            scores = self._by_clusters.scores(last_days, cluster, items)
+        users = np.repeat(np.arange(len(scores)), np.diff(last_days.indptr))
+        place = np.minimum(np.searchsorted(items, last_days.indices), len(items) - 1)
+        there = items[place] == last_days.indices
+        scores[users[there], place[there]] = -np.inf
         return scores
 
     def _list(

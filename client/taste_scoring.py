@@ -8,6 +8,7 @@ Everything is done for many users at once, on the candidates only: a catalogue m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,13 @@ from scipy.sparse import csr_matrix
 
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
-from strategies.taste import Taste
 
 Scores = NDArray[np.float64]
+
+LARGEST_LIFT = 1.5
+"""Logarithm of how much more popular than ever an item can be lately."""
+LEAST_TASTE = 1e-7
+"""What speaks against an item counts as if nothing spoke for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +47,72 @@ class Fusion:
     cluster: float = 1.0
 
 
-LARGEST_LIFT = 1.5
-"""Logarithm of how much more popular than ever an item can be lately."""
-LEAST_TASTE = 1e-7
-"""What speaks against an item counts as if nothing spoke for it."""
+class TasteScoring:
+    """Scores candidates by a map that knows taste.
+
+    Parameters
+    ----------
+    cluster_map : ClusterMap
+    item_vectors : float32, shape (n_items, d)
+    fusion : Fusion
+
+    Raises
+    ------
+    ValueError
+        If the map knows nothing of taste.
+    """
+
+    def __init__(
+        self, cluster_map: ClusterMap, item_vectors: FloatArray, fusion: Fusion | None = None
+    ) -> None:
+        if cluster_map.taste is None:
+            raise ValueError("This map knows nothing of taste.")
+        self.taste = cluster_map.taste
+        self.cluster_map = cluster_map
+        self.item_vectors = item_vectors
+        self.fusion = fusion or Fusion()
+        self._lift = np.exp(self.fusion.lift * recent_lift(cluster_map))
+        self._followed = cache(self._follow)
+
+    def scores(self, last_days: csr_matrix, cluster: int, candidates: IntArray) -> Scores:
+        """Score candidates for users of one cluster.
+
+        What goes with the history, times how much more popular than usual an item is lately
+        and in the cluster, standardised; plus closeness in text, standardised.
+
+        Parameters
+        ----------
+        last_days : sparse, shape (n, n_items)
+            Days since each item was met.
+        cluster : int
+        candidates : int64, shape (c,)
+            Ascending places in the catalogue.
+
+        Returns
+        -------
+        float64, shape (n, c)
+        """
+        history = recency_weighted(last_days, self.fusion.half_life)
+        liked = self._liking(history, candidates)
+        np.maximum(liked, LEAST_TASTE, out=liked)
+        liked *= self._followed(cluster)[candidates]
+        close = closeness(history, candidates, self.item_vectors)
+        return standardised(liked) + self.fusion.text * standardised(close)
+
+    def _liking(self, history: csr_matrix, candidates: IntArray) -> Scores:
+        """Return how well candidates go with histories: float64, shape (n, c); 0 if not known."""
+        items = self.taste.items
+        place = np.minimum(np.searchsorted(candidates, items), len(candidates) - 1)
+        there = candidates[place] == items
+        found = np.zeros((history.shape[0], len(candidates)))
+        found[:, place[there]] = self.taste.scores(history)[:, there]
+        return found
+
+    def _follow(self, cluster: int) -> Scores:
+        """Return what taste is multiplied by in a cluster: float64, shape (n_items,)."""
+        usual = np.maximum(self.cluster_map.popularity, 1e-12)
+        own = np.maximum(self.cluster_map.item_weights[cluster] / usual, 1e-12)
+        return np.asarray(self._lift * own.astype(np.float64) ** self.fusion.cluster)
 
 
 def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
@@ -71,65 +138,13 @@ def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
     return csr_matrix((weights, last_days.indices, last_days.indptr), shape=last_days.shape)
 
 
-def taste_scores(
-    history: csr_matrix,
-    clusters: IntArray,
-    candidates: IntArray,
-    cluster_map: ClusterMap,
-    item_vectors: FloatArray,
-    fusion: Fusion,
-) -> Scores:
-    """Score candidates for users, by a map that knows taste.
-
-    What goes with the history, times how much more popular than usual an item is lately and in
-    the user's cluster, standardised; plus closeness in text, standardised.
-
-    Parameters
-    ----------
-    history : sparse, shape (n, n_items)
-        As :func:`recency_weighted` returns it.
-    clusters : int64, shape (n,)
-    candidates : int64, shape (c,)
-        Ascending places in the catalogue.
-    cluster_map : ClusterMap
-        With taste.
-    item_vectors : float32, shape (n_items, d)
-    fusion : Fusion
-
-    Returns
-    -------
-    float64, shape (n, c)
-    """
-    taste = cluster_map.taste
-    if taste is None:
-        raise ValueError("This map knows nothing of taste.")
-    liked = np.maximum(liking(history, candidates, taste), LEAST_TASTE)
-    if fusion.lift:
-        liked *= np.exp(fusion.lift * recent_lift(cluster_map)[candidates])
-    if fusion.cluster:
-        usual = np.maximum(cluster_map.popularity[candidates], 1e-12)
-        own = cluster_map.item_weights[clusters][:, candidates] / usual
-        liked *= np.maximum(own, 1e-12) ** fusion.cluster
-    close = standardised(closeness(history, candidates, item_vectors))
-    return standardised(liked) + fusion.text * close
-
-
-def liking(history: csr_matrix, candidates: IntArray, taste: Taste) -> Scores:
-    """Return how well candidates go with histories: float64, shape (n, c); 0 if not known."""
-    place = np.searchsorted(candidates, taste.items)
-    place[place == len(candidates)] = 0
-    there = candidates[place] == taste.items
-    found = np.zeros((history.shape[0], len(candidates)))
-    found[:, place[there]] = taste.scores(history)[:, there]
-    return found
-
-
 def closeness(history: csr_matrix, candidates: IntArray, item_vectors: FloatArray) -> Scores:
     """Return the cosines of histories' mean vectors with candidates': float64, shape (n, c)."""
-    own = history @ item_vectors
+    own = history.astype(np.float32) @ item_vectors  # else all vectors become double
     lengths = np.linalg.norm(own, axis=1, keepdims=True)
     own = own / np.where(lengths > 0, lengths, 1.0)
-    return np.asarray(own.astype(np.float32) @ item_vectors[candidates].T, dtype=np.float64)
+    theirs = item_vectors if len(candidates) == len(item_vectors) else item_vectors[candidates]
+    return np.asarray(own @ theirs.T, dtype=np.float64)
 
 
 def recent_lift(cluster_map: ClusterMap) -> Scores:
@@ -142,5 +157,7 @@ def recent_lift(cluster_map: ClusterMap) -> Scores:
 
 def standardised(values: Scores) -> Scores:
     """Return each row with mean 0 and standard deviation 1; rows of one value become 0."""
-    spread = values.std(axis=1, keepdims=True)
-    return np.asarray((values - values.mean(axis=1, keepdims=True)) / np.where(spread, spread, 1.0))
+    centred = values - values.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.vecdot(centred, centred) / values.shape[1])[:, None]
+    centred /= np.where(spread, spread, 1.0)
+    return np.asarray(centred)

@@ -13,18 +13,17 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from privacy.accountant import mu_of
 from privacy.door import ServerDoor
 from privacy.errors import KeyFileError
 from privacy.mechanism import NoiseSource
 from privacy.query import NoiseKind, TrustModel
 from privacy.signing import SigningKey
 from server.central_noise import SERVER_LEDGER, open_server_door
+from server.planning import effective_mu, planned_phases
 from server.results import prepare_output, write_heads, write_results
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
-from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 
 log = logging.getLogger("flwr")
@@ -72,20 +71,18 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
     """
     catalogue = _public_catalogue(config)
     privacy = config.privacy
-    mu = mu_of(privacy.epsilon, privacy.delta)
-    noises = config.run.n_clients if privacy.trust_model is TrustModel.LOCAL else 1
     return FederatedKMeans(
         known=Clustering(
             run=run,
             k=config.clustering.k,
             seed=config.run.seed,
-            effective_mu=mu / noises**0.5,
+            effective_mu=effective_mu(config),
             catalogue=catalogue,
             silo_sizes=privacy.silo_sizes,
             choosing_k=config.clustering.choose_k,
             least_size=config.clustering.least_size,
         ),
-        phases=plan(choosing_k=config.clustering.choose_k),
+        phases=planned_phases(config),
         epsilon=privacy.epsilon,
         delta=privacy.delta,
         trust_model=privacy.trust_model,

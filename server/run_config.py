@@ -59,6 +59,14 @@ class ClusteringSection(Section):
     """Merge clusters of fewer users into their neighbours; 0 merges none."""
 
 
+class RecommendationSection(Section):
+    """What is learned for recommendations beside what clusters go for."""
+
+    taste: bool = False
+    """Learn what goes with what, where users and budget are enough for it to rise above the
+    noise; most of the budget is then spent on that."""
+
+
 class PrivacySection(Section):
     """What the run spends. A request: each region's policy decides."""
 
@@ -118,6 +126,7 @@ class RunConfig(Section):
 
     run: RunSection = RunSection()
     clustering: ClusteringSection = ClusteringSection()
+    recommendation: RecommendationSection = RecommendationSection()
     privacy: PrivacySection = PrivacySection()
     public: PublicSection = PublicSection()
 

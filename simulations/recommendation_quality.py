@@ -122,8 +122,21 @@ def _recall(wanted: Bools, ranked: Ints) -> Floats:
     return np.asarray(hits / wanted.sum(axis=1))
 
 
-def _judge(truth: Truth, wanted: Bools, ranked: Ints) -> RankingPart:
-    """Average the usual ranking measures over users (binary relevance)."""
+def ranking_measures(
+    wanted: Bools, ranked: Ints, popularity: Floats, n_people: int, item_vectors: FloatArray
+) -> RankingPart:
+    """Average the usual ranking measures over users (binary relevance).
+
+    Parameters
+    ----------
+    wanted : bool, shape (n, n_items)
+        At least one in each row.
+    ranked : int64, shape (n, k)
+        Items, best first.
+    popularity : float64, shape (n_items,)
+        Numbers of people who met each item, of ``n_people``.
+    item_vectors : float32, shape (n_items, d)
+    """
     k = ranked.shape[1]
     hits = np.take_along_axis(wanted, ranked, axis=1)
     relevant = wanted.sum(axis=1)
@@ -132,7 +145,7 @@ def _judge(truth: Truth, wanted: Bools, ranked: Ints) -> RankingPart:
     first = np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0)
     precision = float((hits.sum(axis=1) / k).mean())
     recall = float((hits.sum(axis=1) / relevant).mean())
-    shares = np.maximum(truth.popularity, 1) / max(len(truth.before), 1)
+    shares = np.maximum(popularity, 1) / max(n_people, 1)
     return RankingPart(
         hit_rate=float(hits.any(axis=1).mean()),
         ndcg=float((hits @ discounts / ideal).mean()),
@@ -141,9 +154,13 @@ def _judge(truth: Truth, wanted: Bools, ranked: Ints) -> RankingPart:
         recall=recall,
         f1=2 * precision * recall / max(precision + recall, 1e-12),
         coverage=len(np.unique(ranked)) / wanted.shape[1],
-        diversity=_diversity(truth.item_vectors, ranked),
+        diversity=_diversity(item_vectors, ranked),
         novelty=float(-np.log2(shares[ranked]).mean()),
     )
+
+
+def _judge(truth: Truth, wanted: Bools, ranked: Ints) -> RankingPart:
+    return ranking_measures(wanted, ranked, truth.popularity, len(truth.before), truth.item_vectors)
 
 
 def _diversity(vectors: FloatArray, ranked: Ints) -> float:

@@ -28,12 +28,12 @@ from privacy.calibration import noise_multipliers
 from privacy.code_identity import code_hash
 from privacy.query import NoiseKind
 from privacy.signing import SigningKey
+from server.planning import planned_phases
 from server.results import prepare_output
 from server.run_config import RunConfig
 from simulations.datasets import cache_path, catalogue_path, events_path
 from simulations.partitions import partition_by_interest
 from simulations.scenario import Scenario
-from strategies.plan import plan
 from strategies.public_catalogue import PublicCatalogue
 from strategies.questions import QUESTION_TYPES
 
@@ -150,7 +150,7 @@ def prepare(scenario: Scenario, folder: Path) -> World:
 
 def _check_plan(scenario: Scenario) -> None:
     """Refuse a plan that the regions' policy would refuse halfway."""
-    shares = {phase.name: phase.share for phase in plan(choosing_k=scenario.clustering.choose_k)}
+    shares = {phase.name: phase.share for phase in planned_phases(scenario)}
     privacy = scenario.privacy
     least = min(noise_multipliers(privacy.epsilon, privacy.delta, shares).values())
     if least < LEAST_NOISE_MULTIPLIER:

@@ -152,11 +152,6 @@ class Clustering:
         return len(self.catalogue.vectors) >= PUBLIC_PER_CLUSTER * self.asked_k
 
     @property
-    def popularity_was_asked(self) -> bool:
-        """Whether everybody's items were released for themselves."""
-        return bool(self.recent_popularity.size)
-
-    @property
     def k_was_chosen(self) -> bool:
         """Whether the summary chose the number of clusters."""
         return self.choosing_k and self.k_curve is not None and not self.k_curve.is_open

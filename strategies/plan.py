@@ -6,6 +6,8 @@ between the two ways to begin: with a public catalogue, and without one.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privacy.calibration import noise_multipliers
@@ -20,39 +22,43 @@ from strategies.phases.summary import Summary
 
 CLUSTERING_SHARE = 0.69
 """Of a run that also releases what each cluster goes for."""
+TASTE_SHARE = 0.7
+"""Of a run that also learns what goes with what: that, and what is popular."""
+TASTE_SIGNAL = 150.0
+"""Users times mu, of what is spent on it, from which on taste ranks better than popularity with
+the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
 
 
-def planned_releases(
-    epsilon: float, delta: float, *, choosing_k: bool = False, taste: bool = False
-) -> list[PlannedRelease]:
+def planned_releases(epsilon: float, delta: float, phases: Sequence[Phase]) -> list[PlannedRelease]:
     """Return what a run with this budget would ask of each region, in its order."""
-    phases = plan(choosing_k=choosing_k, taste=taste)
     multipliers = noise_multipliers(epsilon, delta, {phase.name: phase.share for phase in phases})
     return [
         PlannedRelease(phase.name, phase.asks.kind, multipliers[phase.name]) for phase in phases
     ]
 
 
-def plan(*, choosing_k: bool = False, taste: bool = False) -> list[Phase]:
+def plan(*, choosing_k: bool = False, taste: bool = False, signal: float = math.inf) -> list[Phase]:
     """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
 
     The items' share was chosen on the bundled sample at epsilon 4 with eight
     regions under ``local``, on seeds that no reported figure uses: it keeps the
-    ranking as good as exact popularity's. That of taste was chosen on MovieLens'
-    second-last items.
+    ranking as good as exact popularity's. Those beside taste were chosen on
+    what MovieLens' people rated second last.
 
     Parameters
     ----------
     choosing_k : bool
         Whether the summary chooses the number of clusters.
     taste : bool
-        Whether to learn what goes with what: it makes better recommendations than
-        clusters do wherever it rises above the noise.
+        Whether to learn what goes with what, where that can rise above the noise: it then
+        makes better recommendations than clusters do.
+    signal : float
+        Declared users times the run's effective mu: public.
     """
-    if taste:
+    if taste and knows_taste(TASTE_SHARE, signal):
         return [
             *clustering(0.2, choosing_k=choosing_k),
-            *preferences(0.7),
+            *preferences(TASTE_SHARE, signal),
             Items("items", 0.08),
             Quality("quality", 0.02),
         ]
@@ -64,25 +70,34 @@ def plan(*, choosing_k: bool = False, taste: bool = False) -> list[Phase]:
     ]
 
 
-def recommendation_alone() -> list[Phase]:
+def recommendation_alone(signal: float = math.inf) -> list[Phase]:
     """Return the phases of a run that learns what people go for, and no clusters."""
-    return [*preferences(0.99), Quality("quality", 0.01)]
+    return [*preferences(0.99, signal), Quality("quality", 0.01)]
 
 
-def preferences(share: float) -> list[Phase]:
+def preferences(share: float, signal: float) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
-    The shares were chosen on populations whose seeds no reported figure uses.
+    Where products of items cannot rise above the noise, all of it is spent on what is popular.
 
     Parameters
     ----------
     share : float
         Part of the run's mu^2 that they spend together.
+    signal : float
+        Declared users times the run's effective mu.
     """
+    if not knows_taste(share, signal):
+        return [Popularity("popularity", share, latest=0)]
     return [
         Popularity("popularity", 0.2 * share),
         Tastes("taste", 0.8 * share, spent=share),
     ]
+
+
+def knows_taste(share: float, signal: float) -> bool:
+    """Tell whether products of items can rise above the noise of this part of the budget."""
+    return signal * math.sqrt(share) >= TASTE_SIGNAL
 
 
 def clustering_alone(

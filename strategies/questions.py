@@ -248,7 +248,8 @@ class ItemPopularity:
     n_items : int
         Length of the catalogue.
     latest : int
-        How many of a user's latest items the second row is about.
+        How many of a user's latest items the second row is about; 0: there is no second
+        row, and the first one has unit length.
     """
 
     kind: ClassVar[str] = "item-popularity"
@@ -258,13 +259,19 @@ class ItemPopularity:
 
     def __post_init__(self) -> None:
         _require(self.kind, type(self.n_items) is int and self.n_items > 0, "some items")
-        _require(self.kind, type(self.latest) is int and self.latest > 0, "some latest items")
+        _require(self.kind, type(self.latest) is int and self.latest >= 0, "latest items")
+
+    @property
+    def length(self) -> float:
+        """Of each of a user's rows."""
+        return math.sqrt(0.5) if self.latest else 1.0
 
     def blocks(self) -> tuple[Block, ...]:
-        """Return the blocks ``ever`` and ``latest`` (1, n_items)."""
-        return (
-            Block(name="ever", cells=1, width=self.n_items, clipping_norm=math.sqrt(0.5)),
-            Block(name="latest", cells=1, width=self.n_items, clipping_norm=math.sqrt(0.5)),
+        """Return the blocks ``ever`` and, where it is asked for, ``latest`` (1, n_items)."""
+        names = ("ever", "latest") if self.latest else ("ever",)
+        return tuple(
+            Block(name=name, cells=1, width=self.n_items, clipping_norm=self.length)
+            for name in names
         )
 
 

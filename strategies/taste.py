@@ -12,6 +12,7 @@ each item on all of them (EASE, Steck 2019), in the directions that rose above t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from privacy.query import FloatArray, IntArray
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Taste:
     """Directions of taste over some of the items.
 
@@ -48,7 +49,7 @@ class Taste:
             "strengths": self.strengths,
         }
 
-    @property
+    @cached_property
     def items(self) -> IntArray:
         """The m items that it is about: int64, ascending places in the catalogue."""
         return np.flatnonzero(self.weights)
@@ -66,12 +67,33 @@ class Taste:
         float64, shape (n, m)
             Of ``items``; larger is better, zero says nothing.
         """
-        own = self.weights[self.items].astype(np.float64)
-        rows = history[:, self.items]
-        along = (rows @ (own[:, None] * self.directions)) * self.strengths
-        lengths = np.sqrt(rows.multiply(rows) @ own**2)
+        n = history.shape[0]
+        users = np.repeat(np.arange(n), np.diff(history.indptr))
+        place = self._place[history.indices]
+        known = place >= 0
+        users, place = users[known], place[known]
+        weighed = history.data[known] * self._own[place]
+        starts = np.searchsorted(users, np.arange(n + 1))
+        rows = csr_matrix((weighed, place, starts), shape=(n, len(self.items)))
+        lengths = np.sqrt(np.bincount(users, weighed**2, minlength=n))
+        along = (rows @ self._directions) * self.strengths
         along /= np.where(lengths > 0, lengths, 1.0)[:, None]
-        return np.asarray(along @ self.directions.T / own, dtype=np.float64)
+        return np.asarray(along @ self._directions.T / self._own)
+
+    @cached_property
+    def _own(self) -> Array:
+        return self.weights[self.items].astype(np.float64)
+
+    @cached_property
+    def _directions(self) -> Array:
+        return self.directions.astype(np.float64)
+
+    @cached_property
+    def _place(self) -> IntArray:
+        """Where each item of the catalogue stands among ``items``; -1 if not."""
+        place = np.full(len(self.weights), -1, dtype=np.int64)
+        place[self.items] = np.arange(len(self.items))
+        return place
 
     def between(self, ones: IntArray, other: int) -> Array:
         """Return how well items go with another: float64, shape (n,); zero if not known.
@@ -82,13 +104,11 @@ class Taste:
             Places in the catalogue.
         other : int
         """
-        items = self.items
         found = np.zeros(len(ones))
-        place = np.searchsorted(items, other)
-        if place == len(items) or items[place] != other:
+        place, places = self._place[other], self._place[ones]
+        if place < 0:
             return found
-        places = np.minimum(np.searchsorted(items, ones), len(items) - 1)
-        known = items[places] == ones
+        known = places >= 0
         towards = self.strengths * self.directions[place]
         found[known] = self.directions[places[known]] @ towards * self.weights[ones[known]]
         return found

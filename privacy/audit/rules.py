@@ -28,7 +28,7 @@ from privacy.window import Renewal
 
 SLACK = 1e-8
 """By so much a sum of squares may pass a limit that was computed another way."""
-OF_MOMENTS = frozenset({"second-moments"})
+OF_MOMENTS = frozenset({"second-moments", "taste-moments"})
 """Kinds of questions whose sensitivity goes with the square of the clipping norm."""
 COARSEST_STEP = 2.0**-20
 """Of the sensitivity; every version's lattice was finer."""

@@ -6,7 +6,7 @@ history of everybody  ->  silos  ->  FederatedKMeans with the given phases  ->  
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from simulations.silos import (
 )
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
-from strategies.federated_kmeans import FederatedKMeans
+from strategies.federated_kmeans import FederatedKMeans, StrategyError
 from strategies.phases.phase import Phase
 
 
@@ -41,7 +41,7 @@ def delta_for(users: int) -> float:
 
 def learn(
     split: Split,
-    phases: Sequence[Phase],
+    plan: Callable[[float], Sequence[Phase]],
     epsilon: float,
     *,
     k: int = 1,
@@ -55,7 +55,8 @@ def learn(
     Parameters
     ----------
     split : Split
-    phases : sequence of Phase
+    plan : callable
+        From users times effective mu to phases.
     epsilon : float
         Budget of the whole run; infinite: hardly any noise.
     k : int
@@ -71,12 +72,12 @@ def learn(
     delta = delta_for(len(profiles))
     private = np.isfinite(epsilon)
     local = trust_model is TrustModel.LOCAL
-    mu = mu_of(epsilon, delta) if private else UNLIMITED
+    mu = (mu_of(epsilon, delta) if private else UNLIMITED) / (silos**0.5 if local else 1.0)
     known = Clustering(
         run=f"recommendation-{seed}",
         k=k,
         seed=seed,
-        effective_mu=mu / (silos**0.5 if local else 1.0),
+        effective_mu=mu,
         catalogue=catalogue,
         is_private=private,
         users=float(len(profiles)),
@@ -85,7 +86,7 @@ def learn(
         known.centroids, known.sizes = np.zeros((1, known.dim)), np.zeros(1)
     strategy = FederatedKMeans(
         known=known,
-        phases=phases,
+        phases=plan(mu * len(profiles)),
         epsilon=epsilon,
         delta=delta,
         trust_model=trust_model,
@@ -112,8 +113,8 @@ def learn(
             for number in range(silos)
         ]
         _run(strategy, clients)
-    pushed = clients[0].pushed
-    assert pushed is not None
+    if (pushed := clients[0].pushed) is None:
+        raise StrategyError("No map was pushed back: the plan's last phase is not Quality.")
     return pushed
 
 

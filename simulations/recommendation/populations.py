@@ -61,7 +61,7 @@ def fit_factors(behaviour: Behaviour, seed: int = 0) -> Factors:
         decay = (people**2).sum() / n + (items**2).sum() / n_items
         loss = -(met * odds).sum() / met.sum() + DECAY * decay
         adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
     fitted = [part.detach().numpy().astype(np.float64) for part in (people, items, offsets)]
     return Factors(
@@ -108,24 +108,25 @@ def session_population(catalogue: PublicCatalogue, n: int, seed: int = 0) -> Beh
     are as popular as Zipf has it; one item in five is of no liked category.
     """
     rng = np.random.default_rng(seed)
-    topics, names = _topics(catalogue)
+    names, codes = np.unique(np.array(catalogue.categories), return_inverse=True)
+    topics = len(names)
     departments = np.unique([name.split(" > ")[0] for name in names], return_inverse=True)[1]
-    weight = rng.permutation(1 / np.arange(1, len(topics) + 1) ** 0.7)
-    by_topic = [np.flatnonzero(_codes(catalogue) == topic) for topic in range(len(topics))]
+    weight = rng.permutation(1 / np.arange(1, topics + 1) ** 0.7)
+    by_topic = [np.flatnonzero(codes == topic) for topic in range(topics)]
     within = [_zipf(len(items), rng) for items in by_topic]
     everything = _zipf(len(catalogue.item_ids), rng)
     users, items = [], []
     for user in range(n):
         liked = _liked(rng, departments, weight)
         met: list[int] = []
-        for _ in range(rng.integers(4, 25)):
+        for _ in range(int(rng.integers(4, 25))):
             if rng.random() < 0.05:
-                liked[rng.integers(len(liked))] = rng.choice(len(topics), p=weight / weight.sum())
-            topic = liked[min(rng.geometric(0.4), len(liked)) - 1]
-            count = min(rng.integers(1, 6), len(by_topic[topic]))
+                liked[rng.integers(len(liked))] = rng.choice(topics, p=weight / weight.sum())
+            topic = int(liked[min(int(rng.geometric(0.4)), len(liked)) - 1])
+            count = min(int(rng.integers(1, 6)), len(by_topic[topic]))
             own = rng.choice(by_topic[topic], count, replace=False, p=within[topic])
             other = rng.choice(len(everything), count, p=everything)
-            met += np.where(rng.random(count) < 0.2, other, own).tolist()
+            met += np.asarray(np.where(rng.random(count) < 0.2, other, own)).tolist()
         users.append(np.full(len(met), user))
         items.append(np.array(met))
     return _ordered(f"topic-and-session population, {n:,}", users, items, catalogue, half_life=20.0)
@@ -135,17 +136,9 @@ def _liked(rng: np.random.Generator, departments: Ints, weight: Floats) -> Ints:
     """Return three to six categories, the best liked first, most of one or two departments."""
     home = rng.choice(departments, 2, p=weight / weight.sum())
     odds = weight * np.where(np.isin(departments, home), 1.0, 0.05)
-    count = min(int(rng.integers(3, 7)), np.count_nonzero(odds))
-    return rng.choice(len(departments), count, replace=False, p=odds / odds.sum())
-
-
-def _codes(catalogue: PublicCatalogue) -> Ints:
-    return np.unique(catalogue.categories, return_inverse=True)[1]
-
-
-def _topics(catalogue: PublicCatalogue) -> tuple[Ints, list[str]]:
-    names = np.unique(catalogue.categories)
-    return np.arange(len(names)), names.tolist()
+    count = min(int(rng.integers(3, 7)), int(np.count_nonzero(odds)))
+    chosen = rng.choice(len(departments), count, replace=False, p=odds / odds.sum())
+    return np.asarray(chosen, dtype=np.int64)
 
 
 def _zipf(count: int, rng: np.random.Generator) -> Floats:

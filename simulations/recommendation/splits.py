@@ -1,6 +1,7 @@
 """What is history, and what came after it and judges.
 
-behaviour  ->  leave-last-out: everybody's last new item;  global time: all new items from a moment on
+behaviour  ->  leave-last-out: everybody's last new item
+           ->  global time: all new items from a moment on
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Items(Phase):
         sigma_cluster = answer.sigma / cluster_weight
         clusters = answer.sums["by_cluster"] / cluster_weight
         popularity = known.popularity
-        if not known.popularity_was_asked:
+        if not popularity.size:
             overall_weight = np.sqrt(1 - cluster_weight**2)
             overall = answer.sums["overall"][0] / overall_weight
             popularity = np.maximum(overall, self.FLOOR_SIGMAS * answer.sigma / overall_weight)
@@ -68,7 +68,7 @@ class Items(Phase):
 
     def _cluster_weight(self, known: Clustering) -> float:
         """Return how much of a user's contribution is about the own cluster."""
-        asked_before = known.popularity_was_asked
+        asked_before = known.popularity.size > 0
         return self.CLUSTER_WEIGHT_BESIDE_POPULARITY if asked_before else self.CLUSTER_WEIGHT
 
 

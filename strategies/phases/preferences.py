@@ -15,28 +15,44 @@ from strategies.taste_spectrum import item_weights, taste_above_noise
 
 @final
 class Popularity(Phase):
-    """Which items people take up, ever and lately."""
+    """Which items people take up, ever and, if wanted, lately.
+
+    Parameters
+    ----------
+    name, share
+    latest : int
+        So many of a user's latest items tell what is popular lately; 0: nobody is asked.
+    """
 
     asks = ItemPopularity
 
     LATEST = 10
-    """So many of a user's latest items tell what is popular lately."""
     FLOOR = 0.05
     """Of the mean; no item is known to be rarer."""
 
+    def __init__(self, name: str, share: float, *, latest: int = LATEST) -> None:
+        super().__init__(name, share)
+        self.latest = latest
+
     def ask(self, known: Clustering) -> Question:
         """Ask for everybody's items, and for everybody's latest ones."""
-        return ItemPopularity(n_items=len(known.catalogue.item_ids), latest=self.LATEST)
+        return self._question(known)
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Shrink both to what is known of items in general, as far as the noise asks."""
-        length = np.sqrt(0.5)
+        length = self._question(known).length
         noise = (answer.sigma / length) ** 2
-        ever = shrunk(answer.sums["ever"][0] / length, noise)
-        latest = shrunk(answer.sums["latest"][0] / length, noise)
-        known.popularity = np.maximum(ever, self.FLOOR * max(float(ever.mean()), 1e-9))
-        latest = np.maximum(latest, self.FLOOR * max(float(latest.mean()), 1e-9))
-        known.recent_popularity = latest * known.popularity.sum() / latest.sum()
+        known.popularity = self._positive(answer.sums["ever"][0] / length, noise)
+        if self.latest:
+            latest = self._positive(answer.sums["latest"][0] / length, noise)
+            known.recent_popularity = latest * known.popularity.sum() / latest.sum()
+
+    def _question(self, known: Clustering) -> ItemPopularity:
+        return ItemPopularity(n_items=len(known.catalogue.item_ids), latest=self.latest)
+
+    def _positive(self, counts: Array, noise: float) -> Array:
+        found = shrunk(counts, noise)
+        return np.maximum(found, self.FLOOR * max(float(found.mean()), 1e-9))
 
 
 @final

@@ -426,7 +426,9 @@ def test_plan_spends_exactly_the_epsilon_asked_for(known: Clustering) -> None:
 
 
 def test_the_noise_is_what_the_plan_told_beforehand(known: Clustering) -> None:
-    told = {release.purpose: release.noise_multiplier for release in planned_releases(4.0, 1e-6)}
+    told = {
+        release.purpose: release.noise_multiplier for release in planned_releases(4.0, 1e-6, plan())
+    }
     assert strategy_over(known).multipliers == told
 
 

@@ -82,7 +82,7 @@ def test_shares_of_a_run_add_up_to_one() -> None:
 
 
 def test_a_plan_tells_beforehand_what_will_be_asked(known: Clustering, people: np.ndarray) -> None:
-    told = [(release.purpose, release.kind) for release in planned_releases(4.0, 1e-6)]
+    told = [(release.purpose, release.kind) for release in planned_releases(4.0, 1e-6, plan())]
     assert told == run_phases(known, people[:300], multiplier=1.0)
 
 
