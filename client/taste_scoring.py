@@ -42,7 +42,7 @@ class Fusion:
     """
 
     half_life: float = 8.0
-    text: float = 0.2
+    text: float = 0.3
     lift: float = 0.0
     cluster: float = 1.0
 

@@ -79,6 +79,8 @@ def preferences(share: float, signal: float) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
     Where products of items cannot rise above the noise, all of it is spent on what is popular.
+    The shares were chosen on what MovieLens' people rated second last, and on a factor
+    population of a seed that no reported figure uses.
 
     Parameters
     ----------
@@ -90,8 +92,8 @@ def preferences(share: float, signal: float) -> list[Phase]:
     if not knows_taste(share, signal):
         return [Popularity("popularity", share, latest=0)]
     return [
-        Popularity("popularity", 0.2 * share),
-        Tastes("taste", 0.8 * share, spent=share),
+        Popularity("popularity", 0.15 * share),
+        Tastes("taste", 0.85 * share, spent=share),
     ]
 
 

@@ -25,7 +25,7 @@ from strategies.taste import Taste
 Array = NDArray[np.float64]
 
 FEWEST_ITEMS = 60
-ITEMS_PER_SIGNAL = 10.0
+ITEMS_PER_SIGNAL = 8.0
 """As many items are asked about as this times the root of users and mu."""
 DAMPING = 0.25
 """Items count popularity to the minus this power: what everybody has says little."""
