@@ -28,11 +28,13 @@ from strategies.cluster_map import ClusterMap
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
+    ItemPopularity,
     ItemWeights,
     MapQuality,
     Question,
     Request,
     SecondMoments,
+    TasteMoments,
 )
 from tests.privacy.examples import a_block, a_query, users
 from tests.strategies.examples import distance_histogram
@@ -274,6 +276,9 @@ KINDS = (
     "second-moments",
     "second-moments in a plane",
     "item-weights",
+    "item-popularity",
+    "item-popularity ever",
+    "taste-moments",
     "map-quality",
 )
 
@@ -298,6 +303,13 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
                 saturation=draw(st.sampled_from([1e-3, 1.0, 2.5, 1e3])),
                 cluster_weight=draw(st.sampled_from([1e-3, 0.6, 0.8, 0.999])),
             )
+        case "item-popularity" | "item-popularity ever":
+            latest = 0 if kind.endswith("ever") else draw(st.integers(1, N_ITEMS + 1))
+            return ItemPopularity(n_items=N_ITEMS, latest=latest)
+        case "taste-moments":
+            some = st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.5])
+            weights = draw(st.lists(some, min_size=N_ITEMS, max_size=N_ITEMS))
+            return TasteMoments(weights=np.array([*weights[1:], 0.7], np.float32))
         case "map-quality":
             return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
         case _:
@@ -398,6 +410,9 @@ def a_question(kind: str, centres: FloatArray) -> Question:
         "item-weights": ItemWeights(
             centroids=centres, n_items=N_ITEMS, recent_days=60, saturation=2.5, cluster_weight=0.6
         ),
+        "item-popularity": ItemPopularity(n_items=N_ITEMS, latest=2),
+        "item-popularity ever": ItemPopularity(n_items=N_ITEMS, latest=0),
+        "taste-moments": TasteMoments(weights=np.linspace(0, 1.3, N_ITEMS, dtype=np.float32)),
         "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
     }
     return made[kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.exact_geometry import squared_distances
 from strategies.phases.description import pooled
-from strategies.plan import plan, planned_releases
+from strategies.phases.phase import Phase
+from strategies.phases.preferences import Popularity
+from strategies.plan import plan, planned_releases, recommendation_alone
 from strategies.questions import Question
 
 
@@ -47,7 +50,9 @@ def query_of(question: Question) -> SumQuery:
     )
 
 
-def run_phases(known: Clustering, people: np.ndarray, multiplier: float) -> list[tuple[str, str]]:
+def run_phases(
+    known: Clustering, people: np.ndarray, multiplier: float, phases: Sequence[Phase] | None = None
+) -> list[tuple[str, str]]:
     """Ask every phase's question of ``people``; noise is ``multiplier`` x sensitivity.
 
     Return name and kind of each.
@@ -55,7 +60,7 @@ def run_phases(known: Clustering, people: np.ndarray, multiplier: float) -> list
     asked = []
     rng = np.random.default_rng(7)
     profiles = profiles_of(people, len(known.catalogue.item_ids))
-    for phase in plan():
+    for phase in phases or plan():
         question = phase.ask(known)
         query, parts = query_of(question), contributions_to(question, profiles)
         bounds = [block.clipping_norm for block in question.blocks()]
@@ -84,6 +89,41 @@ def test_shares_of_a_run_add_up_to_one() -> None:
 def test_a_plan_tells_beforehand_what_will_be_asked(known: Clustering, people: np.ndarray) -> None:
     told = [(release.purpose, release.kind) for release in planned_releases(4.0, 1e-6, plan())]
     assert told == run_phases(known, people[:300], multiplier=1.0)
+
+
+@pytest.mark.parametrize("choosing_k", [False, True])
+def test_shares_of_a_run_that_learns_taste_add_up_to_one(choosing_k: bool) -> None:
+    for signal in (1e3, 1.0):
+        phases = plan(choosing_k=choosing_k, taste=True, signal=signal)
+        assert sum(phase.share for phase in phases) == pytest.approx(1.0)
+        kinds = [phase.asks.kind for phase in phases]
+        assert ("taste-moments" in kinds) is (signal > 1)
+        alone = recommendation_alone(signal)
+        assert sum(phase.share for phase in alone) == pytest.approx(1.0)
+        assert ("taste-moments" in [phase.asks.kind for phase in alone]) is (signal > 1)
+
+
+def test_taste_goes_into_the_map(known: Clustering, people: np.ndarray) -> None:
+    run_phases(known, people, multiplier=1e-6, phases=plan(taste=True))
+    pushed = known.cluster_map()
+    assert pushed.taste is not None
+    assert pushed.recent_popularity.shape == pushed.popularity.shape
+    assert pushed.recent_popularity.sum() == pytest.approx(pushed.popularity.sum(), rel=1e-5)
+    assert pushed.item_weights.shape == (known.k, len(known.catalogue.item_ids))
+    again = np.asarray(pushed.taste.directions)
+    np.testing.assert_allclose(again.T @ again, np.eye(again.shape[1]), atol=1e-4)
+
+
+def test_popularity_without_the_latest_items_spends_all_on_those_ever_met(
+    known: Clustering, people: np.ndarray
+) -> None:
+    run_phases(known, people, 1e-6, [Popularity("popularity", 1.0, latest=0)])
+    profiles = profiles_of(people, len(known.catalogue.item_ids))
+    met = profiles.last_days.toarray() > 0
+    rows = met / np.maximum(np.linalg.norm(met, axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(known.popularity, rows.sum(axis=0), rtol=0.01, atol=0.5)
+    assert known.recent_popularity.size == 0
+    assert known.taste is None
 
 
 def test_with_little_noise_the_clusters_are_those_of_kmeans(

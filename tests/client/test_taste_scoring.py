@@ -1,0 +1,227 @@
+"""Taste ranks what goes with the latest items first; what is not known of it harms nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from client.candidates import ALL, Candidates
+from client.recommender import Recommender
+from client.reranking import ListRules
+from client.stated_interests import as_history
+from client.taste_scoring import Fusion, TasteScoring, recency_weighted, recent_lift
+from client.tuning import tuned, without_latest
+from privacy.query import FloatArray
+from strategies.cluster_map import ClusterMap
+from tests.client.examples import a_map, profiles_of
+
+N_ITEMS = 12
+GROUPS = 3
+"""Items 0, 3, 6, 9 go with each other, and so on; 11 is new and nobody was asked about it."""
+ASKED = N_ITEMS - 1
+
+
+def vectors() -> FloatArray:
+    """Texts tell nothing of the groups."""
+    rows = np.random.default_rng(1).standard_normal((N_ITEMS, 8))
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def taste_map(k: int = 1, **changes: Any) -> ClusterMap:
+    member = np.zeros((ASKED, GROUPS))
+    member[np.arange(ASKED), np.arange(ASKED) % GROUPS] = 1
+    weights = np.ones(N_ITEMS, np.float32)
+    weights[ASKED:] = 0
+    fields: dict[str, Any] = {
+        "popularity": np.linspace(2, 1, N_ITEMS, dtype=np.float32),
+        "item_weights": np.tile(np.linspace(2, 1, N_ITEMS, dtype=np.float32), (k, 1)),
+        "taste_weights": weights,
+        "taste_directions": (member / np.linalg.norm(member, axis=0)).astype(np.float32),
+        "taste_strengths": np.full(GROUPS, 0.9, np.float32),
+    }
+    return a_map(np.eye(k, 8), N_ITEMS, **(fields | changes))
+
+
+def days(*users: Mapping[int, float]) -> csr_matrix:
+    return profiles_of(np.zeros((len(users), 8)), users, N_ITEMS).last_days
+
+
+def best(last_days: csr_matrix, count: int = 3, **fusion: float) -> list[int]:
+    usual = {"text": 0.0} | fusion
+    scoring = TasteScoring(taste_map(), vectors(), Fusion(**usual))
+    scores = scoring.scores(last_days, 0, np.arange(N_ITEMS))[0]
+    scores[last_days.indices] = -np.inf
+    return [int(item) for item in np.argsort(-scores, kind="stable")[:count]]
+
+
+def test_what_goes_with_the_history_comes_first() -> None:
+    assert set(best(days({0: 1.0, 3: 2.0}), 2)) == {6, 9}
+    assert set(best(days({1: 1.0}), 3)) == {4, 7, 10}
+
+
+def test_the_latest_items_count_most() -> None:
+    mixed = {0: 0.0, 1: 50.0, 4: 60.0}
+    assert set(best(days(mixed), 3, half_life=1.0)) == {3, 6, 9}
+    assert set(best(days(mixed), 2, half_life=1e9)) == {7, 10}
+
+
+def test_recency_counts_newer_items_not_days() -> None:
+    weights = recency_weighted(days({5: 100.0, 2: 3.0, 7: 3.0}, {}, {1: 0.0}), 1.0)
+    assert weights[0].toarray()[0, [2, 7, 5]].tolist() == [1.0, 0.5, 0.25]
+    assert weights[1].nnz == 0
+    assert weights[2, 1] == 1.0
+
+
+def test_a_history_of_unknown_items_only_leaves_texts_to_decide() -> None:
+    scoring = TasteScoring(taste_map(), vectors(), Fusion(text=1.0))
+    scores = scoring.scores(days({ASKED: 1.0}), 0, np.arange(N_ITEMS))[0]
+    close = vectors() @ vectors()[ASKED]
+    assert np.argsort(-scores).tolist() == np.argsort(-close).tolist()
+
+
+def test_what_is_popular_lately_is_lifted_as_far_as_wanted() -> None:
+    lately = np.ones(N_ITEMS, np.float32)
+    lately[9] = 1000.0
+    pushed = taste_map(recent_popularity=lately)
+    assert recent_lift(pushed)[9] == pytest.approx(1.5)
+    for lift, first in ((0.0, 3), (1.0, 9)):
+        scoring = TasteScoring(pushed, vectors(), Fusion(text=0.0, lift=lift))
+        scores = scoring.scores(days({0: 1.0}), 0, np.arange(N_ITEMS))[0]
+        scores[0] = -np.inf
+        assert int(np.argmax(scores)) == first
+
+
+def test_the_users_cluster_is_followed_as_far_as_wanted() -> None:
+    weights = np.tile(np.linspace(2, 1, N_ITEMS, dtype=np.float32), (2, 1))
+    weights[1, 9] *= 2
+    pushed = taste_map(2, item_weights=weights)
+    for cluster, follow, first in ((0, 1.0, 3), (1, 1.0, 9), (1, 0.0, 3)):
+        scoring = TasteScoring(pushed, vectors(), Fusion(text=0.0, cluster=follow))
+        scores = scoring.scores(days({0: 1.0}), cluster, np.arange(N_ITEMS))[0]
+        scores[0] = -np.inf
+        assert int(np.argmax(scores)) == first
+
+
+def test_a_map_without_taste_is_no_map_for_it() -> None:
+    with pytest.raises(ValueError, match="knows nothing of taste"):
+        TasteScoring(a_map(np.eye(1, 8), N_ITEMS), vectors())
+
+
+# The recommender with such a map.
+
+
+def recommender(*users: Mapping[int, float], **changes: Any) -> Recommender:
+    profiles = profiles_of(np.zeros((len(users), 8)), users, N_ITEMS)
+    return Recommender(profiles, vectors(), taste_map(**changes), pd.DataFrame())
+
+
+def test_reasons_name_own_items_that_it_goes_with() -> None:
+    first = recommender({0: 1.0, 3: 2.0, 1: 90.0}).new_for("user-0", 2)
+    assert {one.item_id for one in first} == {"item-6", "item-9"}
+    for one in first:
+        assert one.reason.startswith("goes with item-0 and item-3")
+
+
+@pytest.mark.parametrize("met", [{}, {2: 0.0}, dict.fromkeys(range(N_ITEMS), 1.0)])
+def test_empty_full_and_single_histories_get_what_is_left(met: dict[int, float]) -> None:
+    shop = recommender(met)
+    found = [one.item_id for one in shop.new_for("user-0", 99)]
+    assert len(found) == len(set(found)) == N_ITEMS - len(met)
+    assert not {f"item-{item}" for item in met} & set(found)
+    items, scores = shop.best_new(np.array([0]), 99)
+    assert [f"item-{item}" for item in items[0] if item >= 0] == found
+    assert (np.isfinite(scores[0]) == (items[0] >= 0)).all()
+
+
+def test_batch_ranks_as_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    users = [dict.fromkeys(rng.choice(N_ITEMS, 4, replace=False).tolist(), 1.0) for _ in range(40)]
+    shop = recommender(*users, k=2)
+    items, _ = shop.best_new(np.arange(40), 5)
+    for row, user in enumerate(shop.profiles.user_ids):
+        own = [one.item_id for one in shop.new_for(user, 5)]
+        assert [f"item-{item}" for item in items[row]] == own
+
+
+def test_stated_interests_stand_in_for_a_history() -> None:
+    shop = recommender({})
+    popularity = shop.cluster_map.popularity
+    stated = as_history(vectors()[[4]], vectors(), popularity)
+    assert stated.nnz == 3
+    found = shop.new_for_interests(vectors()[[4]], 3)
+    assert len(found) == 3
+    assert not {f"item-{item}" for item in stated.indices} & {one.item_id for one in found}
+    assert [one.item_id for one in shop.new_for_interests(vectors()[:0], 2)] == ["item-0", "item-1"]
+
+
+def test_rules_hold_for_everybody() -> None:
+    rules = ListRules(excluded_items=frozenset({"item-3", "item-0"}))
+    shop = recommender({6: 1.0})
+    lists = [shop.new_for("user-0", 12, rules), shop.new_for("nobody", 12, rules)]
+    lists.append(shop.new_for_interests(vectors()[[4]], 12, rules))
+    for found in lists:
+        assert not {"item-3", "item-0"} & {one.item_id for one in found}
+
+
+def test_of_a_large_catalogue_the_likeliest_items_are_looked_at() -> None:
+    n = ALL + 1
+    popularity = np.arange(n, dtype=np.float32)
+    weights = np.zeros(n, np.float32)
+    weights[:3] = 1
+    pushed = a_map(
+        np.eye(1, 8),
+        n,
+        popularity=popularity,
+        item_weights=popularity[None],
+        recent_popularity=popularity[::-1].copy(),
+        taste_weights=weights,
+        taste_directions=np.eye(3, dtype=np.float32),
+        taste_strengths=np.ones(3, np.float32),
+    )
+    found = Candidates(pushed).of(0)
+    assert (np.diff(found) > 0).all()
+    assert {0, 1, 2, n - 1, n - 1000} <= set(found.tolist())
+    assert len(found) == 1200
+    assert len(Candidates(taste_map()).of(0)) == N_ITEMS
+
+
+# Tuned at home.
+
+
+def test_the_latest_item_is_taken_out() -> None:
+    earlier, latest = without_latest(days({3: 5.0, 1: 2.0, 7: 2.0}, {4: 1.0}))
+    assert latest.tolist() == [1, 4]
+    assert earlier[0].indices.tolist() == [3, 7]
+    assert earlier[1].nnz == 0
+
+
+def test_what_is_popular_lately_is_followed_where_the_users_do() -> None:
+    rng = np.random.default_rng(0)
+    lately = np.ones(N_ITEMS, np.float32)
+    lately[[9, 10]] = 9.0
+    pushed = taste_map(recent_popularity=lately)
+
+    def somebody(trend: bool) -> dict[int, float]:
+        group = int(rng.integers(2))
+        met = {group: 50.0, group + 3: 51.0}
+        return met | {group + (9 if trend else 6): 1.0}
+
+    for trend in (True, False):
+        users = [somebody(trend) for _ in range(300)]
+        profiles = profiles_of(np.zeros((300, 8)), users, N_ITEMS)
+        assert bool(tuned(profiles, pushed, vectors()).lift) is trend
+
+
+def test_what_helps_nobody_is_left_as_it_is() -> None:
+    usual = Fusion(half_life=3.0, text=0.0)
+    alone = profiles_of(np.zeros((1, 8)), [{0: 1.0, 3: 2.0}], N_ITEMS)
+    assert tuned(alone, taste_map(), vectors(), usual=usual) == usual
+    nobody = profiles_of(np.zeros((0, 8)), [], N_ITEMS)
+    assert tuned(nobody, taste_map(), vectors(), usual=usual) == usual
+    without = a_map(np.eye(1, 8), N_ITEMS)
+    assert tuned(alone, without, vectors()) == Fusion()
