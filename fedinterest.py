@@ -208,6 +208,21 @@ def recommend(
     settings: Annotated[Path, typer.Option(help="The region's agent.toml.")],
     count: Annotated[int, typer.Option("--k", min=1, help="Items per list.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Give the reasons.")] = False,
+    interest: Annotated[
+        list[str] | None,
+        typer.Option(help="What somebody new is interested in, in words. May be repeated."),
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of the reasons: en or zh.")] = "en",
+    variety: Annotated[
+        float, typer.Option(min=0, max=1, help="0: by score alone; 1: by difference alone.")
+    ] = 0.0,
+    most_per_category: Annotated[
+        int | None, typer.Option(min=1, help="Items of one category, at most.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Item id or category that must not be shown. May be repeated."),
+    ] = None,
 ) -> None:
     """Recommend to one user, on this machine, without any network.
 
@@ -215,10 +230,47 @@ def recommend(
 
     Example: fedinterest recommend household-0900 --settings runs/demo/regions/region-1/agent.toml
     """
+    from client.reasons import Language
     from client.region import open_region
+    from client.reranking import ListRules
     from simulations.tell import recommendations
 
-    recommendations(open_region(settings).recommender, user, count=count, explain=explain)
+    if language not in tuple(Language):
+        raise typer.BadParameter(f"{language!r} is not one of {', '.join(Language)}.")
+    region = open_region(settings)
+    recommender = region.recommender
+    recommender.language = Language(language)
+    unwanted = frozenset(exclude or ())
+    recommendations(
+        recommender,
+        user,
+        count=count,
+        explain=explain,
+        interests=region.interest_vectors(interest) if interest else None,
+        rules=ListRules(
+            variety=variety,
+            most_per_category=most_per_category,
+            excluded_items=unwanted,
+            excluded_categories=unwanted,
+        ),
+    )
+
+
+@app.command("recommend-all")
+def recommend_all(
+    settings: Annotated[Path, typer.Option(help="The region's agent.toml.")],
+    out: Annotated[Path, typer.Option(help="Parquet file; it stays at the region.")],
+    count: Annotated[int, typer.Option("--k", min=1, help="Items per user.")] = 10,
+) -> None:
+    """Write every user's best new items to a file, on this machine, without any network.
+
+    Example: fedinterest recommend-all --settings agent.toml --out everybody.parquet
+    """
+    from client.recommendation_files import write_recommendations
+    from client.region import open_region
+
+    users = write_recommendations(open_region(settings).recommender, out, count)
+    typer.echo(f"{users} users' recommendations: {out}")
 
 
 @app.command()

@@ -5,6 +5,7 @@ catalogue (public)  ->  encoder, cache  ->  centred unit vectors
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,33 @@ def encode_catalogue(catalogue: Catalogue, encoder: Encoder, cache: EmbeddingCac
     float32, shape (n_items, d)
     """
     raw = cache.encode(encoder.fingerprint, catalogue.texts, encoder.encode)
-    centred = raw - raw.mean(axis=0)
+    return _centred(raw, raw.mean(axis=0))
+
+
+def encode_interests(
+    texts: Sequence[str], catalogue: Catalogue, encoder: Encoder, cache: EmbeddingCache
+) -> FloatArray:
+    """Return vectors of what somebody says, in the space of the items'; it is not kept on disk.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Such as ``"baking"``.
+    catalogue : Catalogue
+    encoder : Encoder
+    cache : EmbeddingCache
+        Of the catalogue's texts.
+
+    Returns
+    -------
+    float32, shape (n_texts, d)
+    """
+    items = cache.encode(encoder.fingerprint, catalogue.texts, encoder.encode)
+    return _centred(encoder.encode(texts), items.mean(axis=0))
+
+
+def _centred(raw: FloatArray, mean: FloatArray) -> FloatArray:
+    centred = raw - mean
     norms = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     return np.asarray(centred / norms, dtype=np.float32)
 

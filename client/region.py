@@ -5,6 +5,7 @@ agent settings  ->  events, catalogue, encoder  ->  profiles;  policy, ledger  -
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from client.catalogue import Catalogue, read_catalogue
-from client.catalogue_encoding import encode_catalogue
+from client.catalogue_encoding import encode_catalogue, encode_interests
 from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
 from client.errors import RecommendationError, SettingsError
@@ -20,6 +21,7 @@ from client.events import read_events
 from client.interest_profile import InterestProfiles, build_profiles
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
+from client.tuning import tuned
 from privacy.door import Door
 from privacy.ledger import Ledger, system_clock, witness_beside
 from privacy.mechanism import NoiseSource
@@ -158,7 +160,13 @@ class Region:
             cluster_map,
             past,
             categories=self.catalogue.categories,
+            fusion=tuned(self.profiles, cluster_map, self.item_vectors),
         )
+
+    def interest_vectors(self, texts: Sequence[str]) -> FloatArray:
+        """Return vectors of stated interests: float32, shape (n_texts, d). Not kept."""
+        cache = EmbeddingCache(self.settings.cache)
+        return encode_interests(texts, self.catalogue, self.encoder, cache)
 
 
 def open_region(settings_path: Path) -> Region:

@@ -53,12 +53,7 @@ class Scenario(RunConfig):
 
     def run_config(self) -> RunConfig:
         """Return what the server is told: the configuration without the world."""
-        return RunConfig(
-            run=self.run,
-            clustering=self.clustering,
-            privacy=self.privacy,
-            public=self.public,
-        )
+        return RunConfig(**{name: getattr(self, name) for name in RunConfig.model_fields})
 
 
 def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:

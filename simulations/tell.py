@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from client.recommender import Recommendation, Recommender
+from client.reranking import ListRules
+from privacy.query import FloatArray
 from server.report import ReceiptPart, Report
 
 console = Console(highlight=False)
@@ -134,12 +136,26 @@ def receipts(entries: Sequence[ReceiptPart]) -> None:
     console.print(table)
 
 
-def recommendations(recommender: Recommender, user: str, *, count: int, explain: bool) -> None:
-    """Show one user's two lists."""
-    if recommender.cluster_of(user) is None:
-        console.print(f"Nobody called {user!r} has events here; what is popular comes instead.")
+def recommendations(
+    recommender: Recommender,
+    user: str,
+    *,
+    count: int,
+    explain: bool,
+    interests: FloatArray | None = None,
+    rules: ListRules | None = None,
+) -> None:
+    """Show one user's two lists; somebody new may have stated interests."""
+    is_new = recommender.cluster_of(user) is None
+    if is_new:
+        instead = "what is popular" if interests is None else "what suits the stated interests"
+        console.print(f"Nobody called {user!r} has events here; {instead} comes instead.")
     _list("Your usuals", recommender.usuals(user, count), explain=explain)
-    _list("New for you", recommender.new_for(user, count), explain=explain)
+    if is_new and interests is not None:
+        found = recommender.new_for_interests(interests, count, rules)
+    else:
+        found = recommender.new_for(user, count, rules)
+    _list("New for you", found, explain=explain)
 
 
 def _list(title: str, items: Sequence[Recommendation], *, explain: bool) -> None:

@@ -206,9 +206,9 @@ def _best_reference(judge: Judge) -> tuple[str, Judged]:
 def table(found: Sequence[dict[str, object]]) -> str:
     """Return a Markdown table."""
     names = list(found[0])
-    head = [" | ".join(names), "|".join(["---"] * len(names))]
-    body = [" | ".join(str(line[name]) for name in names) for line in found]
-    return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in [*head, *body])
+    rows = [names, *([str(line[name]) for name in names] for line in found)]
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, f"|{'---|' * len(names)}", *body])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

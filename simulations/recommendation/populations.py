@@ -86,13 +86,14 @@ def factor_population(
     tastes /= np.sqrt(weight**2 + (1 - weight) ** 2)
     tastes += rng.normal(0, 0.25, tastes.shape) * factors.people.std(axis=0)
     counts = factors.lengths[one] * rng.lognormal(-0.6, 0.4, n)
-    counts = np.clip(counts.astype(np.int64), FEWEST - 1, MOST - 1) + 1
+    most = min(MOST, len(factors.items) - 1)
+    counts = np.clip(counts.astype(np.int64), FEWEST - 1, most - 1) + 1
     users, items = [], []
     for start in range(0, n, USERS_AT_A_TIME):
         some = slice(start, start + USERS_AT_A_TIME)
         odds = (tastes[some] @ factors.items.T + factors.offsets).astype(np.float32)
         odds += rng.gumbel(size=odds.shape).astype(np.float32)
-        best = np.argpartition(-odds, MOST, axis=1)[:, : MOST + 1]
+        best = np.argpartition(-odds, most, axis=1)[:, : most + 1]
         best = np.take_along_axis(best, np.argsort(-np.take_along_axis(odds, best, 1), 1), 1)
         for place, row in enumerate(best, start=start):
             users.append(np.full(counts[place], place))

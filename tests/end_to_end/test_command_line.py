@@ -108,6 +108,34 @@ def test_recommendations_come_with_reasons(fedinterest: Command, finished: Finis
     assert "goes with" in result.stdout
 
 
+def test_somebody_new_states_interests_and_reads_chinese(
+    fedinterest: Command, finished: Finished
+) -> None:
+    settings = finished.world.folder / "regions" / "region-1" / "agent.toml"
+    stated = ("--interest", "coffee", "--interest", "baking", "--language", "zh", "--explain")
+    rules = ("--variety", 0.3, "--most-per-category", 2, "--exclude", "GROCERY > COFFEE")
+    result = fedinterest("recommend", "nobody", "--settings", settings, *stated, *rules)
+    assert result.returncode == 0, result.stderr
+    assert "stated interests" in result.stdout
+    assert "Your usuals: nothing yet" in result.stdout
+    assert "\u76f8\u914d" in result.stdout or "\u53d7\u6b22\u8fce" in result.stdout
+    wrong = fedinterest("recommend", "nobody", "--settings", settings, "--language", "tlh")
+    assert_fails(wrong, "'tlh' is not one of en, zh")
+
+
+def test_everybodys_recommendations_are_written_at_once(
+    fedinterest: Command, finished: Finished, out: Path
+) -> None:
+    settings = finished.world.folder / "regions" / "region-1" / "agent.toml"
+    path = out / "everybody.parquet"
+    result = fedinterest("recommend-all", "--settings", settings, "--out", path, "--k", 3)
+    assert result.returncode == 0, result.stderr
+    found = pd.read_parquet(path)
+    people = pd.read_parquet(settings.parent / "events.parquet").user_id.nunique()
+    assert found.user_id.nunique() == people
+    assert len(found) == 3 * people
+
+
 def test_readme_names_the_region_in_which_its_household_lives(finished: Finished) -> None:
     region = finished.world.region_of["household-0900"]
     command = (

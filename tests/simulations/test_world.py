@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from client.settings import read_settings
+from privacy.audit.auditing import audit
+from privacy.audit.ledger_audit import Verdict
 from privacy.code_identity import code_hash
 from privacy.ledger_check import read_account, verify_ledger
 from privacy.policy import Policy, read_policy
@@ -21,6 +23,7 @@ from server.results import read_report
 from server.run_config import read_run_config
 from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
+from strategies.cluster_map import ClusterMap
 from strategies.federated_kmeans import StrategyError
 from strategies.messages import records_to_answer
 from strategies.plan import plan
@@ -161,6 +164,36 @@ def test_under_central_only_the_server_adds_noise(tmp_path: Path) -> None:
     world = a_world(tmp_path, "privacy.trust-model=central", "privacy.server-noise-seed=1")
     assert all(isinstance(answer, ClippedSum) and answer.is_genuine for answer in answers_of(world))
     assert read_report(world.folder).privacy.noise == "seeded"
+
+
+@pytest.mark.parametrize("noise", [NoiseKind.SEEDED, NoiseKind.DISCRETE])
+@pytest.mark.parametrize("trust", ["local", "central"])
+def test_a_run_that_learns_taste_pushes_it_back_and_is_sound(
+    tmp_path: Path, noise: NoiseKind, trust: str
+) -> None:
+    world = a_world(
+        tmp_path,
+        "recommendation.taste=true",
+        f"privacy.trust-model={trust}",
+        f"simulation.noise={noise}",
+        "privacy.declared-users=100000",
+    )
+    answers = answers_of(world)
+    assert len(answers) == 2 * len(plan(taste=True))
+    kept = [ClusterMap.load(read_settings(path).cluster_map) for path in world.settings_paths()]
+    assert {pushed.run for pushed in kept} == {answers[0].run}
+    assert all((pushed.taste_weights > 0).any() for pushed in kept)
+    assert all(pushed.recent_popularity.size for pushed in kept)
+    report = read_report(world.folder)
+    assert "taste" in [release.phase for release in report.privacy.plan]
+    found = audit([world.folder])
+    assert found.verdict is Verdict.PASS
+    assert found.comparison.faults == []
+
+
+def test_taste_that_cannot_rise_above_the_noise_is_not_planned(tmp_path: Path) -> None:
+    world = a_world(tmp_path, "recommendation.taste=true", "privacy.declared-users=50")
+    assert len(answers_of(world)) == 2 * len(plan())
 
 
 def test_a_second_central_run_in_the_same_folder_begins_anew(tmp_path: Path) -> None:
