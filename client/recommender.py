@@ -177,6 +177,20 @@ class Recommender:
         scores = self._score(stated, cluster, items)
         return self._list(stated, cluster, items, scores[0], count, rules)
 
+    def of_cluster(
+        self, cluster: int, count: int = 10, rules: ListRules | None = None
+    ) -> list[Recommendation]:
+        """Return what a cluster goes for: a segment's list, about nobody in particular."""
+        weights = self.cluster_map.item_weights[cluster].astype(np.float64)
+        best = self._pick(weights, np.arange(len(weights)), count, rules or ListRules())
+        nobody = csr_matrix((1, len(weights)))
+        return [
+            self._recommend(
+                item, weights[item], self._why(nobody, cluster, item).told(self.language)
+            )
+            for item in best
+        ]
+
     def best_new(self, rows: NDArray[np.int64], count: int = 10) -> tuple[IntArray, Scores]:
         """Return the best new items of many users, without reasons.
 

@@ -159,6 +159,17 @@ def test_stated_interests_stand_in_for_a_history() -> None:
     assert [one.item_id for one in shop.new_for_interests(vectors()[:0], 2)] == ["item-0", "item-1"]
 
 
+def test_a_cluster_has_a_list_of_its_own() -> None:
+    weights = np.tile(np.linspace(2, 1, N_ITEMS, dtype=np.float32), (2, 1))
+    weights[1, 7] = 9.0
+    shop = recommender({0: 1.0}, k=2, item_weights=weights)
+    first, second, *_ = shop.of_cluster(1)
+    assert (first.item_id, first.reason) == ("item-7", "popular in cluster 1")
+    assert (second.item_id, second.reason) == ("item-0", "popular with everybody")
+    rules = ListRules(excluded_items=frozenset({"item-7"}))
+    assert [one.item_id for one in shop.of_cluster(1, 1, rules)] == ["item-0"]
+
+
 def test_rules_hold_for_everybody() -> None:
     rules = ListRules(excluded_items=frozenset({"item-3", "item-0"}))
     shop = recommender({6: 1.0})
