@@ -95,13 +95,14 @@ def test_a_map_that_was_corrupted_on_the_way_leaves_the_last_good_one(
 
 
 def spoil(records: RecordDict, name: str, harm: str) -> None:
-    (key,) = [one for one in records.array_records["arrays"] if name.split(".")[1] in one]
-    values = records.array_records["arrays"][key].numpy().copy()
+    arrays = records.array_records["arrays"]
+    (key,) = [one for one in arrays if one.split(".")[-1] == name.split(".")[-1]]
+    values = arrays[key].numpy().copy()
     if harm == "cut":
         values = values[:-1]
     else:
         values.flat[0] = np.nan if harm == "not a number" else values.flat[0] + 0.25
-    records.array_records["arrays"][key] = Array(values)
+    arrays[key] = Array(values)
 
 
 @pytest.mark.usefixtures("fake_encoder")
