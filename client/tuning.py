@@ -1,6 +1,6 @@
 """How much each view counts, chosen at home: by what the client's own users took up last.
 
-histories without their latest item  ->  scores by each choice  ->  the choice that ranks it best
+histories without their latest tenth  ->  scores by each choice  ->  the choice that ranks it best
 
 Nothing is released for it and nothing leaves: it only decides what the client shows to its own
 users. A client with few users keeps the usual weights.
@@ -22,6 +22,9 @@ from strategies.cluster_map import ClusterMap
 MOST_USERS = 2000
 """To choose by; of more, so many are drawn."""
 USERS_AT_A_TIME = 250
+LATEST = 0.1
+"""Part of a user's items, at least one, that is taken out: one alone would favour what is
+popular this very day."""
 STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
 CHOICES = tuple(
@@ -75,49 +78,56 @@ def tuned(
     return best
 
 
-def without_latest(last_days: csr_matrix) -> tuple[csr_matrix, IntArray]:
-    """Take each user's latest item out of the history.
+def without_latest(last_days: csr_matrix, part: float = LATEST) -> tuple[csr_matrix, csr_matrix]:
+    """Take each user's latest items out of the history.
 
     Parameters
     ----------
     last_days : sparse, shape (n, n_items)
         At least one item in each row.
+    part : float
+        Of a user's items, rounded down; at least one is taken out.
 
     Returns
     -------
-    sparse, shape (n, n_items)
-        The earlier ones.
-    int64, shape (n,)
-        The latest.
+    earlier, latest : sparse, shape (n, n_items)
     """
-    users = np.repeat(np.arange(last_days.shape[0]), np.diff(last_days.indptr))
+    counts = np.diff(last_days.indptr)
+    users = np.repeat(np.arange(last_days.shape[0]), counts)
     order = np.lexsort((last_days.indices, last_days.data, users))
-    first = order[last_days.indptr[:-1]]
-    kept = np.ones(last_days.nnz, dtype=bool)
-    kept[first] = False
-    at = (users[kept], last_days.indices[kept])
-    earlier = csr_matrix((last_days.data[kept], at), shape=last_days.shape)
-    return earlier, last_days.indices[first].astype(np.int64)
+    place = np.arange(last_days.nnz) - last_days.indptr[users]
+    is_latest = np.zeros(last_days.nnz, dtype=bool)
+    is_latest[order] = place < np.maximum(1, (counts * part).astype(np.int64))[users]
+    return _only(last_days, users, ~is_latest), _only(last_days, users, is_latest)
+
+
+def _only(days: csr_matrix, users: IntArray, kept: NDArray[np.bool_]) -> csr_matrix:
+    return csr_matrix((days.data[kept], (users[kept], days.indices[kept])), shape=days.shape)
 
 
 def _worth(
     choice: Fusion,
     earlier: csr_matrix,
-    latest: IntArray,
+    latest: csr_matrix,
     clusters: IntArray,
     cluster_map: ClusterMap,
     item_vectors: FloatArray,
 ) -> NDArray[np.float64]:
-    """Return the discounted gain of each user's latest item: 1 / log2(1 + its rank)."""
+    """Return the mean discounted gain of each user's latest items: 1 / log2(1 + rank)."""
     scoring = TasteScoring(cluster_map, item_vectors, choice)
     items = np.arange(len(item_vectors))
-    found = np.zeros(len(latest))
+    found = np.zeros(latest.shape[0])
     for cluster in np.unique(clusters):
         everybody = np.flatnonzero(clusters == cluster)
         for start in range(0, len(everybody), USERS_AT_A_TIME):
             some = everybody[start : start + USERS_AT_A_TIME]
-            scores = scoring.scores(earlier[some], int(cluster), items)
-            scores[earlier[some].nonzero()] = -np.inf
-            own = np.take_along_axis(scores, latest[some, None], axis=1)
-            found[some] = 1 / np.log2(2 + (scores > own).sum(axis=1))
+            past = earlier[some]
+            scores = scoring.scores(past, int(cluster), items)
+            scores[np.repeat(np.arange(len(some)), np.diff(past.indptr)), past.indices] = -np.inf
+            order = np.argsort(-scores, axis=1)
+            rank = np.empty_like(order)
+            np.put_along_axis(rank, order, np.arange(len(items))[None], axis=1)
+            users, wanted = latest[some].nonzero()
+            gains = 1 / np.log2(2 + rank[users, wanted])
+            found[some] = np.bincount(users, gains, len(some)) / np.diff(latest[some].indptr)
     return found

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 K = 10
-MOST_JUDGED = 4000
+MOST_JUDGED = 20_000
 """Users; of more, so many are drawn."""
 USERS_AT_A_TIME = 1000
 

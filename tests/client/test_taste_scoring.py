@@ -204,11 +204,15 @@ def test_of_a_large_catalogue_the_likeliest_items_are_looked_at() -> None:
 # Tuned at home.
 
 
-def test_the_latest_item_is_taken_out() -> None:
-    earlier, latest = without_latest(days({3: 5.0, 1: 2.0, 7: 2.0}, {4: 1.0}))
-    assert latest.tolist() == [1, 4]
-    assert earlier[0].indices.tolist() == [3, 7]
-    assert earlier[1].nnz == 0
+def test_the_latest_items_are_taken_out() -> None:
+    earlier, latest = without_latest(days({3: 5.0, 1: 2.0, 7: 2.0}, {4: 1.0}), part=0.1)
+    assert [row.indices.tolist() for row in latest] == [[1], [4]]
+    assert [row.indices.tolist() for row in earlier] == [[3, 7], []]
+    many = days({item: float(item) for item in range(N_ITEMS)})
+    earlier, latest = without_latest(many, part=0.25)
+    assert latest.indices.tolist() == [0, 1, 2]
+    assert earlier.indices.tolist() == list(range(3, N_ITEMS))
+    np.testing.assert_array_equal((earlier + latest).toarray(), many.toarray())
 
 
 def test_what_is_popular_lately_is_followed_where_the_users_do() -> None:
