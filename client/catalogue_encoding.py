@@ -68,8 +68,17 @@ def encode_public(path: Path, encoder: Encoder, cache: Path) -> PublicCatalogue:
     EncoderError
         If the language model cannot be loaded.
     """
-    catalogue = read_catalogue(path)
-    vectors = encode_catalogue(catalogue, encoder, EmbeddingCache(cache))
+    return as_public(read_catalogue(path), encoder, EmbeddingCache(cache))
+
+
+def as_public(catalogue: Catalogue, encoder: Encoder, cache: EmbeddingCache) -> PublicCatalogue:
+    """Encode a catalogue for the server.
+
+    Raises
+    ------
+    EncoderError
+        If the language model cannot be loaded.
+    """
     return PublicCatalogue(
         fingerprint=catalogue.fingerprint(),
         encoder=encoder.fingerprint,
@@ -78,5 +87,5 @@ def encode_public(path: Path, encoder: Encoder, cache: Path) -> PublicCatalogue:
         item_ids=list(catalogue.item_ids),
         texts=list(catalogue.texts),
         categories=list(catalogue.categories),
-        vectors=vectors,
+        vectors=encode_catalogue(catalogue, encoder, cache),
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from client.catalogue import Catalogue, read_catalogue
-from client.catalogue_encoding import encode_catalogue
+from client.catalogue_encoding import as_public
 from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
 from client.events import read_events
@@ -100,8 +100,11 @@ def movielens(folder: Path, cache: Path) -> Behaviour:
     films = pd.read_csv(item, sep="\t", names=["film", "title", "year", "genres"], header=0)
     films = films[films.film.isin(set(ratings.film))].sort_values("film").fillna("")
     texts = [f"{film.title}. {film.genres}" for film in films.itertuples()]
-    catalogue = encoded(
-        films.film.astype(str).tolist(), texts, films.genres.astype(str).tolist(), cache
+    genres = tuple(films.genres.astype(str))
+    catalogue = as_public(
+        Catalogue(item_ids=tuple(films.film.astype(str)), texts=tuple(texts), categories=genres),
+        Encoder(),
+        EmbeddingCache(cache),
     )
     table = pd.DataFrame(
         {
@@ -116,7 +119,7 @@ def movielens(folder: Path, cache: Path) -> Behaviour:
 def complete_journey(cache: Path, *, quarters: bool = False) -> Behaviour:
     """Return the bundled groceries: households, or each household's quarters as users."""
     read = read_catalogue(BUNDLED / "catalogue.parquet")
-    catalogue = encoded(list(read.item_ids), list(read.texts), list(read.categories), cache)
+    catalogue = as_public(read, Encoder(), EmbeddingCache(cache))
     events = read_events(
         BUNDLED / "events.parquet", frozenset(read.item_ids), cache / "rejected.csv"
     )
@@ -126,22 +129,3 @@ def complete_journey(cache: Path, *, quarters: bool = False) -> Behaviour:
     table = pd.DataFrame({"user": user, "item": items, "day": day})
     name = "Complete Journey, household-quarters" if quarters else "Complete Journey"
     return arranged(name, table, catalogue, 20.0)
-
-
-def encoded(
-    ids: list[str], texts: list[str], categories: list[str], cache: Path
-) -> PublicCatalogue:
-    """Encode items' texts."""
-    encoder = Encoder()
-    catalogue = Catalogue(item_ids=tuple(ids), texts=tuple(texts), categories=tuple(categories))
-    vectors = encode_catalogue(catalogue, encoder, EmbeddingCache(cache))
-    return PublicCatalogue(
-        fingerprint=catalogue.fingerprint(),
-        encoder=encoder.fingerprint,
-        encoder_name=encoder.name,
-        device=encoder.device,
-        item_ids=ids,
-        texts=texts,
-        categories=categories,
-        vectors=vectors,
-    )
