@@ -10,6 +10,7 @@ from __future__ import annotations
 import pandas as pd
 
 from client.recommender import Recommender
+from client.tuning import tuned
 from privacy.budget import spent_by
 from privacy.ledger_check import read_account
 from privacy.policy import read_policy
@@ -28,7 +29,10 @@ def complete_report(world: World, peak_rss_mb: float) -> Report:
     vectors = world.profiles.vectors
     cost, trivial = normalized_costs(vectors, cluster_map.centroids, world.config.run.seed)
     moment = pd.Timestamp(world.scenario.simulation.withheld_from)
-    recommender = Recommender(world.profiles, world.catalogue.vectors, cluster_map, world.events)
+    fusion = tuned(world.profiles, cluster_map, world.catalogue.vectors)
+    recommender = Recommender(
+        world.profiles, world.catalogue.vectors, cluster_map, world.events, fusion=fusion
+    )
     truth = truth_of(world.profiles, world.events, moment, world.catalogue.vectors)
     completed = report.model_copy(
         update={
