@@ -21,6 +21,7 @@ from client.events import read_events
 from client.interest_profile import InterestProfiles, build_profiles
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
+from client.taste_scoring import Fusion
 from client.tuning import tuned
 from privacy.door import Door
 from privacy.ledger import Ledger, system_clock, witness_beside
@@ -160,7 +161,12 @@ class Region:
             cluster_map,
             past,
             categories=self.catalogue.categories,
-            fusion=tuned(self.profiles, cluster_map, self.item_vectors),
+            fusion=tuned(
+                self.profiles,
+                cluster_map,
+                self.item_vectors,
+                usual=Fusion(lift=self.settings.recent_lift),
+            ),
         )
 
     def interest_vectors(self, texts: Sequence[str]) -> FloatArray:

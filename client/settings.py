@@ -59,6 +59,8 @@ class AgentSettings(BaseModel):
     """How token vectors become a text's vector."""
     half_life_days: Annotated[float, Field(strict=True, gt=0, le=36500)] = 90.0
     """An event of this age counts half."""
+    recent_lift: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.0
+    """How far recommendations follow what is popular lately, where a run learned that."""
     as_of: AwareDatetime | None = None
     """The moment of which profiles are made; left out, now."""
     simulation: SimulationSettings | None = None

@@ -5,7 +5,7 @@ files of a set  ->  Behaviour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,9 @@ class Behaviour:
     half_life : float
         Of a user's history, in items: chosen on other users or older data, never on what
         judges.
+    lift : float
+        How far to follow what is popular lately, declared like the half-life: 1 where people's
+        histories are of one season, and what judges is of the same.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Behaviour:
     days: NDArray[np.float64]
     catalogue: PublicCatalogue
     half_life: float
+    lift: float = 0.0
 
     @property
     def n_users(self) -> int:
@@ -128,4 +132,4 @@ def complete_journey(cache: Path, *, quarters: bool = False) -> Behaviour:
     items = pd.Categorical(events.item_id, categories=list(read.item_ids)).codes
     table = pd.DataFrame({"user": user, "item": items, "day": day})
     name = "Complete Journey, household-quarters" if quarters else "Complete Journey"
-    return arranged(name, table, catalogue, 20.0)
+    return replace(arranged(name, table, catalogue, 20.0), lift=1.0 if quarters else 0.0)

@@ -20,6 +20,7 @@ import pandas as pd
 from rich.console import Console
 
 from client.recommender import Recommender
+from client.taste_scoring import Fusion
 from client.tuning import tuned
 from privacy.accountant import mu_of
 from simulations.recommendation.baselines import (
@@ -175,7 +176,8 @@ def _ours(row: Row, split: Split, epsilon: float, seed: int) -> Rank:
     """Run once; return the ranking of a client that has tuned at home."""
     pushed = learn(split, row.plan, epsilon, k=row.k, seed=seed)
     vectors = split.behaviour.catalogue.vectors
-    fusion = tuned(split.profiles, pushed, vectors)
+    usual = Fusion(lift=split.behaviour.lift)
+    fusion = tuned(split.profiles, pushed, vectors, usual=usual)
     recommender = Recommender(split.profiles, vectors, pushed, pd.DataFrame(), fusion=fusion)
     return lambda users: recommender.best_new(users)[0]
 

@@ -215,21 +215,21 @@ def test_the_latest_items_are_taken_out() -> None:
     np.testing.assert_array_equal((earlier + latest).toarray(), many.toarray())
 
 
-def test_what_is_popular_lately_is_followed_where_the_users_do() -> None:
+def test_people_who_stay_with_what_they_liked_have_a_long_memory() -> None:
     rng = np.random.default_rng(0)
-    lately = np.ones(N_ITEMS, np.float32)
-    lately[[9, 10]] = 9.0
-    pushed = taste_map(recent_popularity=lately)
 
-    def somebody(trend: bool) -> dict[int, float]:
-        group = int(rng.integers(2))
-        met = {group: 50.0, group + 3: 51.0}
-        return met | {group + (9 if trend else 6): 1.0}
+    def somebody(true_to: int) -> dict[int, float]:
+        first, second = rng.permutation(2)
+        met = {int(first + GROUPS * step): 50.0 + step for step in range(3)}
+        return met | {int(second): 3.0, int((first, second)[true_to] + GROUPS * 3): 1.0}
 
-    for trend in (True, False):
-        users = [somebody(trend) for _ in range(300)]
+    for true_to in (0, 1):
+        users = [somebody(true_to) for _ in range(300)]
         profiles = profiles_of(np.zeros((300, 8)), users, N_ITEMS)
-        assert bool(tuned(profiles, pushed, vectors()).lift) is trend
+        usual = Fusion(half_life=1.0, lift=0.5)
+        found = tuned(profiles, taste_map(), vectors(), usual=usual)
+        assert (found.half_life >= 8.0) is (true_to == 0)
+        assert found.lift == 0.5
 
 
 def test_what_helps_nobody_is_left_as_it_is() -> None:
