@@ -226,7 +226,7 @@ def test_people_who_stay_with_what_they_liked_have_a_long_memory() -> None:
     for true_to in (0, 1):
         users = [somebody(true_to) for _ in range(300)]
         profiles = profiles_of(np.zeros((300, 8)), users, N_ITEMS)
-        usual = Fusion(half_life=1.0, lift=0.5)
+        usual = Fusion(half_life=0.5, text=0.0, lift=0.5)
         found = tuned(profiles, taste_map(), vectors(), usual=usual)
         assert (found.half_life >= 8.0) is (true_to == 0)
         assert found.lift == 0.5
