@@ -347,9 +347,10 @@ def _describe(found: LedgerAudit, account: Account) -> None:
     found.run_mu = {
         run: compose(asked, Adjacency.ADD_OR_REMOVE_ONE) for run, asked in events.items()
     }
-    found.run_noises = {
-        run: frozenset(str(entry.noise) for entry in entries if entry.run == run) for run in events
-    }
+    noises: dict[str, set[str]] = {}
+    for entry in entries:
+        noises.setdefault(entry.run, set()).add(str(entry.noise))
+    found.run_noises = {run: frozenset(kinds) for run, kinds in noises.items()}
     found.acts = [{"time": act.time, "what": act.what} for act in account.acts]
 
 
