@@ -129,7 +129,9 @@ def _worth(
             order = np.argsort(-scores, axis=1)
             rank = np.empty_like(order)
             np.put_along_axis(rank, order, np.arange(len(items))[None], axis=1)
-            users, wanted = latest[some].nonzero()
-            gains = 1 / np.log2(2 + rank[users, wanted])
-            found[some] = np.bincount(users, gains, len(some)) / np.diff(latest[some].indptr)
+            wanted = latest[some]  # by what is stored: of an item met just now it is 0 days
+            counts = np.diff(wanted.indptr)
+            users = np.repeat(np.arange(len(some)), counts)
+            gains = 1 / np.log2(2 + rank[users, wanted.indices])
+            found[some] = np.bincount(users, gains, len(some)) / counts
     return found

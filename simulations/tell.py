@@ -150,6 +150,8 @@ def recommendations(
     if is_new:
         instead = "what is popular" if interests is None else "what suits the stated interests"
         console.print(f"Nobody called {user!r} has events here; {instead} comes instead.")
+    elif interests is not None:
+        console.print(f"{user!r} has events here: they count, stated interests do not.")
     _list("Your usuals", recommender.usuals(user, count), explain=explain)
     if is_new and interests is not None:
         found = recommender.new_for_interests(interests, count, rules)

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from privacy.query import FloatArray
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.phases.phase import Array, Phase
@@ -80,16 +81,17 @@ class Tastes(Phase):
 
     def ask(self, known: Clustering) -> Question:
         """Ask for products of items."""
-        mu = known.effective_mu * np.sqrt(self.spent)
-        weights = item_weights(known.popularity, known.users, mu, most=self.most_items)
-        return TasteMoments(weights=weights)
+        return TasteMoments(weights=self._weights(known))
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Keep the directions that rise above the noise."""
-        mu = known.effective_mu * np.sqrt(self.spent)
-        weights = item_weights(known.popularity, known.users, mu, most=self.most_items)
-        triangle = answer.sums["moments"][0]
+        triangle, weights = answer.sums["moments"][0], self._weights(known)
         known.taste = taste_above_noise(triangle, answer.sigma, known.users, weights)
+
+    def _weights(self, known: Clustering) -> FloatArray:
+        """Return what each item counts, from what is popular."""
+        mu = known.effective_mu * np.sqrt(self.spent)
+        return item_weights(known.popularity, known.users, mu, most=self.most_items)
 
 
 def shrunk(counts: Array, noise: float) -> Array:

@@ -215,13 +215,14 @@ def test_the_latest_items_are_taken_out() -> None:
     np.testing.assert_array_equal((earlier + latest).toarray(), many.toarray())
 
 
-def test_people_who_stay_with_what_they_liked_have_a_long_memory() -> None:
+@pytest.mark.parametrize("latest", [0.0, 1.0])
+def test_people_who_stay_with_what_they_liked_have_a_long_memory(latest: float) -> None:
     rng = np.random.default_rng(0)
 
     def somebody(true_to: int) -> dict[int, float]:
         first, second = rng.permutation(2)
         met = {int(first + GROUPS * step): 50.0 + step for step in range(3)}
-        return met | {int(second): 3.0, int((first, second)[true_to] + GROUPS * 3): 1.0}
+        return met | {int(second): 3.0, int((first, second)[true_to] + GROUPS * 3): latest}
 
     for true_to in (0, 1):
         users = [somebody(true_to) for _ in range(300)]
