@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from strategies.clustering import NORM_BOUND, PUBLIC_PER_CLUSTER, Clustering
 from strategies.phases.phase import BINS
-from strategies.questions import bin_ends
+from strategies.question_kinds.vectors import bin_ends
 
 LEAST_SIGMAS = 2.0
 """A cluster's size has to rise so many noise standard deviations above zero."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from privacy.query import FloatArray
 from strategies.aggregation import NoisySum, histogram_quantile
 from strategies.clustering import Clustering, Floats, single_precision
-from strategies.questions import DistanceHistogram, Question, bin_ends
+from strategies.question_kinds.vectors import bin_ends
+from strategies.questions import DistanceHistogram, Question
 
 Array = NDArray[np.float64]
 

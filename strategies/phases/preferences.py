@@ -10,7 +10,8 @@ from privacy.query import FloatArray
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.phases.phase import Array, Phase
-from strategies.questions import MOST_TASTE_ITEMS, ItemPopularity, Question, TasteMoments
+from strategies.question_kinds.items import MOST_TASTE_ITEMS
+from strategies.questions import ItemPopularity, Question, TasteMoments
 from strategies.taste_spectrum import item_weights, taste_above_noise
 
 
