@@ -19,22 +19,19 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from client.candidates import Candidates
-from client.cluster_scoring import SHARPNESS, ClusterScoring
+from client.cluster_scoring import ClusterScoring
 from client.errors import RecommendationError
+from client.explaining import Explainer
 from client.interest_profile import InterestProfiles
 from client.reasons import Habit, Language, Reason
 from client.reranking import ListRules, pick
 from client.stated_interests import as_history
-from client.taste_scoring import Fusion, TasteScoring, recency_weighted
+from client.taste_scoring import Fusion, TasteScoring
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
 
 Scores = NDArray[np.float64]
 
-LEAST_LIFT = 1.1
-"""From here on a reason says that an item is popular in the user's own cluster."""
-LEAST_COSINE = 0.5
-"""From here on a reason names an own item for its text."""
 USERS_AT_A_TIME = 256
 
 
@@ -108,6 +105,9 @@ class Recommender:
         self.clusters = cluster_map.nearest(profiles.vectors)
         self._candidates = Candidates(cluster_map)
         self._by_clusters = ClusterScoring(cluster_map, item_vectors)
+        self._explainer = Explainer(
+            cluster_map, item_vectors, profiles.item_ids, self.fusion.half_life
+        )
         self._by_taste = None
         if cluster_map.taste is not None:
             self._by_taste = TasteScoring(cluster_map, item_vectors, self.fusion)
@@ -184,12 +184,7 @@ class Recommender:
         weights = self.cluster_map.item_weights[cluster].astype(np.float64)
         best = self._pick(weights, np.arange(len(weights)), count, rules or ListRules())
         nobody = csr_matrix((1, len(weights)))
-        return [
-            self._recommend(
-                item, weights[item], self._why(nobody, cluster, item).told(self.language)
-            )
-            for item in best
-        ]
+        return self._explained(nobody, cluster, best, weights[best])
 
     def best_new(self, rows: NDArray[np.int64], count: int = 10) -> tuple[IntArray, Scores]:
         """Return the best new items of many users, without reasons.
@@ -253,10 +248,16 @@ class Recommender:
         rules: ListRules | None,
     ) -> list[Recommendation]:
         best = self._pick(scores, items, count, rules or ListRules())
-        at = dict(zip(items.tolist(), scores.tolist(), strict=True))
+        return self._explained(history, cluster, best, scores[np.searchsorted(items, best)])
+
+    def _explained(
+        self, history: csr_matrix, cluster: int, best: list[int], scores: NDArray[np.float64]
+    ) -> list[Recommendation]:
+        """Give each item of a list its reason."""
+        reasons = self._explainer.reasons(history, cluster, np.array(best, dtype=np.int64))
         return [
-            self._recommend(item, at[item], self._why(history, cluster, item).told(self.language))
-            for item in best
+            self._recommend(item, score, reason.told(self.language))
+            for item, score, reason in zip(best, scores, reasons, strict=True)
         ]
 
     def _popular(self, count: int, rules: ListRules) -> list[Recommendation]:
@@ -289,34 +290,6 @@ class Recommender:
         return Recommendation(
             item_id=self.profiles.item_ids[item], score=float(score), reason=reason
         )
-
-    def _why(self, history: csr_matrix, cluster: int, item: int) -> Reason:
-        """Name the user's own items that speak for it, and the cluster if it goes for it."""
-        lift = self.cluster_map.item_weights[cluster, item] / self.cluster_map.popularity[item]
-        label = self.cluster_map.labels[cluster] if lift >= LEAST_LIFT else ""
-        own = history.indices
-        names = [self.profiles.item_ids[other].lower() for other in own]
-        speaks = self._speaks_for(history, item)
-        best = [place for place in np.argsort(-speaks, kind="stable")[:2] if speaks[place] > 0]
-        return Reason(because_of=tuple(names[place] for place in best), popular_in=label)
-
-    def _speaks_for(self, history: csr_matrix, item: int) -> Scores:
-        """Return how much each item of a history speaks for an item; 0 if not at all.
-
-        By taste, where the item is known to it; else by their texts, if the best one is close
-        enough, with the next one for company.
-        """
-        own = history.indices
-        taste = self.cluster_map.taste
-        if taste is not None and self.cluster_map.taste_weights[item] > 0 and len(own):
-            weights = recency_weighted(history, self.fusion.half_life).data
-            goes_with = taste.between(own.astype(np.int64), item) * weights
-            if goes_with.max() > 0:
-                return np.asarray(np.where(goes_with >= 0.2 * goes_with.max(), goes_with, 0.0))
-        close = np.exp(SHARPNESS * (self.item_vectors[own] @ self.item_vectors[item]))
-        if not close.size or close.max() < np.exp(SHARPNESS * LEAST_COSINE):
-            return np.zeros(len(own))
-        return np.asarray(close, dtype=np.float64)
 
     def _habit(self, user_id: str, item: int) -> Habit:
         """Find how often the user comes back to an item."""

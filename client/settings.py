@@ -60,7 +60,8 @@ class AgentSettings(BaseModel):
     half_life_days: Annotated[float, Field(strict=True, gt=0, le=36500)] = 90.0
     """An event of this age counts half."""
     recent_lift: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.0
-    """How far recommendations follow what is popular lately, where a run learned that."""
+    """How far recommendations follow what is popular lately, where a run learned that
+    (``recommendation.lately``)."""
     as_of: AwareDatetime | None = None
     """The moment of which profiles are made; left out, now."""
     simulation: SimulationSettings | None = None

@@ -26,5 +26,6 @@ def planned_phases(config: RunConfig) -> list[Phase]:
     return plan(
         choosing_k=config.clustering.choose_k,
         taste=config.recommendation.taste,
+        lately=config.recommendation.lately,
         signal=config.privacy.declared_users * effective_mu(config),
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
@@ -65,6 +65,15 @@ class RecommendationSection(Section):
     taste: bool = False
     """Learn what goes with what, where users and budget are enough for it to rise above the
     noise; most of the budget is then spent on that."""
+    lately: bool = False
+    """With taste: learn also what is popular lately, for regions that follow it
+    (``recent-lift`` in agent.toml). Popularity is then known with more noise."""
+
+    @model_validator(mode="after")
+    def _lately_is_beside_taste(self) -> RecommendationSection:
+        if self.lately and not self.taste:
+            raise ValueError("recommendation.lately is learned beside taste: set taste = true too")
+        return self
 
 
 class PrivacySection(Section):

@@ -24,6 +24,8 @@ CLUSTERING_SHARE = 0.69
 """Of a run that also releases what each cluster goes for."""
 TASTE_SHARE = 0.7
 """Of a run that also learns what goes with what: that, and what is popular."""
+LATEST = 10
+"""So many of a user's latest items tell what is popular lately."""
 TASTE_SIGNAL = 150.0
 """Users times mu, of what is spent on it, from which on taste ranks better than popularity with
 the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
@@ -37,7 +39,13 @@ def planned_releases(epsilon: float, delta: float, phases: Sequence[Phase]) -> l
     ]
 
 
-def plan(*, choosing_k: bool = False, taste: bool = False, signal: float = math.inf) -> list[Phase]:
+def plan(
+    *,
+    choosing_k: bool = False,
+    taste: bool = False,
+    lately: bool = False,
+    signal: float = math.inf,
+) -> list[Phase]:
     """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
 
     The items' share was chosen on the bundled sample at epsilon 4 with eight
@@ -52,13 +60,15 @@ def plan(*, choosing_k: bool = False, taste: bool = False, signal: float = math.
     taste : bool
         Whether to learn what goes with what, where that can rise above the noise: it then
         makes better recommendations than clusters do.
+    lately : bool
+        Whether to learn beside taste what is popular lately.
     signal : float
         Declared users times the run's effective mu: public.
     """
     if taste and knows_taste(TASTE_SHARE, signal):
         return [
             *clustering(0.2, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE, signal),
+            *preferences(TASTE_SHARE, signal, lately=lately),
             Items("items", 0.08),
             Quality("quality", 0.02),
         ]
@@ -70,12 +80,12 @@ def plan(*, choosing_k: bool = False, taste: bool = False, signal: float = math.
     ]
 
 
-def recommendation_alone(signal: float = math.inf) -> list[Phase]:
+def recommendation_alone(signal: float = math.inf, *, lately: bool = False) -> list[Phase]:
     """Return the phases of a run that learns what people go for, and no clusters."""
-    return [*preferences(0.99, signal), Quality("quality", 0.01)]
+    return [*preferences(0.99, signal, lately=lately), Quality("quality", 0.01)]
 
 
-def preferences(share: float, signal: float) -> list[Phase]:
+def preferences(share: float, signal: float, *, lately: bool = False) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
     Where products of items cannot rise above the noise, all of it is spent on what is popular.
@@ -88,11 +98,14 @@ def preferences(share: float, signal: float) -> list[Phase]:
         Part of the run's mu^2 that they spend together.
     signal : float
         Declared users times the run's effective mu.
+    lately : bool
+        Whether half of what popularity spends is about everybody's latest items: only for
+        clients that follow it.
     """
     if not knows_taste(share, signal):
-        return [Popularity("popularity", share, latest=0)]
+        return [Popularity("popularity", share)]
     return [
-        Popularity("popularity", 0.15 * share),
+        Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0),
         Tastes("taste", 0.85 * share, spent=share),
     ]
 

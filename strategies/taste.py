@@ -95,20 +95,19 @@ class Taste:
         place[self.items] = np.arange(len(self.items))
         return place
 
-    def between(self, ones: IntArray, other: int) -> Array:
-        """Return how well items go with another: float64, shape (n,); zero if not known.
+    def between(self, ones: IntArray, others: IntArray) -> Array:
+        """Return how well items go with others: float64, shape (n, k); zero if not known.
 
         Parameters
         ----------
         ones : int64, shape (n,)
+        others : int64, shape (k,)
             Places in the catalogue.
-        other : int
         """
-        found = np.zeros(len(ones))
-        place, places = self._place[other], self._place[ones]
-        if place < 0:
-            return found
-        known = places >= 0
-        towards = self.strengths * self.directions[place]
-        found[known] = self.directions[places[known]] @ towards * self.weights[ones[known]]
+        found = np.zeros((len(ones), len(others)))
+        places, towards = self._place[ones], self._place[others]
+        known, asked = places >= 0, towards >= 0
+        strong = self._directions[towards[asked]] * self.strengths
+        weighed = self._directions[places[known]] * self._own[places[known], None]
+        found[np.ix_(known, asked)] = weighed @ strong.T
         return found

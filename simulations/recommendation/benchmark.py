@@ -59,6 +59,11 @@ def joint(signal: float) -> list[Phase]:
     return plan(taste=True, signal=signal)
 
 
+def following_lately(signal: float) -> list[Phase]:
+    """Return the plan of a run for clients that follow what is popular lately."""
+    return recommendation_alone(signal, lately=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of the table.
@@ -100,7 +105,12 @@ ROWS = (
     Row(behaviour="sessions-20k", epsilons=(4,), must=(NONE,), split=global_time),
     Row(behaviour="journey", epsilons=(0.1, 1, 4, math.inf), must=(0.0, 0.0, 0.0, NONE)),
     Row(behaviour="journey", epsilons=(4,), must=(NONE,), split=global_time),
-    Row(behaviour="quarters", epsilons=(0.1, 4, math.inf), must=(0.0, 0.0, NONE)),
+    Row(
+        behaviour="quarters",
+        epsilons=(0.1, 4, math.inf),
+        must=(0.0, 0.0, NONE),
+        plan=following_lately,
+    ),
 )
 
 

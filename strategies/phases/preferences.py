@@ -23,16 +23,15 @@ class Popularity(Phase):
     ----------
     name, share
     latest : int
-        So many of a user's latest items tell what is popular lately; 0: nobody is asked.
+        So many of a user's latest items tell what is popular lately; 0: that is not asked.
     """
 
     asks = ItemPopularity
 
-    LATEST = 10
     FLOOR = 0.05
     """Of the mean; no item is known to be rarer."""
 
-    def __init__(self, name: str, share: float, *, latest: int = LATEST) -> None:
+    def __init__(self, name: str, share: float, *, latest: int = 0) -> None:
         super().__init__(name, share)
         self.latest = latest
 

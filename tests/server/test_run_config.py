@@ -173,3 +173,10 @@ def test_declared_silos_are_read_per_region() -> None:
 def test_declared_silos_that_say_no_number_are_named(wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"declared-silos: .*REGION=NUMBER.*Nothing was started"):
         parse_flat({"privacy.declared-silos": wrong})
+
+
+def test_what_is_popular_lately_is_learned_beside_taste_only() -> None:
+    with pytest.raises(ConfigError, match=r"set taste = true too"):
+        parse_flat({"recommendation.lately": True})
+    learned = parse_flat({"recommendation.lately": True, "recommendation.taste": True})
+    assert learned.recommendation.lately

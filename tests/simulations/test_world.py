@@ -174,6 +174,7 @@ def test_a_run_that_learns_taste_pushes_it_back_and_is_sound(
     world = a_world(
         tmp_path,
         "recommendation.taste=true",
+        "recommendation.lately=true",
         f"privacy.trust-model={trust}",
         f"simulation.noise={noise}",
         "privacy.declared-users=100000",

@@ -103,12 +103,15 @@ def test_shares_of_a_run_that_learns_taste_add_up_to_one(choosing_k: bool) -> No
         assert ("taste-moments" in [phase.asks.kind for phase in alone]) is (signal > 1)
 
 
-def test_taste_goes_into_the_map(known: Clustering, people: np.ndarray) -> None:
-    run_phases(known, people, multiplier=1e-6, phases=plan(taste=True))
+@pytest.mark.parametrize("lately", [False, True])
+def test_taste_goes_into_the_map(known: Clustering, people: np.ndarray, lately: bool) -> None:
+    run_phases(known, people, multiplier=1e-6, phases=plan(taste=True, lately=lately))
     pushed = known.cluster_map()
     assert pushed.taste is not None
-    assert pushed.recent_popularity.shape == pushed.popularity.shape
-    assert pushed.recent_popularity.sum() == pytest.approx(pushed.popularity.sum(), rel=1e-5)
+    assert bool(pushed.recent_popularity.size) is lately
+    if lately:
+        assert pushed.recent_popularity.shape == pushed.popularity.shape
+        assert pushed.recent_popularity.sum() == pytest.approx(pushed.popularity.sum(), rel=1e-5)
     assert pushed.item_weights.shape == (known.k, len(known.catalogue.item_ids))
     again = np.asarray(pushed.taste.directions)
     np.testing.assert_allclose(again.T @ again, np.eye(again.shape[1]), atol=1e-4)
