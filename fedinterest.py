@@ -216,6 +216,14 @@ def recommend(
     variety: Annotated[
         float, typer.Option(min=0, max=1, help="0: by score alone; 1: by difference alone.")
     ] = 0.0,
+    freshness: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="0: by score alone; 1: the catalogue's newest first (column available_from).",
+        ),
+    ] = 0.0,
     most_per_category: Annotated[
         int | None, typer.Option(min=1, help="Items of one category, at most.")
     ] = None,
@@ -249,6 +257,7 @@ def recommend(
         interests=region.interest_vectors(interest) if interest else None,
         rules=ListRules(
             variety=variety,
+            freshness=freshness,
             most_per_category=most_per_category,
             excluded_items=unwanted,
             excluded_categories=unwanted,

@@ -1,6 +1,7 @@
 """Which items are looked at for a user: all of a small catalogue, the likeliest of a large one.
 
-cluster map  ->  for each cluster, items that taste knows, that it goes for, that are popular lately
+cluster map  ->  for each cluster, items that taste knows, that it goes for, that are popular
+lately, that are new in the catalogue
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privacy.query import IntArray
 from strategies.cluster_map import ClusterMap
@@ -20,16 +22,23 @@ OF_LATELY = 200
 """So many that are most popular lately."""
 
 
+NEWEST = 200
+"""So many that can be had for the fewest days."""
+
+
 class Candidates:
     """The items worth scoring, by cluster.
 
     Parameters
     ----------
     cluster_map : ClusterMap
+    ages : float64, shape (n_items,), optional
+        For how many days items can be had; nan where that is not known.
     """
 
-    def __init__(self, cluster_map: ClusterMap) -> None:
+    def __init__(self, cluster_map: ClusterMap, ages: NDArray[np.float64] | None = None) -> None:
         self._map = cluster_map
+        self._ages = ages
         self.of = cache(self._of)
 
     def _of(self, cluster: int) -> IntArray:
@@ -40,6 +49,8 @@ class Candidates:
         lately = self._map.recent_popularity
         parts = [_largest(weights, OF_CLUSTER), np.flatnonzero(self._map.taste_weights)]
         parts.append(_largest(lately if lately.size else self._map.popularity, OF_LATELY))
+        if self._ages is not None:
+            parts.append(_largest(-np.nan_to_num(self._ages, nan=np.inf), NEWEST))
         return np.unique(np.concatenate(parts)).astype(np.int64)
 
 

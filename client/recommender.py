@@ -67,6 +67,8 @@ class Recommender:
         The users' events, for the reasons.
     categories : tuple of str, length n_items, optional
         Paths such as ``GROCERY > BAKING``, for rules about them.
+    ages : float64, shape (n_items,), optional
+        For how many days items can be had, for rules about freshness; nan where not known.
     fusion : Fusion, optional
         How much each view counts where the map knows taste.
     language : Language
@@ -86,6 +88,7 @@ class Recommender:
         events: pd.DataFrame,
         *,
         categories: tuple[str, ...] | None = None,
+        ages: NDArray[np.float64] | None = None,
         fusion: Fusion | None = None,
         language: Language = Language.ENGLISH,
     ) -> None:
@@ -100,10 +103,11 @@ class Recommender:
         self.cluster_map = cluster_map
         self.events = events
         self.categories = categories or ("",) * len(profiles.item_ids)
+        self.ages = ages
         self.fusion = fusion or Fusion()
         self.language = language
         self.clusters = cluster_map.nearest(profiles.vectors)
-        self._candidates = Candidates(cluster_map)
+        self._candidates = Candidates(cluster_map, ages)
         self._by_clusters = ClusterScoring(cluster_map, item_vectors)
         self._explainer = Explainer(
             cluster_map, item_vectors, profiles.item_ids, self.fusion.half_life
@@ -277,6 +281,7 @@ class Recommender:
             item_ids=self.profiles.item_ids,
             categories=self.categories,
             item_vectors=self.item_vectors,
+            ages=self.ages,
         )
 
     def _row(self, user_id: str) -> int | None:

@@ -161,6 +161,7 @@ class Region:
             cluster_map,
             past,
             categories=self.catalogue.categories,
+            ages=self.catalogue.ages(self.settings.moment),
             fusion=tuned(
                 self.profiles,
                 cluster_map,

@@ -1,4 +1,4 @@
-"""From scores to a list: without what is excluded, not all alike, few of each category.
+"""From scores to a list: without what is excluded, not all alike, few of each category, fresh.
 
 scores of candidates  +  rules  ->  the items to show, best first
 """
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from privacy.query import FloatArray, IntArray
 
+FRESH_DAYS = 30.0
+"""An item that can be had for so many days is half as fresh as a new one."""
 POOL = 10
 """So many times as many items as are wanted are looked at for variety."""
 
@@ -26,6 +28,8 @@ class ListRules:
     variety : float
         0: by score alone; 1: by difference from what is on the list already, alone. Carbonell
         and Goldstein's (1998) maximal marginal relevance with lambda = 1 - variety.
+    freshness : float
+        0: by score alone; 1: by how new items are in the catalogue, alone.
     most_per_category : int, optional
         Items of one category.
     excluded_items, excluded_categories : frozenset of str
@@ -33,13 +37,15 @@ class ListRules:
     """
 
     variety: float = 0.0
+    freshness: float = 0.0
     most_per_category: int | None = None
     excluded_items: frozenset[str] = field(default_factory=frozenset)
     excluded_categories: frozenset[str] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.variety <= 1:
-            raise ValueError(f"variety is {self.variety}; it must be between 0 and 1.")
+        for name in ("variety", "freshness"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1.")
         if self.most_per_category is not None and self.most_per_category < 1:
             raise ValueError(
                 f"most_per_category is {self.most_per_category}; it must be at least 1."
@@ -61,6 +67,7 @@ def pick(
     item_ids: tuple[str, ...],
     categories: tuple[str, ...],
     item_vectors: FloatArray,
+    ages: NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Return the places in the catalogue of at most ``count`` items, best first.
 
@@ -75,7 +82,11 @@ def pick(
     item_ids, categories : tuple of str, length n_items
         Categories may be empty texts.
     item_vectors : float32, shape (n_items, d)
+    ages : float64, shape (n_items,), optional
+        For how many days items can be had; nan where that is not known.
     """
+    if rules.freshness and ages is not None:
+        scores = freshened(scores, ages[items], rules.freshness)
     pool: list[int] = []
     wanted = count * POOL if rules.variety else count
     taken: Counter[str] = Counter()
@@ -108,6 +119,18 @@ def pick(
         chosen.append(item)
         nearest = np.maximum(nearest, vectors @ vectors[best])
     return chosen
+
+
+def freshened(
+    scores: NDArray[np.float64], ages: NDArray[np.float64], freshness: float
+) -> NDArray[np.float64]:
+    """Return scores between 0 and 1 with part of them given to how new items are."""
+    shown = np.isfinite(scores)
+    fresh = np.nan_to_num(0.5 ** (np.maximum(ages, 0.0) / FRESH_DAYS))
+    found = np.full(len(scores), -np.inf)
+    relevance = _between_0_and_1(scores[shown])
+    found[shown] = (1 - freshness) * relevance + freshness * fresh[shown]
+    return found
 
 
 def _has_room(taken: Counter[str], category: str, rules: ListRules) -> bool:

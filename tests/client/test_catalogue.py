@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from client.catalogue import COLUMNS, Catalogue, read_catalogue
+from client.catalogue import COLUMNS, SINCE, Catalogue, read_catalogue
 from client.errors import CatalogueError
 from tests.client.examples import SHOP, a_catalogue
 
@@ -115,3 +117,21 @@ def test_fingerprint_tells_where_one_value_ends() -> None:
         a_catalogue({"a": "b", "cd": ""}).fingerprint()
         != a_catalogue({"ac": "b", "d": ""}).fingerprint()
     )
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_catalogue_may_say_since_when_items_can_be_had(tmp_path: Path, suffix: str) -> None:
+    columns = (*COLUMNS, SINCE)
+    rows = [(*ROWS[0], "2026-01-31"), (*ROWS[1], "")]
+    catalogue = read_catalogue(write(tmp_path, rows, suffix, columns))
+    ages = catalogue.ages(datetime(2026, 2, 10, 12, tzinfo=UTC))
+    np.testing.assert_array_equal(ages, [10.5, np.nan])
+    alike = read_catalogue(write(tmp_path, ROWS, suffix))
+    assert alike.ages(datetime.now(UTC)) is None
+    assert catalogue.fingerprint() == alike.fingerprint()
+
+
+def test_a_day_that_is_none_is_named(tmp_path: Path) -> None:
+    rows = [(*ROWS[0], "2026-01-31"), (*ROWS[1], "soon")]
+    with pytest.raises(CatalogueError, match=r"'soon' in row 1\. Nothing was encoded\. Write days"):
+        read_catalogue(write(tmp_path, rows, columns=(*COLUMNS, SINCE)))
