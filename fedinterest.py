@@ -214,8 +214,11 @@ def recommend(
     ] = None,
     language: Annotated[str, typer.Option(help="Of the reasons: en or zh.")] = "en",
     variety: Annotated[
-        float, typer.Option(min=0, max=1, help="0: by score alone; 1: by difference alone.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="0: by score alone; 1: by difference alone. Leaves any experiment."
+        ),
+    ] = None,
     freshness: Annotated[
         float,
         typer.Option(
@@ -246,7 +249,8 @@ def recommend(
     if language not in tuple(Language):
         raise typer.BadParameter(f"{language!r} is not one of {', '.join(Language)}.")
     region = open_region(settings)
-    recommender = region.recommender
+    arm = region.arm_of(user) if variety is None else None
+    recommender = region.recommender_of(arm)
     recommender.language = Language(language)
     unwanted = frozenset(exclude or ())
     recommendations(
@@ -256,12 +260,14 @@ def recommend(
         explain=explain,
         interests=region.interest_vectors(interest) if interest else None,
         rules=ListRules(
-            variety=variety,
+            variety=variety if variety is not None else arm.variety if arm else 0.0,
             freshness=freshness,
             most_per_category=most_per_category,
             excluded_items=unwanted,
             excluded_categories=unwanted,
         ),
+        experiment=(region.experiment.name, arm.name) if arm and region.experiment else ("", ""),
+        keep=region.keep_shown,
     )
 
 
@@ -273,13 +279,67 @@ def recommend_all(
 ) -> None:
     """Write every user's best new items to a file, on this machine, without any network.
 
+    Where feedback is kept, all of them count as shown.
+
     Example: fedinterest recommend-all --settings agent.toml --out everybody.parquet
     """
-    from client.recommendation_files import write_recommendations
+    from client.recommendation_files import show_recommendations
     from client.region import open_region
 
-    users = write_recommendations(open_region(settings).recommender, out, count)
+    users = show_recommendations(open_region(settings), out, count)
     typer.echo(f"{users} users' recommendations: {out}")
+
+
+@app.command()
+def feedback(
+    settings: Path,
+    user: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    item: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    accepted: Annotated[
+        bool | None, typer.Option("--accepted/--skipped", help="What the user did with the item.")
+    ] = None,
+    dwell: Annotated[
+        float | None, typer.Option(min=0, help="For how many seconds it was looked at.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", help="Import many: user_id, item_id, response, timestamp, dwell."),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show exact counts, for this machine only.")
+    ] = False,
+    erase: Annotated[str | None, typer.Option(help="Erase all feedback of this user.")] = None,
+) -> None:
+    """Keep what came of recommended items, on this machine; look at it; erase a user's.
+
+    SETTINGS is the region's agent.toml; USER and ITEM are ids, as in what was recommended.
+
+    Example: fedinterest feedback agent.toml household-0900 COFFEE --accepted --dwell 20
+    """
+    wanted = [user is not None, file is not None, show, erase is not None]
+    if wanted.count(True) != 1:
+        raise typer.BadParameter(
+            "say one of USER ITEM --accepted or --skipped, --from FILE, --show, --erase USER."
+        )
+    if (user is None) is not (item is None and accepted is None and dwell is None):
+        raise typer.BadParameter("--accepted, --skipped and --dwell are for a USER and an ITEM.")
+
+    from client import feedback_view
+    from client.feedback_store import Response
+    from client.region import open_region
+
+    region = open_region(settings)
+    if file is not None:
+        feedback_view.bring_in(region, file)
+    elif erase is not None:
+        feedback_view.erase(region, erase)
+    elif user is not None:
+        if item is None or accepted is None:
+            raise typer.BadParameter("name the ITEM, and say --accepted or --skipped.")
+        response = Response.ACCEPTED if accepted else Response.SKIPPED
+        feedback_view.note(region, user, item, response, dwell)
+    else:
+        feedback_view.show(region)
 
 
 @app.command()

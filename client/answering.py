@@ -11,6 +11,7 @@ import logging
 from typing import Protocol
 
 from client.contributions import Users, batches_of_contributions
+from client.experiment import Experiment
 from privacy.door import Door
 from privacy.errors import RefusalError
 from privacy.ledger import Ledger
@@ -19,7 +20,7 @@ from privacy.query import SumQuery
 from privacy.release import Answer, Refusal
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
-from strategies.questions import MapQuality, Request
+from strategies.questions import ListFeedback, MapQuality, Question, Request
 
 UNPAID = frozenset({"budget-exhausted", "lifetime-exhausted"})
 """Refusals of a request that the region's rules let in, but for its price."""
@@ -56,12 +57,23 @@ class Client(Protocol):
         ...
 
     @property
+    def experiment(self) -> Experiment | None:
+        """The experiment with lists that is on."""
+        ...
+
+    @property
     def everybody(self) -> Users:
         """All users. Private."""
         ...
 
     def users_for(self, policy: Policy, window: Window) -> Users:
         """Return the users as answers charged to ``window`` may know them. Private."""
+        ...
+
+    def users_with_feedback(
+        self, question: ListFeedback, policy: Policy, window: Window | None
+    ) -> Users:
+        """Return the same with what came of their lists; without a window, all of it. Private."""
         ...
 
     def keep(self, pushed: ClusterMap) -> None:
@@ -79,12 +91,14 @@ def answer(client: Client, request: Request) -> Answer:
             return refusal
         _ = client.everybody  # a client that cannot read its events is charged nothing
         door, query, question = client.door, request.query(), request.question
+        if isinstance(question, ListFeedback):  # the same for its feedback
+            client.users_with_feedback(question, door.policy, None)
         pushed = question.cluster_map if isinstance(question, MapQuality) else None
         known = pushed is not None and door.ledger.knows(query)
         reply = door.answer(
             query,
             lambda window: batches_of_contributions(
-                question, client.users_for(door.policy, window)
+                question, _users(client, question, door.policy, window)
             ),
         )
         if pushed is not None and _is_news(door.ledger, query, reply, known=known):
@@ -95,6 +109,12 @@ def answer(client: Client, request: Request) -> Answer:
         return client.door.refuse(
             request.query(), "client-failed", "The client failed. Nothing was sent."
         )
+
+
+def _users(client: Client, question: Question, policy: Policy, window: Window) -> Users:
+    if isinstance(question, ListFeedback):
+        return client.users_with_feedback(question, policy, window)
+    return client.users_for(policy, window)
 
 
 def _is_news(ledger: Ledger, query: SumQuery, reply: Answer, *, known: bool) -> bool:
@@ -144,4 +164,17 @@ def _misunderstanding(client: Client, request: Request) -> Refusal | None:
             "another-catalogue",
             "This region's catalogue has another length than the request's.",
         )
+    if isinstance(question, ListFeedback) and not _runs(client.experiment, question):
+        return client.door.refuse(
+            query,
+            "another-experiment",
+            "This region runs no experiment of that name with those arms in that order.",
+        )
     return None
+
+
+def _runs(experiment: Experiment | None, question: ListFeedback) -> bool:
+    """Tell whether a question is about the experiment that is on: by settings, not by data."""
+    if experiment is None:
+        return False
+    return (experiment.name, experiment.arm_names) == (question.experiment, question.arms)

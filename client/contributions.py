@@ -19,14 +19,17 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import ThreadpoolController
 
+from client.feedback import Feedback
 from privacy.query import Contributions, FloatArray, IntArray
 from privacy.row_norms import squared_norms
 from strategies.exact_geometry import nearest, nearest_centre, project
+from strategies.question_kinds.feedback import COUNT_WEIGHT, DWELL_WEIGHT
 from strategies.questions import (
     CellSums,
     DistanceHistogram,
     ItemPopularity,
     ItemWeights,
+    ListFeedback,
     MapQuality,
     Question,
     SecondMoments,
@@ -49,6 +52,11 @@ class Users(Protocol):
     @property
     def last_days(self) -> csr_matrix:
         """Days since the last event on each item met: sparse, shape (n_users, n_items)."""
+        ...
+
+    @property
+    def feedback(self) -> Feedback | None:
+        """What came of the lists that they were shown, if that is known."""
         ...
 
     def __len__(self) -> int:
@@ -152,6 +160,22 @@ def _(question: TasteMoments, profiles: Users) -> Mapping[str, Contributions]:
     items = question.items
     rows = _met(profiles.last_days[:, items]) * question.weights[items]
     return {"moments": Contributions(everybody, _unit_rows(rows))}
+
+
+@contributions_to.register
+def _(question: ListFeedback, profiles: Users) -> Mapping[str, Contributions]:
+    found = profiles.feedback
+    if found is None:
+        nobody: IntArray = np.zeros(len(profiles), dtype=np.int64)
+        return {"arms": Contributions(nobody, np.zeros((len(profiles), 4), np.float32))}
+    shown = np.maximum(found.shown, 1)
+    rows = [
+        COUNT_WEIGHT * (found.shown > 0),
+        found.accepted / shown,
+        found.skipped / shown,
+        DWELL_WEIGHT * found.dwell_ms / (1000 * question.dwell_cap * shown),
+    ]
+    return {"arms": Contributions(found.arms, np.stack(rows, axis=1).astype(np.float32))}
 
 
 @contributions_to.register

@@ -23,3 +23,11 @@ class EncoderError(ClientError):
 
 class RecommendationError(ClientError):
     """A recommendation that cannot be made."""
+
+
+class ExperimentError(ClientError):
+    """An experiment whose arms cannot be given to anybody."""
+
+
+class FeedbackError(ClientError):
+    """Feedback that cannot be kept or read."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from client.errors import EventsError
+from client.errors import ClientError, EventsError
 
 NEEDED = ("user_id", "item_id", "action", "timestamp")
 UNPARSED = "unparsed"
@@ -20,22 +20,27 @@ LONGEST_LINE = 100_000
 """Longer lines of CSV are not parsed."""
 
 
-def read_rows(path: Path) -> pd.DataFrame:
+def read_rows(
+    path: Path, what: str = "Events", failure: type[ClientError] = EventsError
+) -> pd.DataFrame:
     """Read Parquet, JSON Lines (``.jsonl``) or, whatever else it is called, CSV.
 
     Ids keep their spelling: ``007`` stays ``007``, in a column with gaps too.
 
-    Raises
-    ------
-    EventsError
-        If the file cannot be opened, or is no Parquet although it says so.
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What is in it, as the error begins.
+    failure : type of ClientError
+        Raised if the file cannot be opened, or is no Parquet although it says so.
     """
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path, dtype_backend="numpy_nullable")
         return _read_json_lines(path) if path.suffix == ".jsonl" else _read_csv(path)
     except (OSError, ValueError) as error:
-        raise EventsError(f"Events {path} cannot be read ({error}). Nothing was read.") from error
+        raise failure(f"{what} {path} cannot be read ({error}). Nothing was read.") from error
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:

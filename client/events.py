@@ -58,18 +58,18 @@ def read_events(path: Path, known_items: Collection[str], rejected: Path) -> pd.
             "Write them with one, for example 2017-01-31T18:00:00+01:00."
         )
     table = table.assign(**{name: None for name in ("value", UNPARSED) if name not in table})
-    table["user_id"], table["item_id"] = _ids(table.user_id), _ids(table.item_id)
-    timestamps = _timestamps(table.timestamp)
+    table["user_id"], table["item_id"] = ids(table.user_id), ids(table.item_id)
+    when = timestamps(table.timestamp)
     values = _values(table.value)
-    reasons = _reasons(table, timestamps, values, known_items)
-    _keep_rejected(table, reasons, rejected)
-    usable = table[list(NEEDED)].assign(timestamp=timestamps, value=values)[reasons == ""]
+    reasons = _reasons(table, when, values, known_items)
+    keep_rejected(table, reasons, rejected)
+    usable = table[list(NEEDED)].assign(timestamp=when, value=values)[reasons == ""]
     texts = ["user_id", "item_id", "action"]
     usable[texts] = usable[texts].astype(str)
     return usable.sort_values("timestamp", kind="stable", ignore_index=True)
 
 
-def _ids(column: pd.Series) -> pd.Series:
+def ids(column: pd.Series) -> pd.Series:
     """Return ids as texts; an empty one is missing."""
     texts = column.astype("string").str.strip()
     return texts.mask(texts == "")
@@ -80,10 +80,10 @@ def _values(column: pd.Series) -> pd.Series:
     said = column.replace("", None).fillna(1.0)
     if pd.api.types.is_numeric_dtype(said):
         return pd.Series(said.astype("float64"))
-    return pd.Series([_number(one) for one in said], index=column.index, dtype="float64")
+    return pd.Series([number(one) for one in said], index=column.index, dtype="float64")
 
 
-def _number(said: object) -> float:
+def number(said: object) -> float:
     """Return what one row says; missing where it is no number, however odd."""
     try:
         return float(said)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def _number(said: object) -> float:
         return math.nan
 
 
-def _timestamps(column: pd.Series) -> pd.Series:
+def timestamps(column: pd.Series) -> pd.Series:
     """Return UTC timestamps; what has no time zone or is no time becomes missing."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return pd.Series(column.dt.tz_convert("UTC").dt.as_unit("us"))
@@ -103,13 +103,13 @@ def _timestamps(column: pd.Series) -> pd.Series:
 
 
 def _reasons(
-    table: pd.DataFrame, timestamps: pd.Series, values: pd.Series, known_items: Collection[str]
+    table: pd.DataFrame, when: pd.Series, values: pd.Series, known_items: Collection[str]
 ) -> pd.Series:
     """Name what is wrong with each row; an empty string where nothing is."""
     reasons = pd.Series("", index=table.index)
     problems = {
         "value is not a positive number": ~(np.isfinite(values) & (values > 0)),
-        "timestamp is not a time with a time zone": timestamps.isna(),
+        "timestamp is not a time with a time zone": when.isna(),
         "unknown action": ~table.action.isin(ACTIONS),
         "item is not in the catalogue": ~table.item_id.astype(str).isin(known_items),
         "no item": table.item_id.isna(),
@@ -121,7 +121,7 @@ def _reasons(
     return reasons
 
 
-def _keep_rejected(table: pd.DataFrame, reasons: pd.Series, path: Path) -> None:
+def keep_rejected(table: pd.DataFrame, reasons: pd.Series, path: Path) -> None:
     """Write the rows that cannot be used, or remove the file of an earlier read."""
     rows = reasons != ""
     if not rows.any():

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from client.feedback import Feedback
 from privacy.query import FloatArray
 
 SECONDS_PER_DAY = 86400.0
@@ -44,6 +45,8 @@ class InterestProfiles:
     habits : sparse float64, shape (n_users, n_items)
         Each user's distinct days with an event on each item, decayed by age:
         how usual the item is.
+    feedback : Feedback, optional
+        What came of the lists that they were shown, where a question is about it.
     """
 
     user_ids: tuple[str, ...]
@@ -52,6 +55,7 @@ class InterestProfiles:
     counts: csr_matrix
     last_days: csr_matrix
     habits: csr_matrix
+    feedback: Feedback | None = None
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -66,6 +70,7 @@ class InterestProfiles:
             counts=self.counts[users],
             last_days=self.last_days[users],
             habits=self.habits[users],
+            feedback=self.feedback.part(users) if self.feedback else None,
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 
 class Language(StrEnum):
@@ -31,6 +32,13 @@ class Reason:
     because_of: tuple[str, ...] = ()
     popular_in: str = ""
 
+    @property
+    def kind(self) -> str:
+        """What kind of reason it is, in a word."""
+        if self.because_of:
+            return "own-items"
+        return "cluster" if self.popular_in else "everybody"
+
     def told(self, language: Language = Language.ENGLISH) -> str:
         """Spell it."""
         words = _WORDS[language]
@@ -54,6 +62,7 @@ class Habit:
 
     days: int
     gap: float
+    kind: ClassVar[str] = "habit"
 
     def told(self, language: Language = Language.ENGLISH) -> str:
         """Spell it."""

@@ -10,6 +10,7 @@ No network, and nothing here leaves the client.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,11 +47,14 @@ class Recommendation:
         Only its order means something.
     reason : str
         In plain words, from what is known on this machine.
+    kind : str
+        Of the reason: ``habit``, ``own-items``, ``cluster`` or ``everybody``.
     """
 
     item_id: str
     score: float
     reason: str
+    kind: str
 
 
 class Recommender:
@@ -107,14 +111,30 @@ class Recommender:
         self.fusion = fusion or Fusion()
         self.language = language
         self.clusters = cluster_map.nearest(profiles.vectors)
+        self._popularity_only = False
         self._candidates = Candidates(cluster_map, ages)
         self._by_clusters = ClusterScoring(cluster_map, item_vectors)
-        self._explainer = Explainer(
-            cluster_map, item_vectors, profiles.item_ids, self.fusion.half_life
-        )
+        self._explainer = self._explainer_with(self.fusion)
         self._by_taste = None
         if cluster_map.taste is not None:
             self._by_taste = TasteScoring(cluster_map, item_vectors, self.fusion)
+
+    def weighing(self, fusion: Fusion, *, popularity_only: bool = False) -> Recommender:
+        """Return one for the same users that weighs the views otherwise.
+
+        Parameters
+        ----------
+        fusion : Fusion
+        popularity_only : bool
+            Whether everybody gets what is popular, instead.
+        """
+        other = copy(self)
+        other.fusion = fusion
+        other._popularity_only = popularity_only
+        other._explainer = self._explainer_with(fusion)
+        if self._by_taste is not None:
+            other._by_taste = TasteScoring(self.cluster_map, self.item_vectors, fusion)
+        return other
 
     def scores_of_new(self, rows: NDArray[np.int64]) -> Scores:
         """Score every item for the given users.
@@ -147,7 +167,7 @@ class Recommender:
         scores = self.scores_of_usuals(np.array([row]))[0]
         best = [int(item) for item in np.argsort(-scores, kind="stable")[:count]]
         return [
-            self._recommend(item, scores[item], self._habit(user_id, item).told(self.language))
+            self._recommend(item, scores[item], self._habit(user_id, item))
             for item in best
             if scores[item] > 0
         ]
@@ -190,8 +210,18 @@ class Recommender:
         nobody = csr_matrix((1, len(weights)))
         return self._explained(nobody, cluster, best, weights[best])
 
-    def best_new(self, rows: NDArray[np.int64], count: int = 10) -> tuple[IntArray, Scores]:
+    def best_new(
+        self, rows: NDArray[np.int64], count: int = 10, rules: ListRules | None = None
+    ) -> tuple[IntArray, Scores]:
         """Return the best new items of many users, without reasons.
+
+        Parameters
+        ----------
+        rows : int64, shape (n,)
+            Users by their row in the profiles.
+        count : int
+        rules : ListRules, optional
+            Lists with rules are made one by one: that takes longer.
 
         Returns
         -------
@@ -203,6 +233,12 @@ class Recommender:
         best = np.full((len(rows), count), -1, dtype=np.int64)
         values = np.full((len(rows), count), -np.inf)
         for places, items, scores in self._scored(rows):
+            if rules is not None:
+                for place, own in zip(places, scores, strict=True):
+                    listed = self._pick(own, items, count, rules)
+                    best[place, : len(listed)] = listed
+                    values[place, : len(listed)] = own[np.searchsorted(items, listed)]
+                continue
             width = min(count, len(items))
             top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
             top = np.sort(top, axis=1)  # of equal scores the earlier item comes first
@@ -232,7 +268,10 @@ class Recommender:
 
     def _score(self, last_days: csr_matrix, cluster: int, items: IntArray) -> Scores:
         """Score candidates; what was met before, be it long ago, gets minus infinity."""
-        if self._by_taste is not None and last_days.nnz:
+        if self._popularity_only:
+            popularity = self.cluster_map.popularity[items].astype(np.float64)
+            scores = np.tile(popularity, (last_days.shape[0], 1))
+        elif self._by_taste is not None and last_days.nnz:
             scores = self._by_taste.scores(last_days, cluster, items)
         else:
             scores = self._by_clusters.scores(last_days, cluster, items)
@@ -258,17 +297,18 @@ class Recommender:
         self, history: csr_matrix, cluster: int, best: list[int], scores: NDArray[np.float64]
     ) -> list[Recommendation]:
         """Give each item of a list its reason."""
-        reasons = self._explainer.reasons(history, cluster, np.array(best, dtype=np.int64))
+        reasons = [Reason()] * len(best)
+        if not self._popularity_only:
+            reasons = self._explainer.reasons(history, cluster, np.array(best, dtype=np.int64))
         return [
-            self._recommend(item, score, reason.told(self.language))
+            self._recommend(item, score, reason)
             for item, score, reason in zip(best, scores, reasons, strict=True)
         ]
 
     def _popular(self, count: int, rules: ListRules) -> list[Recommendation]:
         popularity = self.cluster_map.popularity.astype(np.float64)
         best = self._pick(popularity, np.arange(len(popularity)), count, rules)
-        told = Reason().told(self.language)
-        return [self._recommend(item, popularity[item], told) for item in best]
+        return [self._recommend(item, popularity[item], Reason()) for item in best]
 
     def _pick(
         self, scores: NDArray[np.float64], items: IntArray, count: int, rules: ListRules
@@ -291,9 +331,16 @@ class Recommender:
     def _rows(self) -> dict[str, int]:
         return {user: row for row, user in enumerate(self.profiles.user_ids)}
 
-    def _recommend(self, item: int, score: float, reason: str) -> Recommendation:
+    def _explainer_with(self, fusion: Fusion) -> Explainer:
+        item_ids = self.profiles.item_ids
+        return Explainer(self.cluster_map, self.item_vectors, item_ids, fusion.half_life)
+
+    def _recommend(self, item: int, score: float, reason: Reason | Habit) -> Recommendation:
         return Recommendation(
-            item_id=self.profiles.item_ids[item], score=float(score), reason=reason
+            item_id=self.profiles.item_ids[item],
+            score=float(score),
+            reason=reason.told(self.language),
+            kind=reason.kind,
         )
 
     def _habit(self, user_id: str, item: int) -> Habit:

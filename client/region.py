@@ -6,7 +6,7 @@ agent settings  ->  events, catalogue, encoder  ->  profiles;  policy, ledger  -
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
 from client.errors import RecommendationError, SettingsError
 from client.events import read_events
+from client.experiment import Arm, Assignment, Experiment, own_secret
+from client.feedback import read_feedback
+from client.feedback_store import FeedbackStore, ShownList
 from client.interest_profile import InterestProfiles, build_profiles
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
@@ -30,6 +33,7 @@ from privacy.policy import Policy, read_policy
 from privacy.query import FloatArray
 from privacy.window import Window, WindowEvents
 from strategies.cluster_map import ClusterMap
+from strategies.questions import ListFeedback
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,45 @@ class Region:
         when = self.events.timestamp
         return self._build_profiles(self.events[(when >= window.start) & (when < window.end)])
 
+    def users_with_feedback(
+        self, question: ListFeedback, policy: Policy, window: Window | None
+    ) -> InterestProfiles:
+        """Return the same users with what came of their lists, read anew. Private.
+
+        Without a window, everybody and everything.
+        """
+        users = self.profiles if window is None else self.users_for(policy, window)
+        if self.assignment is None or self.feedback_store is None:
+            return users
+        feedback = read_feedback(
+            self.feedback_store,
+            self.assignment,
+            question,
+            users.user_ids,
+            moment=self.settings.moment,
+            within=window if policy.window.events is WindowEvents.WINDOW else None,
+        )
+        return replace(users, feedback=feedback)
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The experiment that is on."""
+        return self.settings.experiment
+
+    @cached_property
+    def assignment(self) -> Assignment | None:
+        """Who gets which arm of the experiment that is on."""
+        if self.experiment is None:
+            return None
+        return Assignment(self.experiment, own_secret(self.settings.secret))
+
+    @property
+    def feedback_store(self) -> FeedbackStore | None:
+        """Where it is kept what was shown to whom, if it is."""
+        if self.settings.feedback is None:
+            return None
+        return FeedbackStore(self.settings.feedback, self.settings.feedback_days)
+
     def _build_profiles(self, events: pd.DataFrame) -> InterestProfiles:
         return build_profiles(
             events,
@@ -168,6 +211,23 @@ class Region:
                 self.item_vectors,
                 usual=Fusion(lift=self.settings.recent_lift),
             ),
+        )
+
+    def arm_of(self, user_id: str) -> Arm | None:
+        """Return a user's arm of the experiment that is on; None without one."""
+        return self.assignment.arm_of(user_id) if self.assignment else None
+
+    def keep_shown(self, lists: Sequence[ShownList]) -> None:
+        """Keep that lists are shown, where feedback is kept."""
+        if self.feedback_store is not None:
+            self.feedback_store.record(lists, self.settings.moment)
+
+    def recommender_of(self, arm: Arm | None) -> Recommender:
+        """Return what ranks items for the users of an arm; of none, for everybody."""
+        if arm is None:
+            return self.recommender
+        return self.recommender.weighing(
+            arm.fusion(self.recommender.fusion), popularity_only=arm.popularity_only
         )
 
     def interest_vectors(self, texts: Sequence[str]) -> FloatArray:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from client.errors import SettingsError
+from client.experiment import Experiment
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import NoiseKind
 
@@ -62,6 +63,16 @@ class AgentSettings(BaseModel):
     recent_lift: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.0
     """How far recommendations follow what is popular lately, where a run learned that
     (``recommendation.lately``)."""
+    feedback: Path | None = None
+    """Where it is kept what was shown to whom, and what came of it; left out, nothing is."""
+    feedback_days: Annotated[float, Field(strict=True, gt=0, le=3660)] = 180.0
+    """Feedback is kept so long."""
+    rejected_feedback: Path | None = None
+    """Where rows of a feedback file that cannot be used are kept; left out, beside it."""
+    experiment: Experiment | None = None
+    """Two or more ways of making lists, to be compared."""
+    experiment_secret: Path | None = None
+    """Decides who gets which arm; left out, beside the ledger."""
     as_of: AwareDatetime | None = None
     """The moment of which profiles are made; left out, now."""
     simulation: SimulationSettings | None = None
@@ -80,6 +91,11 @@ class AgentSettings(BaseModel):
         return self.simulation.noise_seed if self.simulation else None
 
     @property
+    def secret(self) -> Path:
+        """The file that decides who gets which arm of an experiment."""
+        return self.experiment_secret or self.ledger.with_suffix(".arms")
+
+    @property
     def moment(self) -> datetime:
         """The moment of which profiles are made."""
         return self.as_of or datetime.now(UTC)
@@ -95,6 +111,9 @@ _PATHS = (
     "cluster-map",
     "rejected-events",
     "cache",
+    "feedback",
+    "rejected-feedback",
+    "experiment-secret",
 )
 
 

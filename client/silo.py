@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from client.contributions import Users
+from client.experiment import Experiment
 from privacy.door import Door
 from privacy.policy import Policy
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
 from strategies.public_catalogue import PublicCatalogue
+from strategies.questions import ListFeedback
 
 
 @dataclass(eq=False, kw_only=True)
@@ -31,12 +33,15 @@ class Silo:
         The items that users' histories are about, and the space of their vectors.
     pushed : ClusterMap, optional
         The map that was pushed back.
+    experiment : Experiment, optional
+        What the users' feedback is about.
     """
 
     everybody: Users = field(repr=False)
     door: Door
     catalogue: PublicCatalogue
     pushed: ClusterMap | None = None
+    experiment: Experiment | None = None
 
     @property
     def encoder_fingerprint(self) -> str:
@@ -60,6 +65,12 @@ class Silo:
 
     def users_for(self, policy: Policy, window: Window) -> Users:
         """Return all users: what is known of them does not depend on the window. Private."""
+        return self.everybody
+
+    def users_with_feedback(
+        self, question: ListFeedback, policy: Policy, window: Window | None
+    ) -> Users:
+        """Return all users: they come with their feedback. Private."""
         return self.everybody
 
     def keep(self, pushed: ClusterMap) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from client.feedback import Feedback
 from privacy.query import FloatArray
 from privacy.row_norms import squared_norms
 
@@ -43,6 +44,11 @@ class VectorUsers:
     def last_days(self) -> csr_matrix:
         """No item was ever met: shape (n_users, 0)."""
         return csr_matrix((len(self), 0))
+
+    @property
+    def feedback(self) -> Feedback | None:
+        """Nothing was ever shown to them."""
+        return None
 
     def __len__(self) -> int:
         """Return the number of users."""

@@ -28,4 +28,5 @@ def planned_phases(config: RunConfig) -> list[Phase]:
         taste=config.recommendation.taste,
         lately=config.recommendation.lately,
         signal=config.privacy.declared_users * effective_mu(config),
+        experiment=config.recommendation.asked,
     )

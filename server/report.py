@@ -242,6 +242,57 @@ class RepeatPart(Part):
     evaluation: Literal["oracle"] = "oracle"
 
 
+class MeanPart(Part):
+    """A released mean over users, noisy."""
+
+    value: float
+    noise: float = Field(description="standard deviation of its noise")
+
+
+class ArmPart(Part):
+    """What came of the lists of one arm."""
+
+    name: str
+    noisy_users: float
+    users_noise: float = Field(description="standard deviation of its noise")
+    acceptance: MeanPart | None = Field(
+        default=None,
+        description="share of a user's shown items that were accepted, mean over users; absent, "
+        "like the two below, where users are too few to tell",
+    )
+    skips: MeanPart | None = Field(default=None, description="the same of those skipped")
+    dwell_seconds: MeanPart | None = Field(
+        default=None, description="per shown item, each up to the cap, mean over users"
+    )
+
+
+class DifferencePart(Part):
+    """How much more often an arm's items are accepted than the first arm's."""
+
+    arm: str
+    against: str
+    acceptance: float = Field(description="difference of the two")
+    low: float
+    high: float = Field(
+        description="together with low: an interval that all differences of the experiment lie "
+        "in with 99% confidence; covers the noise and other samples of people"
+    )
+    stands_out: bool
+    sentence: str
+
+
+class FeedbackPart(Part):
+    """What came of an experiment with lists; released, noisy."""
+
+    experiment: str
+    window_days: float
+    dwell_cap_seconds: float
+    arms: list[ArmPart]
+    differences: list[DifferencePart] = Field(
+        description="of each arm to the first; none for arms with too few users"
+    )
+
+
 class CostPart(Part):
     """What the run took."""
 
@@ -275,6 +326,7 @@ class Report(Part):
     privacy: PrivacyPart
     recommendation: RecommendationPart | None = None
     repeat: RepeatPart | None = None
+    feedback: FeedbackPart | None = None
     cost: CostPart
     receipts: list[ReceiptPart] = []
 

@@ -25,6 +25,7 @@ PHASES = {
     "spread": ("refine", "how far they are from their centroid"),
     "lloyd": ("refine", "one K-means step for all centroids"),
     "items": ("describe", "which items each cluster takes up"),
+    "feedback": ("describe", "what came of the lists that were shown, by arm"),
     "quality": ("describe", "how well the finished map fits"),
 }
 """Phase without its number: the stage it belongs to, and what it asks."""

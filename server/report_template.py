@@ -299,6 +299,30 @@ baselines use exact counts, which no server sees.</p>
 {% if usual %}{{ ranking("Items that the user bought before", usual, ["recall"]) }}{% endif %}
 </section>{% endif %}
 
+{% if report.feedback %}{% set tried = report.feedback %}
+<section><h2>Feedback: {{ tried.experiment }}</h2>
+<p>{{ tag("released") }} What came of the lists that users were shown in the last
+{{ "%g" % tried.window_days }} days, means over each arm's users. &plusmn; is one standard deviation
+of the noise alone.</p>
+<table><caption>A longer dwell than {{ "%g" % tried.dwell_cap_seconds }} s counts as it.</caption>
+<thead><tr><th scope="col">Arm</th><th scope="col" class="n">users</th>
+<th scope="col" class="n">accepted</th><th scope="col" class="n">skipped</th>
+<th scope="col" class="n">dwell, s per item</th></tr></thead><tbody>
+{% for arm in tried.arms %}
+<tr><th scope="row">{{ arm.name }}</th><td class="n">{{ arm.noisy_users | number }}
+<small>&plusmn;&nbsp;{{ arm.users_noise | number }}</small></td>
+{% for mean in [arm.acceptance, arm.skips] %}
+<td class="n">{% if mean %}{{ mean.value | percent }}
+<small>&plusmn;&nbsp;{{ mean.noise | percent }}</small>{% else %}too few users{% endif %}</td>
+{% endfor %}
+<td class="n">{% if arm.dwell_seconds %}{{ arm.dwell_seconds.value | number(1) }}
+<small>&plusmn;&nbsp;{{ arm.dwell_seconds.noise | number(1) }}</small>{% else %}too few users
+{%- endif %}</td></tr>
+{% endfor %}</tbody></table>
+{% for one in tried.differences %}<p>{{ one.sentence }}</p>{% endfor %}
+<p class="soft">In brackets: an interval that holds with 99% confidence for all differences
+together, for the noise and for other samples of people.</p></section>{% endif %}
+
 <section><h2>Cost and encoder</h2>
 <dl class="facts">
 {{ fact("Up, per region and round", (cost.bytes_up_per_client_round / 1000) | number(1) ~ " KB") }}

@@ -44,6 +44,7 @@ from server.report import (
     RunPart,
     not_protected,
 )
+from server.feedback_report import feedback_part
 from server.report_page import render
 from strategies.cautions import cautions
 from strategies.clustering import NORM_BOUND, Clustering
@@ -207,6 +208,7 @@ def build_report(
         ),
         clustering=_clustering(strategy, n_users, scale),
         privacy=_privacy(strategy, planned),
+        feedback=feedback_part(known.experiment) if known.experiment else None,
         cost=_cost(strategy.history, strategy.n_clients),
     )
 

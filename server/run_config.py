@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
+from strategies.phases.experiment import Asked
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
@@ -68,12 +69,44 @@ class RecommendationSection(Section):
     lately: bool = False
     """With taste: learn also what is popular lately, for regions that follow it
     (``recent-lift`` in agent.toml). Popularity is then known with more noise."""
+    experiment: str = ""
+    """Ask what came of this experiment with lists; left empty, nothing is asked."""
+    arms: str = ""
+    """Its arms, such as ``"plain, varied"``: the same in each region's ``agent.toml``, in this
+    order."""
+    feedback_days: Positive = 30.0
+    """What was shown earlier is not looked at."""
+    dwell_cap: Positive = 120.0
+    """Seconds; a longer dwell on an item counts as it."""
 
     @model_validator(mode="after")
     def _lately_is_beside_taste(self) -> RecommendationSection:
         if self.lately and not self.taste:
             raise ValueError("recommendation.lately is learned beside taste: set taste = true too")
         return self
+
+    @model_validator(mode="after")
+    def _experiment_can_be_asked_about(self) -> RecommendationSection:
+        if asked := self.asked:
+            try:
+                asked.question()
+            except ValueError as error:
+                raise ValueError(f"recommendation.experiment: {error}") from error
+        elif self.arms:
+            raise ValueError("recommendation.arms are those of no recommendation.experiment")
+        return self
+
+    @property
+    def asked(self) -> Asked | None:
+        """The experiment that is asked about, if there is one."""
+        if not self.experiment:
+            return None
+        return Asked(
+            name=self.experiment,
+            arms=[arm.strip() for arm in self.arms.split(",")],
+            window_days=self.feedback_days,
+            dwell_cap=self.dwell_cap,
+        )
 
 
 class PrivacySection(Section):

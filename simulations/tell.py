@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from client.feedback_store import ShownList
 from client.recommender import Recommendation, Recommender
 from client.reranking import ListRules
 from privacy.query import FloatArray
@@ -144,20 +145,52 @@ def recommendations(
     explain: bool,
     interests: FloatArray | None = None,
     rules: ListRules | None = None,
+    experiment: tuple[str, str] = ("", ""),
+    keep: Callable[[list[ShownList]], None] | None = None,
 ) -> None:
-    """Show one user's two lists; somebody new may have stated interests."""
+    """Show one user's two lists; somebody new may have stated interests.
+
+    Parameters
+    ----------
+    experiment : (str, str)
+        The experiment and the arm that made the list of what is new; empty texts, where none did.
+    keep : callable, optional
+        Gets both lists before anybody sees them.
+    """
     is_new = recommender.cluster_of(user) is None
     if is_new:
         instead = "what is popular" if interests is None else "what suits the stated interests"
         console.print(f"Nobody called {user!r} has events here; {instead} comes instead.")
     elif interests is not None:
         console.print(f"{user!r} has events here: they count, stated interests do not.")
-    _list("Your usuals", recommender.usuals(user, count), explain=explain)
+    usuals = recommender.usuals(user, count)
     if is_new and interests is not None:
         found = recommender.new_for_interests(interests, count, rules)
     else:
         found = recommender.new_for(user, count, rules)
+    if keep is not None:
+        keep(_shown(user, usuals, found, experiment))
+    _list("Your usuals", usuals, explain=explain)
     _list("New for you", found, explain=explain)
+
+
+def _shown(
+    user: str,
+    usuals: Sequence[Recommendation],
+    found: Sequence[Recommendation],
+    experiment: tuple[str, str],
+) -> list[ShownList]:
+    """Return what is shown: of the two lists, experiments are about what is new alone."""
+    name, arm = experiment
+    return [
+        ShownList(user_id=user, items=[(one.item_id, one.kind) for one in usuals]),
+        ShownList(
+            user_id=user,
+            items=[(one.item_id, one.kind) for one in found],
+            experiment=name,
+            arm=arm,
+        ),
+    ]
 
 
 def _list(title: str, items: Sequence[Recommendation], *, explain: bool) -> None:

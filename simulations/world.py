@@ -220,7 +220,7 @@ def _settings(scenario: Scenario, name: str) -> dict[str, Any]:
     """Return one region's ``agent.toml``."""
     simulation = scenario.simulation
     seeded = simulation.noise is NoiseKind.SEEDED
-    return {
+    return _experiment(scenario) | {
         "region": name,
         "events": "events.parquet",
         "catalogue": str(catalogue_path(simulation).resolve()),
@@ -237,6 +237,15 @@ def _settings(scenario: Scenario, name: str) -> dict[str, Any]:
         "as-of": simulation.withheld_from.isoformat(),
         "simulation": {"noise-seed": simulation.noise_seed} if seeded else {},
     }
+
+
+def _experiment(scenario: Scenario) -> dict[str, Any]:
+    """Return what makes a region run the scenario's experiment: what its arms do is left open."""
+    asked = scenario.recommendation.asked
+    if asked is None:
+        return {}
+    arms = [{"name": arm} for arm in asked.arms]
+    return {"feedback": "feedback.sqlite", "experiment": {"name": asked.name, "arms": arms}}
 
 
 def _policy(scenario: Scenario, name: str, server: str, encoder: str) -> dict[str, Any]:

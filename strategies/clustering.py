@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.query import FloatArray
+from strategies.arm_comparison import Experiment
 from strategies.cluster_map import ClusterMap
 from strategies.directions import Directions
 from strategies.interest_tree import InterestTree, interest_tree
@@ -85,6 +86,8 @@ class Clustering:
     recent_popularity : shape (n_items,)
     taste : Taste, optional
         What goes with what, where it was asked.
+    experiment : Experiment, optional
+        What came of the lists that were shown, where it was asked.
     choosing_k : bool
         Whether the summary chooses the number of clusters; k is then the most.
     k_curve : KCurve, optional
@@ -127,6 +130,7 @@ class Clustering:
     popularity: Array = field(default_factory=lambda: np.zeros(0))
     recent_popularity: Array = field(default_factory=lambda: np.zeros(0))
     taste: Taste | None = None
+    experiment: Experiment | None = None
     choosing_k: bool = False
     k_curve: KCurve | None = None
     tree: InterestTree | None = None

@@ -333,10 +333,15 @@ class FederatedKMeans(Strategy):
     def _absorb(self, phase: Phase, answers: list[Release | ClippedSum]) -> None:
         if not answers:
             reasons = {refusal.reason for refusal in self.history[-1].refusals}
-            raise StrategyError(
+            found = (
                 f"No region answered phase {phase.name!r} "
-                f"({', '.join(sorted(reasons)) or 'no replies'}). The run stops here; what was "
-                "released before stays charged."
+                f"({', '.join(sorted(reasons)) or 'no replies'})."
+            )
+            if not phase.is_needed:
+                log.warning("\t     %s The run goes on without it.", found)
+                return
+            raise StrategyError(
+                f"{found} The run stops here; what was released before stays charged."
             )
         told = self.known.warning
         phase.absorb(self.known, self._noisy_sum(answers))

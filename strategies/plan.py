@@ -15,6 +15,7 @@ from privacy.forecast import PlannedRelease
 from strategies.phases.basis import Basis
 from strategies.phases.calibration import Mean, Radius, Reach, Spread
 from strategies.phases.description import Items, Quality
+from strategies.phases.experiment import Asked, Feedback
 from strategies.phases.lloyd import Lloyd, LloydPool
 from strategies.phases.phase import Phase
 from strategies.phases.preferences import Popularity, Tastes
@@ -29,6 +30,9 @@ LATEST = 10
 TASTE_SIGNAL = 150.0
 """Users times mu, of what is spent on it, from which on taste ranks better than popularity with
 the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
+
+FEEDBACK_SHARE = 0.04
+"""Of a run that also asks what came of an experiment; all other phases shrink alike."""
 
 
 def planned_releases(epsilon: float, delta: float, phases: Sequence[Phase]) -> list[PlannedRelease]:
@@ -45,6 +49,7 @@ def plan(
     taste: bool = False,
     lately: bool = False,
     signal: float = math.inf,
+    experiment: Asked | None = None,
 ) -> list[Phase]:
     """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
 
@@ -64,19 +69,25 @@ def plan(
         Whether to learn beside taste what is popular lately.
     signal : float
         Declared users times the run's effective mu: public.
+    experiment : Asked, optional
+        The experiment to ask about, before the push-back.
     """
-    if taste and knows_taste(TASTE_SHARE, signal):
+    rest = 1 - FEEDBACK_SHARE if experiment else 1.0
+    feedback = [Feedback("feedback", FEEDBACK_SHARE, experiment)] if experiment else []
+    if taste and knows_taste(TASTE_SHARE * rest, signal):
         return [
-            *clustering(0.2, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE, signal, lately=lately),
-            Items("items", 0.08),
-            Quality("quality", 0.02),
+            *clustering(0.2 * rest, choosing_k=choosing_k),
+            *preferences(TASTE_SHARE * rest, signal, lately=lately),
+            Items("items", 0.08 * rest),
+            *feedback,
+            Quality("quality", 0.02 * rest),
         ]
     return [
-        *clustering(CLUSTERING_SHARE, choosing_k=choosing_k),
+        *clustering(CLUSTERING_SHARE * rest, choosing_k=choosing_k),
         # Describe: what each cluster goes for; the push-back.
-        Items("items", 0.27),
-        Quality("quality", 0.04),
+        Items("items", 0.27 * rest),
+        *feedback,
+        Quality("quality", 0.04 * rest),
     ]
 
 

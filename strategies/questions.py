@@ -17,6 +17,7 @@ import numpy as np
 from privacy.query import FloatArray, SumQuery, TrustModel
 from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
+from strategies.question_kinds.feedback import ListFeedback
 from strategies.question_kinds.items import ItemPopularity, ItemWeights, TasteMoments
 from strategies.question_kinds.quality import MapQuality
 from strategies.question_kinds.vectors import CellSums, DistanceHistogram, SecondMoments
@@ -27,6 +28,7 @@ __all__ = [
     "DistanceHistogram",
     "ItemPopularity",
     "ItemWeights",
+    "ListFeedback",
     "MapQuality",
     "Question",
     "Request",
@@ -43,6 +45,7 @@ Question = (
     | ItemPopularity
     | TasteMoments
     | ItemWeights
+    | ListFeedback
     | MapQuality
 )
 QUESTION_TYPES: dict[str, type[Question]] = {
@@ -54,6 +57,7 @@ QUESTION_TYPES: dict[str, type[Question]] = {
         ItemPopularity,
         TasteMoments,
         ItemWeights,
+        ListFeedback,
         MapQuality,
     )
 }

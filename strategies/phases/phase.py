@@ -57,9 +57,12 @@ class Phase(ABC):
     ----------
     asks : type of Question
         The kind of its question.
+    is_needed : bool
+        Whether the run can go no further if no region answers.
     """
 
     asks: ClassVar[type[Question]]
+    is_needed: ClassVar[bool] = True
 
     def __init__(self, name: str, share: float) -> None:
         self.name = name
