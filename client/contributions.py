@@ -173,7 +173,7 @@ def _(question: ListFeedback, profiles: Users) -> Mapping[str, Contributions]:
         COUNT_WEIGHT * (found.shown > 0),
         found.accepted / shown,
         found.skipped / shown,
-        DWELL_WEIGHT * found.dwell_ms / (1000 * question.dwell_cap * shown),
+        DWELL_WEIGHT * found.dwell_ms / (1000.0 * question.dwell_cap * shown),
     ]
     return {"arms": Contributions(found.arms, np.stack(rows, axis=1).astype(np.float32))}
 

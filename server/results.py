@@ -29,6 +29,7 @@ from privacy.accountant import (
 from privacy.query import NoiseKind
 from privacy.server_record import RoundCount, write_server_record
 from privacy.statement import statement
+from server.feedback_report import feedback_part
 from server.report import (
     OTHER_CALLS,
     ClusteringPart,
@@ -44,7 +45,6 @@ from server.report import (
     RunPart,
     not_protected,
 )
-from server.feedback_report import feedback_part
 from server.report_page import render
 from strategies.cautions import cautions
 from strategies.clustering import NORM_BOUND, Clustering

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from client.contributions import (
     contributions_to,
     users_at_a_time,
 )
+from client.feedback import Feedback
 from client.interest_profile import InterestProfiles, build_profiles
 from privacy.query import (
     Block,
@@ -34,6 +36,7 @@ from strategies.questions import (
     DistanceHistogram,
     ItemPopularity,
     ItemWeights,
+    ListFeedback,
     MapQuality,
     Question,
     SecondMoments,
@@ -62,7 +65,21 @@ def people(seed: int = 0, n: int = 20) -> InterestProfiles:
         {int(item): float(rng.uniform(0, 120)) for item in range(N_ITEMS) if rng.random() < 0.6}
         for _ in range(n)
     ]
-    return profiles_of(unit(seed, n), last_days, N_ITEMS)
+    return replace(profiles_of(unit(seed, n), last_days, N_ITEMS), feedback=feedback(seed, n))
+
+
+def feedback(seed: int, n: int) -> Feedback:
+    """Return possible feedback; some users were shown nothing."""
+    rng = np.random.default_rng(seed)
+    shown = rng.integers(0, 8, n)
+    accepted = rng.integers(0, shown + 1)
+    return Feedback(
+        arms=rng.integers(0, 2, n),
+        shown=shown,
+        accepted=accepted,
+        skipped=rng.integers(0, shown - accepted + 1),
+        dwell_ms=rng.integers(0, 60_000 * shown + 1),
+    )
 
 
 def cell_sums(width: int = 0, centres: FloatArray | None = None) -> CellSums:
@@ -104,6 +121,12 @@ def taste_moments() -> TasteMoments:
     return TasteMoments(weights=np.array([0.5, 0, 2, 1, 0], np.float32))
 
 
+def list_feedback() -> ListFeedback:
+    return ListFeedback(
+        experiment="lists", arms=["plain", "varied"], window_days=30.0, dwell_cap=60.0
+    )
+
+
 QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
@@ -113,6 +136,7 @@ QUESTIONS: dict[str, Question] = {
     "item-popularity": item_popularity(),
     "taste-moments": taste_moments(),
     "item-weights": item_weights(),
+    "list-feedback": list_feedback(),
     "map-quality": quality(),
 }
 
@@ -218,6 +242,28 @@ def test_taste_moments_add_the_weighed_items_that_are_asked_about() -> None:
         own = [w * (i in met) for i, w in zip((0, 2, 3), weights, strict=True)]
         expected.append(scaled(own, 1.0))
     assert_adds(contributions_to(taste_moments(), profiles)["moments"], [0] * 20, expected)
+
+
+def test_list_feedback_adds_shares_of_what_was_shown_to_the_row_of_the_own_arm() -> None:
+    users = people()
+    found = users.feedback
+    assert found is not None
+    rows = []
+    for user in range(len(users)):
+        shown = int(found.shown[user])
+        if not shown:
+            rows.append([0.0] * 4)
+            continue
+        seconds = int(found.dwell_ms[user]) / 1000 / shown
+        shares = [int(found.accepted[user]) / shown, int(found.skipped[user]) / shown]
+        rows.append([0.5, *shares, 0.5 * seconds / 60])
+    assert [0.0] * 4 in rows
+    assert_adds(contributions_to(list_feedback(), users)["arms"], found.arms.tolist(), rows)
+
+
+def test_users_without_feedback_add_zeros() -> None:
+    users = replace(people(), feedback=None)
+    assert_adds(contributions_to(list_feedback(), users)["arms"], [0] * 20, [[0.0] * 4] * 20)
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -354,6 +400,7 @@ def test_every_row_is_within_its_blocks_clipping_norm(
     question: Question, vectors: FloatArray, last_days: list[dict[int, float]]
 ) -> None:
     users = profiles_of(vectors, last_days[: len(vectors)], N_ITEMS)
+    users = replace(users, feedback=feedback(len(vectors), len(vectors)))
     answer = contributions_to(question, users)
     for block in question.blocks():
         part = answer[block.name]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from client.contributions import contributions_to
+from client.feedback import Feedback
 from client.interest_profile import InterestProfiles
 from privacy.clipping import clipped_sum
 from privacy.door import _clip_and_sum
@@ -30,6 +31,7 @@ from strategies.questions import (
     CellSums,
     ItemPopularity,
     ItemWeights,
+    ListFeedback,
     MapQuality,
     Question,
     Request,
@@ -183,7 +185,9 @@ class Case:
     another: InterestProfiles
 
 
-def people(vectors: FloatArray, last_days: npt.NDArray[np.float64]) -> InterestProfiles:
+def people(
+    vectors: FloatArray, last_days: npt.NDArray[np.float64], feedback: Feedback | None = None
+) -> InterestProfiles:
     """Return users; what they never met has a negative number of days."""
     user, item = np.nonzero(~(last_days < 0))
     met = csr_matrix((last_days[user, item], (user, item)), shape=last_days.shape)
@@ -194,7 +198,28 @@ def people(vectors: FloatArray, last_days: npt.NDArray[np.float64]) -> InterestP
         counts=met,
         last_days=met,
         habits=met,
+        feedback=feedback,
     )
+
+
+def some_feedback(arms: Sequence[int], numbers: npt.NDArray[np.int64]) -> Feedback:
+    """Return shown, accepted and skipped items and milliseconds, a row of each for each user."""
+    shown, accepted, skipped, dwell_ms = numbers
+    return Feedback(
+        arms=np.array(arms, dtype=np.int64),
+        shown=shown,
+        accepted=accepted,
+        skipped=skipped,
+        dwell_ms=dwell_ms,
+    )
+
+
+def of(feedback: Feedback | None, kept: Sequence[int]) -> Feedback | None:
+    """Return some of the users' feedback, in this order."""
+    if feedback is None:
+        return None
+    names = ("arms", "shown", "accepted", "skipped", "dwell_ms")
+    return Feedback(**{name: getattr(feedback, name)[list(kept)] for name in names})
 
 
 def only(profiles: InterestProfiles, kept: Sequence[int]) -> InterestProfiles:
@@ -202,7 +227,7 @@ def only(profiles: InterestProfiles, kept: Sequence[int]) -> InterestProfiles:
     days = np.full(profiles.last_days.shape, -1.0)
     met = profiles.last_days.tocoo()
     days[met.row, met.col] = met.data
-    return people(profiles.vectors[list(kept)], days[list(kept)])
+    return people(profiles.vectors[list(kept)], days[list(kept)], of(profiles.feedback, kept))
 
 
 def unit_rows(rng: np.random.Generator, n: int, width: int) -> FloatArray:
@@ -279,8 +304,18 @@ KINDS = (
     "item-popularity",
     "item-popularity ever",
     "taste-moments",
+    "list-feedback",
     "map-quality",
 )
+ARMS = ["plain", "varied", "popular"]
+
+
+def list_feedback(dwell_cap: float = 60.0) -> ListFeedback:
+    return ListFeedback(experiment="lists", arms=ARMS, window_days=30.0, dwell_cap=dwell_cap)
+
+
+COUNTS = (0, 0, 1, 2, 7, -3, 10**6, 2**62)
+"""Of items and milliseconds: usual ones, and what no store gives."""
 
 
 def test_every_kind_of_question_is_here() -> None:
@@ -310,6 +345,8 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
             some = st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.5])
             weights = draw(st.lists(some, min_size=N_ITEMS, max_size=N_ITEMS))
             return TasteMoments(weights=np.array([*weights[1:], 0.7], np.float32))
+        case "list-feedback":
+            return list_feedback(draw(st.sampled_from([1e-3, 60.0, 86400.0])))
         case "map-quality":
             return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
         case _:
@@ -325,7 +362,11 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     if draw(st.booleans()):
         centres = np.vstack([centres, centres[:1]])  # two centres at one place
     days = rng.choice([-1.0, -1.0, 0.0, 30.0, 60.0, np.nan, np.inf, 1e300], size=(n + 2, N_ITEMS))
-    everybody = people(draw(vectors(n + 2, width, centres)), days)
+    feedback = None
+    if draw(st.booleans()):
+        numbers = rng.choice(COUNTS, size=(4, n + 2)).astype(np.int64)
+        feedback = some_feedback(rng.integers(len(ARMS), size=n + 2).tolist(), numbers)
+    everybody = people(draw(vectors(n + 2, width, centres)), days, feedback)
     place = draw(st.integers(0, n))
     order = list(range(n))
     return Case(
@@ -413,6 +454,7 @@ def a_question(kind: str, centres: FloatArray) -> Question:
         "item-popularity": ItemPopularity(n_items=N_ITEMS, latest=2),
         "item-popularity ever": ItemPopularity(n_items=N_ITEMS, latest=0),
         "taste-moments": TasteMoments(weights=np.linspace(0, 1.3, N_ITEMS, dtype=np.float32)),
+        "list-feedback": list_feedback(),
         "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
     }
     return made[kind]
@@ -427,10 +469,12 @@ def test_one_person_in_front_of_many_moves_all_batches_and_changes_nothing_else(
     everybody = unit_rows(rng, n, width)
     everybody += everybody[:, ::-1]  # so as far from one centre as from its mirror image
     days = np.where(rng.random((n, N_ITEMS)) < 0.5, rng.uniform(0, 100, (n, N_ITEMS)), -1.0)
+    feedback = some_feedback(rng.integers(3, size=n).tolist(), rng.integers(0, 50, (4, n)))
+    crowd = people(everybody, days, feedback)
     question = a_question(kind, centres)
-    together = exact_answer(question, people(everybody, days))
-    without = exact_answer(question, people(everybody[1:], days[1:]))
-    alone = exact_answer(question, people(everybody[:1], days[:1]))
+    together = exact_answer(question, crowd)
+    without = exact_answer(question, crowd.part(slice(1, None)))
+    alone = exact_answer(question, crowd.part(slice(0, 1)))
     for name, total in together.items():
         np.testing.assert_array_equal(total - without[name], alone[name])
 
@@ -441,7 +485,22 @@ def test_a_person_can_use_up_most_of_the_sensitivity(kind: str) -> None:
     centres = unit_rows(np.random.default_rng(0), 4, 5)
     question = a_question(kind, centres)
     query = query_of(question)
-    person = people(-5 * centres[:1], np.ones((1, N_ITEMS)))
+    everything = some_feedback([1], np.array([[1], [1], [0], [60_000]]))
+    person = people(-5 * centres[:1], np.ones((1, N_ITEMS)), everything)
     nobody = only(person, [])
     change = squared_change(exact_answer(question, person), exact_answer(question, nobody))
     assert math.sqrt(change) * query.step >= 0.75 * query.sensitivity
+
+
+def test_a_row_of_feedback_that_is_not_clipped_is_longer_than_the_sensitivity() -> None:
+    # So the bound is the door's work: what a store could never hold would break it otherwise.
+    question = list_feedback()
+    query = query_of(question)
+    impossible = some_feedback([0], np.array([[1], [9], [9], [10**9]]))
+    person = people(np.zeros((1, 3), np.float32), np.ones((1, N_ITEMS)), impossible)
+    row = contributions_to(question, person)["arms"].rows[0]
+    unclipped = {"arms": np.zeros((3, 4), dtype=np.int64)}
+    unclipped["arms"][0] = (row.astype(np.float64) / query.step).astype(np.int64)
+    nobody = exact_answer(question, only(person, []))
+    assert not within(query, unclipped, nobody)
+    assert within(query, exact_answer(question, person), nobody)

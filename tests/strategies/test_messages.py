@@ -27,6 +27,7 @@ from strategies.questions import (
     CellSums,
     ItemPopularity,
     ItemWeights,
+    ListFeedback,
     MapQuality,
     Question,
     Request,
@@ -67,6 +68,7 @@ QUESTIONS: list[Question] = [
     MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
     ItemPopularity(n_items=3, latest=10),
     TasteMoments(weights=np.array([0.5, 0, 1], np.float32)),
+    ListFeedback(experiment="lists", arms=["plain", "varied"], window_days=30.0, dwell_cap=60.0),
 ]
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
 STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
