@@ -121,8 +121,8 @@ def _reasons(table: pd.DataFrame, when: pd.Series, dwell: pd.Series, moment: dat
         "timestamp is not a time with a time zone": when.isna(),
         "unknown response": ~table.response.isin([one.value for one in Response]),
         "no item": table.item_id.isna(),
-        "line cannot be parsed": table[UNPARSED].notna(),
         "no user": table.user_id.isna(),
+        "line cannot be parsed": table[UNPARSED].notna(),
     }
     for reason, rows in problems.items():
         reasons[rows] = reason

@@ -225,7 +225,6 @@ class FeedbackStore:
             try:
                 if not _tables(database):
                     _lay_out(database)
-                self._check_format(database)
                 if moment is not None:
                     oldest = self._oldest(moment)
                     database.execute("DELETE FROM shown WHERE shown_at < ?", (oldest,))
@@ -244,7 +243,6 @@ class FeedbackStore:
                     pass
             database.execute("PRAGMA query_only = ON")
             database.execute("BEGIN")
-            self._check_format(database)
             yield database
 
     @contextmanager
@@ -253,6 +251,7 @@ class FeedbackStore:
             self._make_private()
             database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             with closing(database):
+                self._check_format(database)
                 # Where another process sets it at the same moment, this one need not.
                 with suppress(sqlite3.OperationalError):
                     database.execute("PRAGMA journal_mode = WAL")

@@ -7,8 +7,10 @@ from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from server.feedback_report import feedback_part
 from server.report import (
     ClusteringPart,
     ClusterPart,
@@ -26,6 +28,9 @@ from server.report import (
     RunPart,
 )
 from server.report_page import render
+from strategies.aggregation import NoisySum
+from strategies.arm_comparison import outcome
+from strategies.questions import ListFeedback
 
 VOID = {"meta"}
 SENTENCES = ("Over the limit of 4.", "Over the limit of 2.")
@@ -118,6 +123,14 @@ def full(minimal: Report) -> Report:
         n_evaluated=901,
         baselines={"popularity": RepeatBaseline(recall=0.145)},
     )
+    question = ListFeedback(
+        experiment="lists",
+        arms=["plain", "varied", "few"],
+        window_days=30.0,
+        dwell_cap=60.0,
+    )
+    sums = np.array([[500.0, 300.0, 400.0, 50.0], [500.0, 150.0, 400.0, 5.0], [1.0, 0, 0, 0]])
+    report.feedback = feedback_part(outcome(question, NoisySum({"arms": sums}, 7.5)))
     report.receipts = [
         ReceiptPart(
             region="region-0",
@@ -194,7 +207,15 @@ def test_absent_parts_leave_no_trace(minimal: Report) -> None:
     page = render(minimal)
     body = page[page.index("<body>") :]
     assert "None" not in body
-    for trace in ("SIMULATED", "Silhouette", "hit rate", "recall", "receipts", "Peak memory"):
+    for trace in (
+        "SIMULATED",
+        "Silhouette",
+        "hit rate",
+        "recall",
+        "receipts",
+        "Peak memory",
+        "Feedback",
+    ):
         assert trace not in body
 
 
@@ -220,3 +241,14 @@ def test_a_simulation_says_that_it_protects_nobody(full: Report) -> None:
     page = render(full)
     assert "SIMULATED" in page
     assert "it protects nobody" in page
+
+
+def test_what_came_of_an_experiment_is_shown_with_its_noise(full: Report) -> None:
+    assert full.feedback is not None
+    page = " ".join(unescape(render(full)).split())
+    assert "Feedback: lists" in page
+    assert "varied is accepted less often than plain" in page
+    assert "30.0% <small>±\xa00.9%" in page
+    assert "6.0 <small>±\xa00.9" in page
+    assert page.count("too few users") == 3
+    assert len(full.feedback.differences) == 1

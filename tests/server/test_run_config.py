@@ -86,6 +86,8 @@ def test_flat_values_are_what_flower_can_carry() -> None:
         ("run.seed", -1, "greater than or equal to 0"),
         ("run.wait-seconds", 0.0, "greater than 0"),
         ("run.wait-seconds", float("inf"), "finite number"),
+        ("recommendation.feedback-days", 0.0, "greater than 0"),
+        ("recommendation.dwell-cap", float("inf"), "finite number"),
         ("run.name", "../elsewhere", "match pattern"),
         ("run.name", "", "match pattern"),
         ("run.signing-key", 7, "valid string"),
@@ -180,3 +182,19 @@ def test_what_is_popular_lately_is_learned_beside_taste_only() -> None:
         parse_flat({"recommendation.lately": True})
     learned = parse_flat({"recommendation.lately": True, "recommendation.taste": True})
     assert learned.recommendation.lately
+
+
+def test_an_experiment_is_named_with_its_arms() -> None:
+    nested = {"recommendation": {"experiment": "lists", "arms": "plain, varied"}}
+    asked = parse_config(nested, "test").recommendation.asked
+    assert asked is not None
+    question = asked.question()
+    assert (question.experiment, question.arms) == ("lists", ["plain", "varied"])
+    assert (question.window_days, question.dwell_cap) == (30.0, 120.0)
+    assert RunConfig().recommendation.asked is None
+    for arms in ("plain", "plain, plain", "plain,,varied", "plain, Varied"):
+        wrong = {"recommendation": {"experiment": "lists", "arms": arms}}
+        with pytest.raises(ConfigError, match=r"recommendation.experiment: .*Nothing was started"):
+            parse_config(wrong, "test")
+    with pytest.raises(ConfigError, match=r"no recommendation.experiment. Nothing was started"):
+        parse_flat({"recommendation.arms": "plain, varied"})

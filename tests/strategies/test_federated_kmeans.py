@@ -23,6 +23,7 @@ from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, StrategyError
 from strategies.messages import answer_to_records, records_to_request
 from strategies.phases.calibration import Mean
+from strategies.phases.experiment import Asked, Feedback
 from strategies.plan import plan, planned_releases
 from strategies.questions import Request
 from tests.privacy.examples import a_ledger, a_noise
@@ -166,6 +167,19 @@ def test_nobody_answering_stops_the_run_with_the_reasons(known: Clustering) -> N
         first_round(
             strategy_over(known), lambda request, node: answer_to_records(refusal(request, node))
         )
+
+
+def test_an_experiment_that_no_region_runs_does_not_stop_the_run(
+    known: Clustering, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    strategy = strategy_over(known)
+    asked = Asked(name="lists", arms=("plain", "varied"), window_days=30.0, dwell_cap=60.0)
+    strategy.phases[0] = Feedback("mean", strategy.phases[0].share, asked)
+    first_round(strategy, lambda request, node: answer_to_records(refusal(request, node)))
+    assert known.experiment is None
+    assert "No region answered phase 'mean' (budget-exhausted). The run goes on" in caplog.text
+    assert len(strategy.history[0].refusals) == 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -18,6 +18,7 @@ from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.exact_geometry import squared_distances
 from strategies.phases.description import pooled
+from strategies.phases.experiment import Asked
 from strategies.phases.phase import Phase
 from strategies.phases.preferences import Popularity
 from strategies.plan import plan, planned_releases, recommendation_alone
@@ -101,6 +102,34 @@ def test_shares_of_a_run_that_learns_taste_add_up_to_one(choosing_k: bool) -> No
         alone = recommendation_alone(signal)
         assert sum(phase.share for phase in alone) == pytest.approx(1.0)
         assert ("taste-moments" in [phase.asks.kind for phase in alone]) is (signal > 1)
+
+
+LISTS = Asked(name="lists", arms=("plain", "varied"), window_days=30.0, dwell_cap=60.0)
+
+
+@pytest.mark.parametrize("taste", [False, True])
+def test_an_experiment_is_asked_about_before_the_push_back_and_all_others_shrink_alike(
+    taste: bool,
+) -> None:
+    without, phases = plan(taste=taste), plan(taste=taste, experiment=LISTS)
+    assert sum(phase.share for phase in phases) == pytest.approx(1.0)
+    assert [phase.asks.kind for phase in phases[-2:]] == ["list-feedback", "map-quality"]
+    assert phases[-2].share == 0.04
+    others = [phase for phase in phases if phase.name != "feedback"]
+    assert [phase.name for phase in others] == [phase.name for phase in without]
+    for phase, before in zip(others, without, strict=True):
+        assert phase.share == pytest.approx(0.96 * before.share)
+
+
+def test_what_came_of_an_experiment_is_known_in_the_end(
+    known: Clustering, people: np.ndarray
+) -> None:
+    run_phases(known, people[:300], multiplier=1e-6, phases=plan(experiment=LISTS))
+    assert known.experiment is not None
+    assert known.experiment.name == "lists"
+    nobody = [arm.users.value for arm in known.experiment.arms]  # nothing was shown to anybody
+    assert nobody == pytest.approx([0, 0], abs=0.01)
+    assert known.experiment.differences == ()
 
 
 @pytest.mark.parametrize("lately", [False, True])
