@@ -65,7 +65,7 @@ def test_installed_command_works_in_a_process_of_its_own() -> None:
 
 
 def test_every_verb_helps_with_an_example(fedinterest: Command) -> None:
-    verbs = ("simulate", "demo", "prepare", "encode", "recommend")
+    verbs = ("simulate", "demo", "prepare", "encode", "recommend", "feedback")
     general = fedinterest("--help").stdout
     for verb in verbs:
         assert verb in general
@@ -80,6 +80,7 @@ ARGUMENTS = {
     "prepare": "SCENARIO is a file",
     "encode": "CATALOGUE is a file",
     "recommend": "USER is an id",
+    "feedback": "SETTINGS is the region's agent.toml",
     "audit": "PATHS are ledgers",
     "policy new": "PATH is the file to write",
     "policy show": "PATH is the region's policy",

@@ -248,7 +248,7 @@ def test_what_came_of_an_experiment_is_shown_with_its_noise(full: Report) -> Non
     page = " ".join(unescape(render(full)).split())
     assert "Feedback: lists" in page
     assert "varied is accepted less often than plain" in page
-    assert "30.0% <small>±\xa00.9%" in page
-    assert "6.0 <small>±\xa00.9" in page
+    assert "30.0% <small>± 0.9%" in page
+    assert "6.0 <small>± 0.9" in page
     assert page.count("too few users") == 3
     assert len(full.feedback.differences) == 1
