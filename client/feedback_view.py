@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -25,6 +26,8 @@ def note(region: Region, user: str, item: str, response: Response, dwell: float 
     FeedbackError
         If the item was not shown to the user, or it could not be kept.
     """
+    if dwell is not None and not math.isfinite(dwell):
+        raise FeedbackError(f"A dwell of {dwell} is no number of seconds. Nothing was kept.")
     moment = region.settings.moment
     one = Answered(user_id=user, item_id=item, response=response, moment=moment, dwell=dwell)
     with _store(region).answering([one], moment) as problems:
@@ -44,9 +47,9 @@ def bring_in(region: Region, path: Path) -> None:
     beside = path.with_name(f"{path.stem}-rejected.csv")
     rejected = region.settings.rejected_feedback or beside
     found = import_feedback(_store(region), path, rejected, moment=region.settings.moment)
-    console.print(f"{found.kept} responses are kept.")
+    console.print(f"Responses kept: {found.kept}.")
     for reason, rows in found.rejected.items():
-        console.print(f"{rows} rows cannot be used: {escape(reason)}.")
+        console.print(f"Rows that cannot be used: {rows} ({escape(reason)}).")
     if found.rejected:
         console.print(f"They are in {escape(str(rejected))}.", soft_wrap=True)
 

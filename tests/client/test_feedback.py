@@ -263,7 +263,7 @@ def test_everybodys_lists_are_made_by_the_own_arm_and_kept_as_shown(
     assert lists_region.assignment is not None
     found = store_of(lists_region).outcomes("lists", NOW - DAY, NOW + DAY, 60.0)
     assert {key: one.shown for key, one in found.items()} == {
-        (user, lists_region.assignment.arm_of(user).name): len(own)
+        (user, lists_region.assignment.arm_of(str(user)).name): len(own)
         for user, own in lists.groupby("user_id")
     }
 

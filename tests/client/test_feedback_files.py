@@ -118,7 +118,7 @@ def test_odd_values_are_rejected_and_stop_nothing(store: FeedbackStore, tmp_path
 
 
 def test_a_missing_column_is_named(store: FeedbackStore, tmp_path: Path) -> None:
-    rows = [{"user_id": "anna", "item_id": "tea", "timestamp": LATER}]
+    rows: list[dict[str, object]] = [{"user_id": "anna", "item_id": "tea", "timestamp": LATER}]
     path = write(tmp_path / "given.csv", rows)
     with pytest.raises(FeedbackError, match=r"no column 'response'.*Nothing was kept"):
         import_feedback(store, path, tmp_path / "rejected.csv", moment=NOW)

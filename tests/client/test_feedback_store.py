@@ -200,7 +200,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_kept(
     connect = sqlite3.connect
 
     def with_little_room(*arguments: object, **options: object) -> sqlite3.Connection:
-        database = connect(*arguments, **options)  # type: ignore[call-overload]
+        database: sqlite3.Connection = connect(*arguments, **options)  # type: ignore[call-overload]
         database.execute("PRAGMA max_page_count = 20")
         return database
 

@@ -60,8 +60,8 @@ def test_from_everybodys_lists_to_counts_and_an_erasure(
     table.assign(timestamp=as_of).to_csv(responses, index=False)
     imported = fedinterest("feedback", settings, "--from", responses)
     assert imported.returncode == 0, imported.stderr
-    assert "1 responses are kept." in imported.stdout
-    assert "1 rows cannot be used: unknown response." in imported.stdout
+    assert "Responses kept: 1." in imported.stdout
+    assert "Rows that cannot be used: 1 (unknown response)." in imported.stdout
     assert pd.read_csv(settings.parent / "responses-rejected.csv").item_id.tolist() == [third]
     looked = fedinterest("feedback", settings, "--show").stdout
     region = open_region(settings)
@@ -119,6 +119,10 @@ def test_what_was_not_shown_or_said_is_told(fedinterest: Command, settings: Path
         fedinterest("feedback", settings, USER, "NOTHING", "--accepted"),
         "'NOTHING' was not shown to 'household-0900'",
         "Nothing was kept",
+    )
+    assert_fails(
+        fedinterest("feedback", settings, USER, "TEA", "--skipped", "--dwell", "nan"),
+        "A dwell of nan is no number of seconds. Nothing was kept.",
     )
     for wrong in ([], [USER], [USER, "TEA"], ["--show", "--erase", USER], ["--show", "--accepted"]):
         result = fedinterest("feedback", settings, *wrong)
