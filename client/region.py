@@ -132,7 +132,7 @@ class Region:
         Without a window, everybody and everything.
         """
         users = self.profiles if window is None else self.users_for(policy, window)
-        if self.assignment is None or self.feedback_store is None:
+        if self.feedback_store is None or self.assignment is None:
             return users
         feedback = read_feedback(
             self.feedback_store,

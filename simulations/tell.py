@@ -117,6 +117,8 @@ def figures(report: Report) -> None:
             f"Your usuals, recall@{repeat.k}: {repeat.recall:.3f} "
             f"+- {repeat.recall_standard_error:.3f} (popularity: {popular:.3f})"
         )
+    for difference in report.feedback.differences if report.feedback else []:
+        console.print(f"Feedback: {difference.sentence}")
 
 
 def receipts(entries: Sequence[ReceiptPart]) -> None:
