@@ -69,7 +69,7 @@ def another(key: str, value: Any) -> Any:
     """Return another value that a request might have in its place."""
     match value:
         case list():
-            return [*value[:-1], "Tea"]
+            return [*value[:-1], "tea"]
         case float():
             return float(np.nextafter(value, 0.0))
         case int():
