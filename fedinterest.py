@@ -224,7 +224,8 @@ def recommend(
         typer.Option(
             min=0,
             max=1,
-            help="0: by score alone; 1: the catalogue's newest first (column available_from).",
+            help="0: by score alone; 1: the catalogue's newest first (column available_from). "
+            "Leaves any experiment.",
         ),
     ] = 0.0,
     most_per_category: Annotated[
@@ -249,7 +250,7 @@ def recommend(
     if language not in tuple(Language):
         raise typer.BadParameter(f"{language!r} is not one of {', '.join(Language)}.")
     region = open_region(settings)
-    arm = region.arm_of(user) if variety is None else None
+    arm = None if freshness or variety is not None else region.arm_of(user)
     recommender = region.recommender_of(arm)
     recommender.language = Language(language)
     unwanted = frozenset(exclude or ())
