@@ -20,7 +20,7 @@ from privacy.query import SumQuery
 from privacy.release import Answer, Refusal
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
-from strategies.questions import ListFeedback, MapQuality, Question, Request
+from strategies.questions import ListFeedback, ListVotes, MapQuality, Question, Request
 
 UNPAID = frozenset({"budget-exhausted", "lifetime-exhausted"})
 """Refusals of a request that the region's rules let in, but for its price."""
@@ -138,7 +138,7 @@ def _misunderstanding(client: Client, request: Request) -> Refusal | None:
         client.door.policy.check_sender(query)
     except RefusalError as error:  # whoever has no business here learns nothing else
         return client.door.refuse(query, error.reason, error.sentence)
-    pushed = question.cluster_map if isinstance(question, MapQuality) else request
+    pushed = question.cluster_map if isinstance(question, MapQuality | ListVotes) else request
     if {request.encoder, pushed.encoder} != {client.encoder_fingerprint}:
         return client.door.refuse(
             query,

@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import ThreadpoolController
 
 from client.feedback import Feedback
+from client.list_votes import list_votes
 from privacy.query import Contributions, FloatArray, IntArray
 from privacy.row_norms import squared_norms
 from strategies.exact_geometry import nearest, nearest_centre, project
@@ -30,6 +31,7 @@ from strategies.questions import (
     ItemPopularity,
     ItemWeights,
     ListFeedback,
+    ListVotes,
     MapQuality,
     Question,
     SecondMoments,
@@ -57,6 +59,11 @@ class Users(Protocol):
     @property
     def feedback(self) -> Feedback | None:
         """What came of the lists that they were shown, if that is known."""
+        ...
+
+    @property
+    def item_vectors(self) -> FloatArray:
+        """Of the public items: float32, shape (n_items, d)."""
         ...
 
     def __len__(self) -> int:
@@ -176,6 +183,13 @@ def _(question: ListFeedback, profiles: Users) -> Mapping[str, Contributions]:
         DWELL_WEIGHT * found.dwell_ms / (1000.0 * question.dwell_cap * shown),
     ]
     return {"arms": Contributions(found.arms, np.stack(rows, axis=1).astype(np.float32))}
+
+
+@contributions_to.register
+def _(question: ListVotes, profiles: Users) -> Mapping[str, Contributions]:
+    everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
+    rows = list_votes(question, profiles.vectors, profiles.last_days, profiles.item_vectors)
+    return {name: Contributions(everybody, row) for name, row in rows.items()}
 
 
 @contributions_to.register

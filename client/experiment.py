@@ -21,9 +21,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from client.errors import ExperimentError
-from client.taste_scoring import Fusion
 from privacy.configuration import kebab
 from privacy.query import IntArray
+from strategies.fusion import Fusion
 from strategies.question_kinds.feedback import MOST_ARMS, NAME
 
 SECRET_BYTES = 32

@@ -35,6 +35,8 @@ class InterestProfiles:
     user_ids : tuple of str, length n_users
     item_ids : tuple of str, length n_items
         The catalogue's, in its order.
+    item_vectors : float32, shape (n_items, d)
+        The catalogue's: public.
     vectors : float32, shape (n_users, d)
         Interest vectors of unit norm.
     counts : sparse float64, shape (n_users, n_items)
@@ -51,6 +53,7 @@ class InterestProfiles:
 
     user_ids: tuple[str, ...]
     item_ids: tuple[str, ...]
+    item_vectors: FloatArray
     vectors: FloatArray
     counts: csr_matrix
     last_days: csr_matrix
@@ -66,6 +69,7 @@ class InterestProfiles:
         return InterestProfiles(
             user_ids=self.user_ids[users],
             item_ids=self.item_ids,
+            item_vectors=self.item_vectors,
             vectors=self.vectors[users],
             counts=self.counts[users],
             last_days=self.last_days[users],
@@ -106,6 +110,7 @@ def build_profiles(
     return InterestProfiles(
         user_ids=tuple(str(user) for user in user_ids),
         item_ids=item_ids,
+        item_vectors=item_vectors,
         vectors=_unit(mixed),
         counts=counts,
         last_days=_last_days(age, users, items, shape),

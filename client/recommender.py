@@ -27,9 +27,11 @@ from client.interest_profile import InterestProfiles
 from client.reasons import Habit, Language, Reason
 from client.reranking import ListRules, pick
 from client.stated_interests import as_history
-from client.taste_scoring import Fusion, TasteScoring
+from client.taste_scoring import TasteScoring
+from client.tuning import usual_fusion
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
+from strategies.fusion import Fusion
 
 Scores = NDArray[np.float64]
 
@@ -74,7 +76,7 @@ class Recommender:
     ages : float64, shape (n_items,), optional
         For how many days items can be had, for rules about freshness; nan where not known.
     fusion : Fusion, optional
-        How much each view counts where the map knows taste.
+        How much each view counts where the map knows taste; left out, what was voted for.
     language : Language
         Of the reasons.
 
@@ -108,7 +110,7 @@ class Recommender:
         self.events = events
         self.categories = categories or ("",) * len(profiles.item_ids)
         self.ages = ages
-        self.fusion = fusion or Fusion()
+        self.fusion = fusion or usual_fusion(cluster_map)
         self.language = language
         self.clusters = cluster_map.nearest(profiles.vectors)
         self._popularity_only = False

@@ -24,8 +24,7 @@ from client.feedback_store import FeedbackStore, ShownList
 from client.interest_profile import InterestProfiles, build_profiles
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
-from client.taste_scoring import Fusion
-from client.tuning import tuned
+from client.tuning import tuned, usual_fusion
 from privacy.door import Door
 from privacy.ledger import Ledger, system_clock, witness_beside
 from privacy.mechanism import NoiseSource
@@ -209,7 +208,7 @@ class Region:
                 self.profiles,
                 cluster_map,
                 self.item_vectors,
-                usual=Fusion(lift=self.settings.recent_lift),
+                usual=usual_fusion(cluster_map, self.settings.recent_lift),
             ),
         )
 

@@ -62,7 +62,7 @@ class AgentSettings(BaseModel):
     """An event of this age counts half."""
     recent_lift: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.0
     """How far recommendations follow what is popular lately, where a run learned that
-    (``recommendation.lately``)."""
+    (``recommendation.lately``). Users do not vote on it."""
     feedback: Path | None = None
     """Where it is kept what was shown to whom, and what came of it; left out, nothing is."""
     feedback_days: Annotated[float, Field(strict=True, gt=0, le=3660)] = 180.0

@@ -7,7 +7,6 @@ Everything is done for many users at once, on the candidates only: a catalogue m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,7 +14,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from privacy.query import FloatArray, IntArray
+from privacy.row_norms import squared_norms
 from strategies.cluster_map import ClusterMap
+from strategies.exact_geometry import project
+from strategies.fusion import Fusion
+from strategies.taste import Product
 
 Scores = NDArray[np.float64]
 
@@ -23,28 +26,6 @@ LARGEST_LIFT = 1.5
 """Logarithm of how much more popular than ever an item can be lately."""
 LEAST_TASTE = 1e-7
 """What speaks against an item counts as if nothing spoke for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fusion:
-    """How much each of the views counts.
-
-    Attributes
-    ----------
-    half_life : float
-        After so many newer items one counts half in a history; infinite: all count alike.
-    text : float
-        Of closeness in text beside taste.
-    lift : float
-        How far taste follows what is popular lately; 0 not at all.
-    cluster : float
-        How far taste follows what the user's cluster goes for; 0 not at all.
-    """
-
-    half_life: float = 8.0
-    text: float = 0.3
-    lift: float = 0.0
-    cluster: float = 1.0
 
 
 class TasteScoring:
@@ -55,6 +36,9 @@ class TasteScoring:
     cluster_map : ClusterMap
     item_vectors : float32, shape (n_items, d)
     fusion : Fusion
+    exact : bool
+        Whether a user's scores must be the same to the last bit whoever else is scored: for
+        what leaves the client. Slower.
 
     Raises
     ------
@@ -63,7 +47,12 @@ class TasteScoring:
     """
 
     def __init__(
-        self, cluster_map: ClusterMap, item_vectors: FloatArray, fusion: Fusion | None = None
+        self,
+        cluster_map: ClusterMap,
+        item_vectors: FloatArray,
+        fusion: Fusion | None = None,
+        *,
+        exact: bool = False,
     ) -> None:
         if cluster_map.taste is None:
             raise ValueError("This map knows nothing of taste.")
@@ -71,6 +60,7 @@ class TasteScoring:
         self.cluster_map = cluster_map
         self.item_vectors = item_vectors
         self.fusion = fusion or Fusion()
+        self._product: Product = project if exact else np.matmul
         self._lift = np.exp(self.fusion.lift * recent_lift(cluster_map))
         self._followed = cache(self._follow)
 
@@ -96,7 +86,7 @@ class TasteScoring:
         liked = self._liking(history, candidates)
         np.maximum(liked, LEAST_TASTE, out=liked)
         liked *= self._followed(cluster)[candidates]
-        close = closeness(history, candidates, self.item_vectors)
+        close = closeness(history, candidates, self.item_vectors, self._product)
         return standardised(liked) + self.fusion.text * standardised(close)
 
     def _liking(self, history: csr_matrix, candidates: IntArray) -> Scores:
@@ -105,7 +95,7 @@ class TasteScoring:
         place = np.minimum(np.searchsorted(candidates, items), len(candidates) - 1)
         there = candidates[place] == items
         found = np.zeros((history.shape[0], len(candidates)))
-        found[:, place[there]] = self.taste.scores(history)[:, there]
+        found[:, place[there]] = self.taste.scores(history, self._product)[:, there]
         return found
 
     def _follow(self, cluster: int) -> Scores:
@@ -132,19 +122,26 @@ def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
     """
     users = np.repeat(np.arange(last_days.shape[0]), np.diff(last_days.indptr))
     order = np.lexsort((last_days.indices, last_days.data, users))
-    rank = np.empty(last_days.nnz)
+    rank = np.empty(last_days.nnz, dtype=np.int64)
     rank[order] = np.arange(last_days.nnz) - last_days.indptr[users[order]]
-    weights = 0.5 ** (rank / half_life)
+    # By a table of whole blocks of 64: a power may be rounded otherwise at a row's ragged end.
+    ranks = np.arange(64 * (1 + int(rank.max(initial=0)) // 64))
+    weights = (0.5 ** (ranks / half_life))[rank]
     return csr_matrix((weights, last_days.indices, last_days.indptr), shape=last_days.shape)
 
 
-def closeness(history: csr_matrix, candidates: IntArray, item_vectors: FloatArray) -> Scores:
+def closeness(
+    history: csr_matrix,
+    candidates: IntArray,
+    item_vectors: FloatArray,
+    product: Product = np.matmul,
+) -> Scores:
     """Return the cosines of histories' mean vectors with candidates': float64, shape (n, c)."""
     own = history.astype(np.float32) @ item_vectors  # else all vectors become double
-    lengths = np.linalg.norm(own, axis=1, keepdims=True)
-    own = own / np.where(lengths > 0, lengths, 1.0)
+    lengths = np.sqrt(squared_norms(own))[:, None]
+    own = own / np.where(lengths > 0, lengths, np.float32(1))
     theirs = item_vectors if len(candidates) == len(item_vectors) else item_vectors[candidates]
-    return np.asarray(own @ theirs.T, dtype=np.float64)
+    return np.asarray(product(own, theirs.T), dtype=np.float64)
 
 
 def recent_lift(cluster_map: ClusterMap) -> Scores:
@@ -158,6 +155,6 @@ def recent_lift(cluster_map: ClusterMap) -> Scores:
 def standardised(values: Scores) -> Scores:
     """Return each row with mean 0 and standard deviation 1; rows of one value become 0."""
     centred = values - values.mean(axis=1, keepdims=True)
-    spread = np.sqrt(np.vecdot(centred, centred) / values.shape[1])[:, None]
+    spread = np.sqrt(squared_norms(centred) / values.shape[1])[:, None]
     centred /= np.where(spread, spread, 1.0)
     return np.asarray(centred)

@@ -3,7 +3,8 @@
 histories without their latest tenth  ->  scores by each choice  ->  the choice that ranks it best
 
 Nothing is released for it and nothing leaves: it only decides what the client shows to its own
-users. A client with few users keeps the usual weights.
+users. A client with few users, such as a device, keeps the usual weights: those that users have
+voted for, where a run has asked them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from client.interest_profile import InterestProfiles
-from client.taste_scoring import Fusion, TasteScoring
+from client.taste_scoring import TasteScoring
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
+from strategies.fusion import Fusion
 
 MOST_USERS = 2000
 """To choose by; of more, so many are drawn."""
@@ -26,6 +28,8 @@ USERS_AT_A_TIME = 250
 LATEST = 0.1
 """Part of a user's items, at least one, that is taken out: one alone would favour what is
 popular this very day."""
+FEWEST_USERS = 20
+"""To choose by; what fewer took up, such as a device's one user, tells hardly anything."""
 STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
 HALF_LIVES = (8.0, 20.0, 1e9)
@@ -48,17 +52,18 @@ def tuned(
     cluster_map : ClusterMap
     item_vectors : float32, shape (n_items, d)
     usual : Fusion, optional
-        Kept where no other is clearly better; ``text`` and ``lift`` are kept in any case. What is
+        Left out, :func:`usual_fusion`. Kept where no other is clearly better; ``text`` and
+        ``lift`` are kept in any case. What is
         popular lately was released from the very items that would judge it: it looks good at
         home whether or not the trend will last.
     seed : int
         Which users are drawn.
     """
-    usual = usual or Fusion()
+    usual = usual or usual_fusion(cluster_map)
     if cluster_map.taste is None:
         return usual
     several = np.flatnonzero(np.diff(profiles.last_days.indptr) > 1)
-    if len(several) < 2:
+    if len(several) < FEWEST_USERS:
         return usual
     if len(several) > MOST_USERS:
         drawn = np.random.default_rng(seed).choice(several, MOST_USERS, replace=False)
@@ -78,6 +83,11 @@ def tuned(
         if difference.mean() > max(gain, error):
             best, gain = choice, float(difference.mean())
     return best
+
+
+def usual_fusion(cluster_map: ClusterMap, lift: float = 0.0) -> Fusion:
+    """Return what users have voted for, or else the default; ``lift`` is the operator's."""
+    return replace(cluster_map.voted or Fusion(), lift=lift)
 
 
 def without_latest(last_days: csr_matrix, part: float = LATEST) -> tuple[csr_matrix, csr_matrix]:

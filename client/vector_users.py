@@ -50,6 +50,11 @@ class VectorUsers:
         """Nothing was ever shown to them."""
         return None
 
+    @property
+    def item_vectors(self) -> FloatArray:
+        """There are no items: shape (0, d)."""
+        return self.given[:0]
+
     def __len__(self) -> int:
         """Return the number of users."""
         return len(self.given)

@@ -27,6 +27,7 @@ def planned_phases(config: RunConfig) -> list[Phase]:
         choosing_k=config.clustering.choose_k,
         taste=config.recommendation.taste,
         lately=config.recommendation.lately,
+        votes=config.recommendation.votes,
         signal=config.privacy.declared_users * effective_mu(config),
         experiment=config.recommendation.asked,
     )

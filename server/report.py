@@ -225,6 +225,38 @@ class RecommendationPart(RankingPart):
     evaluation: Literal["oracle"] = "oracle"
 
 
+class WeightsPart(Part):
+    """How much each view of an item counts in a ranking."""
+
+    half_life: float = Field(description="of a history, in items; 1e9: all count alike")
+    text: float
+    lift: float = Field(description="of what is popular lately")
+    cluster: float
+
+
+class PrivateEvaluationPart(Part):
+    """How well lists rank what users took up last, and which weights they voted for."""
+
+    k: int
+    noisy_users: float = Field(description="users with at least two items; released")
+    hit_rate: float = Field(
+        description="part of a user's latest tenth of items that is among the first k, by the "
+        "usual weights; mean over users; released, noisy. The same items went into the released "
+        "sums that rank them"
+    )
+    hit_rate_noise: float = Field(description="standard deviation of its noise")
+    popularity: float = Field(description="the same by released popularity")
+    popularity_noise: float = Field(description="standard deviation of its noise")
+    difference_noise: float = Field(description="of the noise on the difference of both")
+    chosen: WeightsPart = Field(description="pushed back: the usual ones, or clearly better ones")
+    gain: float = Field(
+        description="of its mean discounted gain over the usual weights', of bounded votes; 0 "
+        "where the usual weights were kept"
+    )
+    gain_noise: float
+    evaluation: Literal["private"] = "private"
+
+
 class RepeatBaseline(Part):
     """A baseline for items bought before."""
 
@@ -327,6 +359,7 @@ class Report(Part):
     recommendation: RecommendationPart | None = None
     repeat: RepeatPart | None = None
     feedback: FeedbackPart | None = None
+    private_evaluation: PrivateEvaluationPart | None = None
     cost: CostPart
     receipts: list[ReceiptPart] = []
 

@@ -24,6 +24,7 @@ PHASES = {
     "summary": ("summarise", "how many are in each cell, and where in it"),
     "spread": ("refine", "how far they are from their centroid"),
     "lloyd": ("refine", "one K-means step for all centroids"),
+    "votes": ("describe", "how well lists rank, and by which weights best"),
     "items": ("describe", "which items each cluster takes up"),
     "feedback": ("describe", "what came of the lists that were shown, by arm"),
     "quality": ("describe", "how well the finished map fits"),

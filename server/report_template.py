@@ -116,6 +116,7 @@ at {{ part.k }}{% for name, baseline in part.baselines.items() %}; {{ name }}:
 {%- endmacro -%}
 {%- set run, clustering, privacy = report.run, report.clustering, report.privacy -%}
 {%- set new, usual, cost = report.recommendation, report.repeat, report.cost -%}
+{%- set told = report.private_evaluation -%}
 <!doctype html>
 <html lang="en">
 <head>
@@ -182,6 +183,10 @@ privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can tak
 {% if new %}
 {{ card("New-item hit rate", "oracle", new.hit_rate | percent, versus(new, "hit_rate"),
   new.hit_rate_standard_error | percent) }}
+{% endif %}
+{% if told %}
+{{ card("Hit rate, as users say", "released", told.hit_rate | percent, "at " ~ told.k ~
+  "; popularity: " ~ (told.popularity | percent), told.hit_rate_noise | percent) }}
 {% endif %}
 {% if usual %}
 {{ card("Usuals recall", "oracle", usual.recall | percent, versus(usual, "recall"),
@@ -292,9 +297,31 @@ and add up to {{ plan | sum("share") | percent }}.</caption>
 <td class="n">{{ receipt.releases }}</td><td class="n">{{ receipt.refused }}</td></tr>
 {%- endfor %}</tbody></table>{% endif %}</section>
 
-{% if new or usual %}<section><h2>Recommendation quality</h2>
+{% if new or usual or told %}<section><h2>Recommendation quality</h2>
+{% if told %}
+<table><caption>{{ tag("released") }} Judged by {{ told.noisy_users | number }} users (noisy) at
+home: how much of the latest tenth of their items is among the first {{ told.k }} of lists that are
+made without it, by the usual weights. &plusmn; is one standard deviation of the noise. The same
+items went into the released sums that rank them: for the next item this may be too high.</caption>
+<thead><tr><th scope="col">Lists</th><th scope="col" class="n">hit rate</th></tr></thead><tbody>
+<tr><th scope="row">this run</th><td class="n">{{ told.hit_rate | number(3) }}
+<small>&plusmn;&nbsp;{{ told.hit_rate_noise | number(3) }}</small></td></tr>
+<tr><th scope="row">popularity<small>as it was released</small></th>
+<td class="n">{{ told.popularity | number(3) }}
+<small>&plusmn;&nbsp;{{ told.popularity_noise | number(3) }}</small></td></tr></tbody></table>
+<dl class="facts">
+{{ fact("Voted for", "half-life of a history: " ~ ("none" if told.chosen.half_life >= 1e6 else
+  "%g items" % told.chosen.half_life) ~ ", text: %.2g, cluster: %g" % (told.chosen.text,
+  told.chosen.cluster)) }}
+{% if told.gain %}
+{{ fact("Better than the usual weights by", told.gain | number(4) ~ " ± " ~
+  (told.gain_noise | number(4)) ~ " (discounted gain, bounded votes)") }}
+{%- endif %}</dl>
+{% endif %}
+{% if new or usual %}
 <p>{{ tag("oracle") }} Judged by what users did afterwards. &plusmn; is one standard error. The
 baselines use exact counts, which no server sees.</p>
+{% endif %}
 {% if new %}{{ ranking("Items that are new for the user", new, measures) }}{% endif %}
 {% if usual %}{{ ranking("Items that the user bought before", usual, ["recall"]) }}{% endif %}
 </section>{% endif %}

@@ -9,6 +9,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,9 +41,11 @@ from server.report import (
     KCurvePart,
     PlannedRelease,
     PrivacyPart,
+    PrivateEvaluationPart,
     RefusalPart,
     Report,
     RunPart,
+    WeightsPart,
     not_protected,
 )
 from server.report_page import render
@@ -209,6 +212,7 @@ def build_report(
         clustering=_clustering(strategy, n_users, scale),
         privacy=_privacy(strategy, planned),
         feedback=feedback_part(known.experiment) if known.experiment else None,
+        private_evaluation=_evaluation(known),
         cost=_cost(strategy.history, strategy.n_clients),
     )
 
@@ -246,6 +250,24 @@ def _clustering(strategy: FederatedKMeans, n_users: int | None, scale: float) ->
         smallest_cluster=_rounded(float(known.sizes.min())),
         warning=" ".join(filter(None, [known.warning, *said])) or None,
         size_noise=round(known.size_noise, 2),
+    )
+
+
+def _evaluation(known: Clustering) -> PrivateEvaluationPart | None:
+    told = known.evaluation
+    if told is None:
+        return None
+    return PrivateEvaluationPart(
+        k=told.k,
+        noisy_users=_rounded(told.users),
+        hit_rate=told.ours,
+        hit_rate_noise=told.ours_noise,
+        popularity=told.popularity,
+        popularity_noise=told.popularity_noise,
+        difference_noise=told.difference_noise,
+        chosen=WeightsPart(**asdict(told.chosen)),
+        gain=told.gain,
+        gain_noise=told.gain_noise,
     )
 
 

@@ -78,11 +78,17 @@ class RecommendationSection(Section):
     """What was shown earlier is not looked at."""
     dwell_cap: Positive = 120.0
     """Seconds; a longer dwell on an item counts as it."""
+    votes: bool = False
+    """With taste: ask users how well lists rank what they took up last, and which weights rank
+    it best; 3% of the budget is spent on that."""
 
     @model_validator(mode="after")
-    def _lately_is_beside_taste(self) -> RecommendationSection:
-        if self.lately and not self.taste:
-            raise ValueError("recommendation.lately is learned beside taste: set taste = true too")
+    def _both_are_beside_taste(self) -> RecommendationSection:
+        for name in ("lately", "votes"):
+            if getattr(self, name) and not self.taste:
+                raise ValueError(
+                    f"recommendation.{name} is learned beside taste: set taste = true too"
+                )
         return self
 
     @model_validator(mode="after")

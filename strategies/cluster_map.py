@@ -16,9 +16,10 @@ import numpy as np
 
 from privacy.query import FloatArray, IntArray
 from strategies.exact_geometry import nearest_centre
+from strategies.fusion import Fusion, are_fusions
 from strategies.taste import Taste
 
-VERSION = 2
+VERSION = 3
 MOST_BYTES = 2**28
 """Of all arrays together: what a client is ready to keep of one push-back."""
 
@@ -61,6 +62,9 @@ class ClusterMap:
     taste_strengths : float32, shape (r,)
         What goes with what, as of :class:`~strategies.taste.Taste`; empty where nobody was
         asked.
+    fusion : float32, shape (4,) or (0,)
+        How much each view counts, as of :class:`~strategies.fusion.Fusion`; empty where
+        nobody was asked.
     """
 
     run: str
@@ -75,6 +79,7 @@ class ClusterMap:
     taste_weights: FloatArray = field(default_factory=_nothing)
     taste_directions: FloatArray = field(default_factory=_no_directions)
     taste_strengths: FloatArray = field(default_factory=_nothing)
+    fusion: FloatArray = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         k, n_items = len(self.centroids), len(self.popularity)
@@ -89,6 +94,10 @@ class ClusterMap:
                 f"labels of shapes {shapes}; they do not fit together."
             )
         self._check_taste()
+        if self.fusion.shape != (0,) and not are_fusions(self.fusion[None]):
+            raise ValueError(
+                f"A cluster map has weights {self.fusion.tolist()} of views; they are none."
+            )
         values = [getattr(self, one.name) for one in fields(self)]
         arrays = [value for value in values if isinstance(value, np.ndarray)]
         if sum(array.nbytes for array in arrays) > MOST_BYTES:
@@ -127,6 +136,11 @@ class ClusterMap:
             directions=self.taste_directions,
             strengths=self.taste_strengths,
         )
+
+    @property
+    def voted(self) -> Fusion | None:
+        """How much each view counts; None where nobody was asked."""
+        return Fusion.of(self.fusion) if self.fusion.size else None
 
     def nearest(self, vectors: FloatArray) -> IntArray:
         """Return the cluster of each vector: int64, shape (n,)."""

@@ -14,8 +14,10 @@ from privacy.query import FloatArray
 from strategies.arm_comparison import Experiment
 from strategies.cluster_map import ClusterMap
 from strategies.directions import Directions
+from strategies.fusion import Fusion
 from strategies.interest_tree import InterestTree, interest_tree
 from strategies.k_curve import KCurve
+from strategies.private_evaluation import PrivateEvaluation
 from strategies.private_summary import PrivateSummary
 from strategies.public_catalogue import PublicCatalogue
 from strategies.taste import Taste
@@ -88,6 +90,10 @@ class Clustering:
         What goes with what, where it was asked.
     experiment : Experiment, optional
         What came of the lists that were shown, where it was asked.
+    fusion : Fusion, optional
+        How much each view counts, where users have voted.
+    evaluation : PrivateEvaluation, optional
+        How well lists rank, where users were asked.
     choosing_k : bool
         Whether the summary chooses the number of clusters; k is then the most.
     k_curve : KCurve, optional
@@ -131,6 +137,8 @@ class Clustering:
     recent_popularity: Array = field(default_factory=lambda: np.zeros(0))
     taste: Taste | None = None
     experiment: Experiment | None = None
+    fusion: Fusion | None = None
+    evaluation: PrivateEvaluation | None = None
     choosing_k: bool = False
     k_curve: KCurve | None = None
     tree: InterestTree | None = None
@@ -197,6 +205,7 @@ class Clustering:
         if not weights.any() and popularity.any():
             weights = np.tile(popularity, (self.k, 1))
         taste = {} if self.taste is None else self.taste.parts()
+        voted = {} if self.fusion is None else {"fusion": self.fusion.row()}
         return ClusterMap(
             run=self.run,
             catalogue=self.catalogue.fingerprint,
@@ -208,6 +217,7 @@ class Clustering:
             popularity=single_precision(popularity),
             recent_popularity=single_precision(self.recent_popularity),
             **{f"taste_{name}": array for name, array in taste.items()},
+            **voted,
         )
 
 

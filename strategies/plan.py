@@ -20,6 +20,7 @@ from strategies.phases.lloyd import Lloyd, LloydPool
 from strategies.phases.phase import Phase
 from strategies.phases.preferences import Popularity, Tastes
 from strategies.phases.summary import Summary
+from strategies.phases.votes import Votes
 
 CLUSTERING_SHARE = 0.69
 """Of a run that also releases what each cluster goes for."""
@@ -27,6 +28,8 @@ TASTE_SHARE = 0.7
 """Of a run that also learns what goes with what: that, and what is popular."""
 LATEST = 10
 """So many of a user's latest items tell what is popular lately."""
+VOTES_SHARE = 0.03
+"""Of a run that asks users how well lists rank; all other shares shrink by it."""
 TASTE_SIGNAL = 150.0
 """Users times mu, of what is spent on it, from which on taste ranks better than popularity with
 the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
@@ -48,6 +51,7 @@ def plan(
     choosing_k: bool = False,
     taste: bool = False,
     lately: bool = False,
+    votes: bool = False,
     signal: float = math.inf,
     experiment: Asked | None = None,
 ) -> list[Phase]:
@@ -67,6 +71,9 @@ def plan(
         makes better recommendations than clusters do.
     lately : bool
         Whether to learn beside taste what is popular lately.
+    votes : bool
+        Whether users say, where taste is learned, how well lists rank, and which weights rank
+        best.
     signal : float
         Declared users times the run's effective mu: public.
     experiment : Asked, optional
@@ -74,13 +81,15 @@ def plan(
     """
     rest = 1 - FEEDBACK_SHARE if experiment else 1.0
     feedback = [Feedback("feedback", FEEDBACK_SHARE, experiment)] if experiment else []
-    if taste and knows_taste(TASTE_SHARE * rest, signal):
+    left = rest - VOTES_SHARE if votes else rest
+    if taste and knows_taste(TASTE_SHARE * left, signal):
         return [
-            *clustering(0.2 * rest, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE * rest, signal, lately=lately),
-            Items("items", 0.08 * rest),
+            *clustering(0.2 * left, choosing_k=choosing_k),
+            *preferences(TASTE_SHARE * left, signal, lately=lately),
+            Items("items", 0.08 * left),
             *feedback,
-            Quality("quality", 0.02 * rest),
+            *([Votes("votes", VOTES_SHARE)] if votes else []),
+            Quality("quality", 0.02 * left),
         ]
     return [
         *clustering(CLUSTERING_SHARE * rest, choosing_k=choosing_k),
@@ -91,9 +100,18 @@ def plan(
     ]
 
 
-def recommendation_alone(signal: float = math.inf, *, lately: bool = False) -> list[Phase]:
+def recommendation_alone(
+    signal: float = math.inf, *, lately: bool = False, votes: bool = False
+) -> list[Phase]:
     """Return the phases of a run that learns what people go for, and no clusters."""
-    return [*preferences(0.99, signal, lately=lately), Quality("quality", 0.01)]
+    rest = 1 - VOTES_SHARE
+    if not (votes and knows_taste(0.99 * rest, signal)):
+        return [*preferences(0.99, signal, lately=lately), Quality("quality", 0.01)]
+    return [
+        *preferences(0.99 * rest, signal, lately=lately),
+        Votes("votes", VOTES_SHARE),
+        Quality("quality", 0.01 * rest),
+    ]
 
 
 def preferences(share: float, signal: float, *, lately: bool = False) -> list[Phase]:

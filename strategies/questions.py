@@ -21,6 +21,7 @@ from strategies.question_kinds.feedback import ListFeedback
 from strategies.question_kinds.items import ItemPopularity, ItemWeights, TasteMoments
 from strategies.question_kinds.quality import MapQuality
 from strategies.question_kinds.vectors import CellSums, DistanceHistogram, SecondMoments
+from strategies.question_kinds.votes import ListVotes
 
 __all__ = [
     "QUESTION_TYPES",
@@ -29,6 +30,7 @@ __all__ = [
     "ItemPopularity",
     "ItemWeights",
     "ListFeedback",
+    "ListVotes",
     "MapQuality",
     "Question",
     "Request",
@@ -46,6 +48,7 @@ Question = (
     | TasteMoments
     | ItemWeights
     | ListFeedback
+    | ListVotes
     | MapQuality
 )
 QUESTION_TYPES: dict[str, type[Question]] = {
@@ -58,6 +61,7 @@ QUESTION_TYPES: dict[str, type[Question]] = {
         TasteMoments,
         ItemWeights,
         ListFeedback,
+        ListVotes,
         MapQuality,
     )
 }

@@ -11,8 +11,10 @@ each item on all of them (EASE, Steck 2019), in the directions that rose above t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ from scipy.sparse import csr_matrix
 from privacy.query import FloatArray, IntArray
 
 Array = NDArray[np.float64]
+Product = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+"""Of two matrices."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,13 +58,15 @@ class Taste:
         """The m items that it is about: int64, ascending places in the catalogue."""
         return np.flatnonzero(self.weights)
 
-    def scores(self, history: csr_matrix) -> Array:
+    def scores(self, history: csr_matrix, product: Product = np.matmul) -> Array:
         """Score items by histories over all of them.
 
         Parameters
         ----------
         history : sparse, shape (n, n_items)
             Weights of what each user met, not negative.
+        product : callable
+            One that is exact where a user's scores must not depend on who else is scored.
 
         Returns
         -------
@@ -78,7 +84,7 @@ class Taste:
         lengths = np.sqrt(np.bincount(users, weighed**2, minlength=n))
         along = (rows @ self._directions) * self.strengths
         along /= np.where(lengths > 0, lengths, 1.0)[:, None]
-        return np.asarray(along @ self._directions.T / self._own)
+        return np.asarray(product(along, self._directions.T) / self._own)
 
     @cached_property
     def _own(self) -> Array:

@@ -20,8 +20,7 @@ import pandas as pd
 from rich.console import Console
 
 from client.recommender import Recommender
-from client.taste_scoring import Fusion
-from client.tuning import tuned
+from client.tuning import tuned, usual_fusion
 from privacy.accountant import mu_of
 from simulations.recommendation.baselines import (
     EASE_RIDGES,
@@ -186,7 +185,7 @@ def _ours(row: Row, split: Split, epsilon: float, seed: int) -> Rank:
     """Run once; return the ranking of a client that has tuned at home."""
     pushed = learn(split, row.plan, epsilon, k=row.k, seed=seed)
     vectors = split.behaviour.catalogue.vectors
-    usual = Fusion(lift=split.behaviour.lift)
+    usual = usual_fusion(pushed, split.behaviour.lift)
     fusion = tuned(split.profiles, pushed, vectors, usual=usual)
     recommender = Recommender(split.profiles, vectors, pushed, pd.DataFrame(), fusion=fusion)
     return lambda users: recommender.best_new(users)[0]

@@ -49,6 +49,7 @@ def learn(
     silos: int = 1,
     trust_model: TrustModel = TrustModel.CENTRAL,
     noise: NoiseKind = NoiseKind.FLOAT,
+    watch: Callable[[Clustering], None] | None = None,
 ) -> ClusterMap:
     """Run the phases over everybody's history; return the map that is pushed back.
 
@@ -67,6 +68,8 @@ def learn(
         So many regions have the users, the n-th one every n-th of them.
     trust_model : TrustModel
     noise : NoiseKind
+    watch : callable, optional
+        Gets what the server knows in the end.
     """
     profiles, catalogue = split.profiles, split.behaviour.catalogue
     delta = delta_for(len(profiles))
@@ -113,6 +116,8 @@ def learn(
             for number in range(silos)
         ]
         _run(strategy, clients)
+    if watch is not None:
+        watch(known)
     if (pushed := clients[0].pushed) is None:
         raise StrategyError("No map was pushed back: the plan's last phase is not Quality.")
     return pushed

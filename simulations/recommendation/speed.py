@@ -64,12 +64,13 @@ def made_up(rng: np.random.Generator) -> Recommender:
     profiles = InterestProfiles(
         user_ids=tuple(map(str, range(USERS))),
         item_ids=tuple(map(str, range(ITEMS))),
+        item_vectors=unit_rows(rng, ITEMS),
         vectors=unit_rows(rng, USERS),
         counts=days,
         last_days=days,
         habits=days,
     )
-    return Recommender(profiles, unit_rows(rng, ITEMS), pushed, pd.DataFrame())
+    return Recommender(profiles, profiles.item_vectors, pushed, pd.DataFrame())
 
 
 def milliseconds(act: Callable[[int], object], times: int) -> str:

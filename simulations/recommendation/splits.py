@@ -109,6 +109,7 @@ def _profiles(
     return InterestProfiles(
         user_ids=tuple(map(str, range(shape[0]))),
         item_ids=tuple(behaviour.catalogue.item_ids),
+        item_vectors=behaviour.catalogue.vectors,
         vectors=_vectors(last_days, behaviour),
         counts=numbers,
         last_days=last_days,

@@ -83,6 +83,11 @@ def usable(events: Sequence[tuple[str, str, str]], value: float = 1.0) -> pd.Dat
     return table.assign(timestamp=pd.to_datetime(table.timestamp, utc=True))
 
 
+def unit_rows(rng: np.random.Generator, n: int, width: int) -> FloatArray:
+    rows = rng.standard_normal((n, width))
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
 def profiles_of(
     vectors: npt.ArrayLike, last_days: Sequence[Mapping[int, float]] = (), n_items: int = 5
 ) -> InterestProfiles:
@@ -95,6 +100,7 @@ def profiles_of(
     return InterestProfiles(
         user_ids=tuple(f"user-{number}" for number in range(len(array))),
         item_ids=tuple(f"item-{number}" for number in range(n_items)),
+        item_vectors=unit_rows(np.random.default_rng(9), n_items, array.shape[1]),
         vectors=array,
         counts=met,
         last_days=met,

@@ -29,7 +29,14 @@ from simulations.in_process_grid import FIRST_NODE_ID, InProcessGrid
 from strategies.cluster_map import ClusterMap
 from strategies.heads import HeadBook
 from strategies.messages import records_to_answer, request_to_records
-from strategies.questions import ItemWeights, MapQuality, Question, Request, SecondMoments
+from strategies.questions import (
+    ItemWeights,
+    ListVotes,
+    MapQuality,
+    Question,
+    Request,
+    SecondMoments,
+)
 from tests.client.examples import (
     PEOPLE,
     SHOP,
@@ -38,6 +45,7 @@ from tests.client.examples import (
     a_request,
     cell_sums,
     push_back,
+    region_map,
     write_settings,
 )
 from tests.strategies.examples import a_key, distance_histogram
@@ -163,6 +171,7 @@ def test_an_impossible_question_is_no_request(region: Region) -> None:
         a_request(region, replace(cell_sums(), radius=-1.0))
 
 
+OPTIONS = np.array([[8, 0.3, 0, 1], [20, 0.3, 0, 1]], np.float32)
 MISFITS: dict[str, Question] = {
     "cell-sums": cell_sums(width=9),
     "distance-histogram": distance_histogram(np.ones((2, 9), np.float32)),
@@ -179,12 +188,15 @@ MISFITS: dict[str, Question] = {
     "map-quality": MapQuality(
         cluster_map=a_map(np.ones((2, 9)), catalogue="?", encoder="?"), largest_distance=2.0
     ),
+    "list-votes": ListVotes(
+        cluster_map=a_map(np.ones((2, 9)), catalogue="?", encoder="?"), options=OPTIONS
+    ),
 }
 
 
 def about(region: Region, question: Question) -> Question:
     """Return a question about the region's own catalogue and encoder, as it says."""
-    if not isinstance(question, MapQuality):
+    if not isinstance(question, MapQuality | ListVotes):
         return question
     told: dict[str, Any] = {
         "catalogue": region.catalogue.fingerprint(),
@@ -211,7 +223,7 @@ def test_vectors_of_another_length_are_refused_whether_or_not_there_are_users(
 
 
 @pytest.mark.usefixtures("fake_encoder")
-@pytest.mark.parametrize("kind", ["item-weights", "map-quality"])
+@pytest.mark.parametrize("kind", ["item-weights", "map-quality", "list-votes"])
 def test_a_catalogue_of_another_length_is_refused(tmp_path: Path, kind: str) -> None:
     region = a_region(tmp_path, policy={"answers": {"questions": list(MISFITS)}})
     question: Question = about(
@@ -221,6 +233,9 @@ def test_a_catalogue_of_another_length_is_refused(tmp_path: Path, kind: str) -> 
             largest_distance=2.0,
         ),
     )
+    if kind == "list-votes":
+        other = a_map(np.eye(2, 4), n_items=99, catalogue="?", encoder="?")
+        question = about(region, ListVotes(cluster_map=other, options=OPTIONS))
     if kind == "item-weights":
         question = ItemWeights(
             centroids=np.eye(2, 4, dtype=np.float32),
@@ -231,6 +246,18 @@ def test_a_catalogue_of_another_length_is_refused(tmp_path: Path, kind: str) -> 
         )
     assert refused(region, a_request(region, question)).reason == "another-catalogue"
     assert not region.settings.cluster_map.exists()
+
+
+@pytest.mark.usefixtures("fake_encoder")
+def test_a_draft_to_vote_on_is_not_kept(tmp_path: Path) -> None:
+    region = a_region(tmp_path, policy={"answers": {"questions": list(MISFITS)}})
+    draft = ListVotes(cluster_map=region_map(region), options=OPTIONS)
+    assert isinstance(answer(region, a_request(region, draft)), Release)
+    assert not region.settings.cluster_map.exists()
+    another = replace(draft, cluster_map=region_map(region, catalogue="?"))
+    refusal = answer(region, a_request(region, another, round_number=2))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == "another-catalogue"
 
 
 def labels_at(region: Region) -> list[str]:

@@ -37,6 +37,7 @@ from strategies.questions import (
     ItemPopularity,
     ItemWeights,
     ListFeedback,
+    ListVotes,
     MapQuality,
     Question,
     SecondMoments,
@@ -48,8 +49,8 @@ from tests.strategies.examples import distance_histogram
 
 DIM = 3
 N_ITEMS = 5
-LEFT_TO_THE_DOOR = ("sums", "moments")
-"""Residuals may be longer than their clipping norm: what is too long, the door clips."""
+LEFT_TO_THE_DOOR = ("sums", "moments", "votes")
+"""Residuals and votes may be longer than their clipping norm: what is too long, the door clips."""
 
 Vector = Sequence[float]
 
@@ -127,6 +128,17 @@ def list_feedback() -> ListFeedback:
     )
 
 
+def list_votes() -> ListVotes:
+    draft = a_map(
+        unit(1, 4),
+        taste_weights=np.array([1, 0, 0.5, 2, 1], np.float32),
+        taste_directions=unit(2, 2, 4).T.copy(),
+        taste_strengths=np.array([0.9, 0.3], np.float32),
+    )
+    options = np.array([[8, 0.3, 0, 1], [1, 0, 0, 1], [1e9, 1, 0, 0]], np.float32)
+    return ListVotes(cluster_map=draft, options=options)
+
+
 QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
@@ -138,6 +150,7 @@ QUESTIONS: dict[str, Question] = {
     "item-weights": item_weights(),
     "list-feedback": list_feedback(),
     "map-quality": quality(),
+    "list-votes": list_votes(),
 }
 
 

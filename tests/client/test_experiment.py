@@ -16,7 +16,7 @@ from scipy.stats import chi2_contingency, chisquare
 from client.errors import ExperimentError, SettingsError
 from client.experiment import Arm, Assignment, Experiment, own_secret
 from client.settings import read_settings
-from client.taste_scoring import Fusion
+from strategies.fusion import Fusion
 from tests.client.examples import write_settings
 
 USERS = tuple(f"household-{number:05d}" for number in range(20_000))

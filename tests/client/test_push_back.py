@@ -13,6 +13,7 @@ from client.answering import answer
 from client.region import Region
 from privacy.release import Release
 from strategies.cluster_map import ClusterMap
+from strategies.fusion import Fusion
 from strategies.messages import MessageError, records_to_request, request_to_records
 from strategies.questions import Request
 from tests.client.examples import LETTERS, SHOP, a_region, a_request, push_back
@@ -26,6 +27,7 @@ TASTE: dict[str, Any] = {
     "taste_directions": np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))[0].astype(
         np.float32
     ),
+    "fusion": np.array([20, 0.25, 0, 0.5], np.float32),
     "taste_strengths": np.array([0.9, 0.5], np.float32),
 }
 ARRAYS = [
@@ -37,6 +39,7 @@ ARRAYS = [
     "map.taste_weights",
     "map.taste_directions",
     "map.taste_strengths",
+    "map.fusion",
 ]
 
 
@@ -62,6 +65,15 @@ def test_taste_arrives_and_is_recommended_from(region: Region) -> None:
         np.testing.assert_array_equal(getattr(kept, name), value)
     assert kept.taste is not None
     assert {one.item_id for one in region.recommender.new_for("bert")} == set(SHOP) - {"soap"}
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.5])
+def test_a_region_of_few_users_takes_what_was_voted_for_but_its_operators_lift(
+    tmp_path: Path, fake_encoder: None, lift: float
+) -> None:
+    region = a_region(tmp_path, settings={"recent-lift": lift})
+    answer(region, a_request(region, push_back(region, **TASTE)))
+    assert region.recommender.fusion == Fusion(half_life=20.0, text=0.25, lift=lift, cluster=0.5)
 
 
 def test_unsigned_or_anothers_map_leaves_the_last_good_one(region: Region) -> None:

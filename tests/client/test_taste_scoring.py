@@ -14,10 +14,11 @@ from client.candidates import ALL, Candidates
 from client.recommender import Recommender
 from client.reranking import ListRules
 from client.stated_interests import as_history
-from client.taste_scoring import Fusion, TasteScoring, recency_weighted, recent_lift
+from client.taste_scoring import TasteScoring, recency_weighted, recent_lift
 from client.tuning import tuned, without_latest
 from privacy.query import FloatArray
 from strategies.cluster_map import ClusterMap
+from strategies.fusion import Fusion
 from tests.client.examples import a_map, profiles_of
 
 N_ITEMS = 12

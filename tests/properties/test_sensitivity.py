@@ -32,6 +32,7 @@ from strategies.questions import (
     ItemPopularity,
     ItemWeights,
     ListFeedback,
+    ListVotes,
     MapQuality,
     Question,
     Request,
@@ -194,6 +195,7 @@ def people(
     return InterestProfiles(
         user_ids=tuple(f"user-{number}" for number in range(len(vectors))),
         item_ids=tuple(f"item-{number}" for number in range(last_days.shape[1])),
+        item_vectors=unit_rows(np.random.default_rng(4), last_days.shape[1], vectors.shape[1]),
         vectors=vectors,
         counts=met,
         last_days=met,
@@ -257,7 +259,7 @@ def vectors(draw: st.DrawFn, n: int, width: int, centres: FloatArray) -> FloatAr
     return found
 
 
-def a_map(centroids: FloatArray) -> ClusterMap:
+def a_map(centroids: FloatArray, **changes: Any) -> ClusterMap:
     k = len(centroids)
     return ClusterMap(
         run="run-1",
@@ -268,7 +270,24 @@ def a_map(centroids: FloatArray) -> ClusterMap:
         labels=[f"cluster {number}" for number in range(k)],
         item_weights=np.ones((k, N_ITEMS), np.float32),
         popularity=np.ones(N_ITEMS, np.float32),
+        **changes,
     )
+
+
+def a_draft(rng: np.random.Generator, centroids: FloatArray) -> ClusterMap:
+    """Return a map with taste in which some items are equally good."""
+    weights = rng.choice([0.0, 1.0, 1.0, 0.7], N_ITEMS).astype(np.float32)
+    weights[:2] = 1
+    m = np.count_nonzero(weights)
+    return a_map(
+        centroids,
+        taste_weights=weights,
+        taste_directions=np.linalg.qr(rng.standard_normal((m, 2)))[0].astype(np.float32),
+        taste_strengths=np.array([0.9, 0.4], np.float32),
+    )
+
+
+OPTIONS = np.array([[8, 0.3, 0, 1], [1, 0, 0, 0], [1e9, 2, 1, 1], [0.1, 0.3, 0, 0]], np.float32)
 
 
 @st.composite
@@ -306,6 +325,8 @@ KINDS = (
     "taste-moments",
     "list-feedback",
     "map-quality",
+    "list-votes",
+    "list-votes without taste",
 )
 ARMS = ["plain", "varied", "popular"]
 
@@ -347,6 +368,11 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
             return TasteMoments(weights=np.array([*weights[1:], 0.7], np.float32))
         case "list-feedback":
             return list_feedback(draw(st.sampled_from([1e-3, 60.0, 86400.0])))
+        case "list-votes" | "list-votes without taste":
+            rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+            few = draw(st.integers(2, len(OPTIONS)))
+            draft = a_draft(rng, centres) if kind == "list-votes" else a_map(centres)
+            return ListVotes(cluster_map=draft, options=OPTIONS[:few])
         case "map-quality":
             return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
         case _:
@@ -456,6 +482,10 @@ def a_question(kind: str, centres: FloatArray) -> Question:
         "taste-moments": TasteMoments(weights=np.linspace(0, 1.3, N_ITEMS, dtype=np.float32)),
         "list-feedback": list_feedback(),
         "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
+        "list-votes": ListVotes(
+            cluster_map=a_draft(np.random.default_rng(1), centres), options=OPTIONS
+        ),
+        "list-votes without taste": ListVotes(cluster_map=a_map(centres), options=OPTIONS),
     }
     return made[kind]
 

@@ -18,6 +18,7 @@ from server.report import (
     EncoderPart,
     PlannedRelease,
     PrivacyPart,
+    PrivateEvaluationPart,
     RankingPart,
     ReceiptPart,
     RecommendationPart,
@@ -26,6 +27,7 @@ from server.report import (
     RepeatPart,
     Report,
     RunPart,
+    WeightsPart,
 )
 from server.report_page import render
 from strategies.aggregation import NoisySum
@@ -131,6 +133,18 @@ def full(minimal: Report) -> Report:
     )
     sums = np.array([[500.0, 300.0, 400.0, 50.0], [500.0, 150.0, 400.0, 5.0], [1.0, 0, 0, 0]])
     report.feedback = feedback_part(outcome(question, NoisySum({"arms": sums}, 7.5)))
+    report.private_evaluation = PrivateEvaluationPart(
+        k=10,
+        noisy_users=812.4,
+        hit_rate=0.131,
+        hit_rate_noise=0.012,
+        popularity=0.087,
+        popularity_noise=0.011,
+        difference_noise=0.016,
+        chosen=WeightsPart(half_life=1e9, text=0.3, lift=0.0, cluster=1.0),
+        gain=0.0034,
+        gain_noise=0.0005,
+    )
     report.receipts = [
         ReceiptPart(
             region="region-0",
@@ -235,6 +249,28 @@ def test_the_page_is_well_formed_with_headings_in_order(
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
     assert outline.tags.count("caption") == outline.tags.count("table")
+
+
+def test_what_users_said_about_lists_is_told_with_its_noise_and_its_flaw(full: Report) -> None:
+    page = " ".join(unescape(render(full)).split())
+    assert "Judged by 812 users (noisy)" in page
+    assert "0.131 <small>± 0.012</small>" in page
+    assert "0.087 <small>± 0.011</small>" in page
+    assert "for the next item this may be too high" in page
+    assert "half-life of a history: none, text: 0.3, cluster: 1" in page
+    assert "0.0034 ± 0.0005" in page
+    assert full.private_evaluation is not None
+    full.private_evaluation.chosen.half_life, full.private_evaluation.gain = 8.0, 0.0
+    page = render(full)
+    assert "half-life of a history: 8 items" in page
+    assert "Better than the usual weights" not in page
+
+
+def test_private_figures_stand_without_an_oracles(full: Report) -> None:
+    full.recommendation = full.repeat = None
+    page = render(full)
+    assert "Recommendation quality" in page
+    assert "baselines use exact counts" not in page
 
 
 def test_a_simulation_says_that_it_protects_nobody(full: Report) -> None:

@@ -32,7 +32,9 @@ from server.run_config import RunConfig, parse_flat
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.fusion import Fusion
 from strategies.plan import plan
+from strategies.private_evaluation import PrivateEvaluation
 from strategies.public_catalogue import PublicCatalogue
 from tests.strategies.examples import a_refusal, signed
 
@@ -114,6 +116,39 @@ def strategy(config: RunConfig) -> FederatedKMeans:
     done.noises = {NoiseKind.FLOAT, NoiseKind.SEEDED}
     done.windows = {WINDOW}
     return done
+
+
+def test_what_users_said_is_reported(strategy: FederatedKMeans) -> None:
+    told = PrivateEvaluation(
+        k=10,
+        users=80.04,
+        ours=0.3,
+        ours_noise=0.02,
+        popularity=0.2,
+        popularity_noise=0.01,
+        difference_noise=0.03,
+        chosen=Fusion(half_life=20.0),
+        gain=0.01,
+        gain_noise=0.001,
+    )
+    strategy.known.evaluation = told
+    part = build_report(strategy, STARTED, 1.0, **TOLD).private_evaluation
+    strategy.known.evaluation = None
+    assert part is not None
+    assert part.model_dump() == {
+        "k": 10,
+        "noisy_users": 80.0,
+        "hit_rate": 0.3,
+        "hit_rate_noise": 0.02,
+        "popularity": 0.2,
+        "popularity_noise": 0.01,
+        "difference_noise": 0.03,
+        "chosen": {"half_life": 20.0, "text": 0.3, "lift": 0.0, "cluster": 1.0},
+        "gain": 0.01,
+        "gain_noise": 0.001,
+        "evaluation": "private",
+    }
+    assert build_report(strategy, STARTED, 1.0, **TOLD).private_evaluation is None
 
 
 @pytest.fixture(scope="module")

@@ -177,6 +177,14 @@ def test_declared_silos_that_say_no_number_are_named(wrong: str) -> None:
         parse_flat({"privacy.declared-silos": wrong})
 
 
+def test_lists_are_voted_on_beside_taste_only() -> None:
+    with pytest.raises(ConfigError, match=r"recommendation.votes.*set taste = true too"):
+        parse_flat({"recommendation.votes": True})
+    asked = parse_flat({"recommendation.votes": True, "recommendation.taste": True})
+    assert asked.recommendation.votes
+    assert not parse_flat({"recommendation.taste": True}).recommendation.votes
+
+
 def test_what_is_popular_lately_is_learned_beside_taste_only() -> None:
     with pytest.raises(ConfigError, match=r"set taste = true too"):
         parse_flat({"recommendation.lately": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,27 @@ def test_a_run_that_learns_taste_pushes_it_back_and_is_sound(
     found = audit([world.folder])
     assert found.verdict is Verdict.PASS
     assert found.comparison.faults == []
+
+
+def test_users_vote_over_the_wire_and_the_report_tells(tmp_path: Path) -> None:
+    world = a_world(
+        tmp_path,
+        "recommendation.taste=true",
+        "recommendation.votes=true",
+        "privacy.declared-users=100000",
+        "privacy.epsilon=8",
+    )
+    asked = plan(taste=True, votes=True)
+    assert len(answers_of(world)) == 2 * len(asked)
+    report = read_report(world.folder)
+    assert [one.phase for one in report.privacy.plan] == [one.name for one in asked]
+    told = report.private_evaluation
+    assert told is not None
+    assert told.hit_rate_noise > 0  # twelve people tell nothing
+    kept = [ClusterMap.load(read_settings(path).cluster_map) for path in world.settings_paths()]
+    for pushed in kept:
+        assert pushed.voted is not None
+        assert told.chosen.model_dump() == asdict(pushed.voted)
 
 
 def test_taste_that_cannot_rise_above_the_noise_is_not_planned(tmp_path: Path) -> None:

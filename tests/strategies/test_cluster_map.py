@@ -28,6 +28,7 @@ def fields(**changes: Any) -> dict[str, Any]:
         "taste_weights": np.array([1, 0, 2, 1], np.float32),
         "taste_directions": np.eye(3, 2, dtype=np.float32),
         "taste_strengths": np.array([0.9, 0.4], np.float32),
+        "fusion": np.array([20, 0.3, 0, 1], np.float32),
     } | changes
 
 
@@ -36,6 +37,7 @@ WITHOUT = {
     "taste_weights": np.zeros(0, np.float32),
     "taste_directions": np.zeros((0, 0), np.float32),
     "taste_strengths": np.zeros(0, np.float32),
+    "fusion": np.zeros(0, np.float32),
 }
 
 
@@ -47,6 +49,7 @@ def test_a_map_survives_the_disk(tmp_path: Path, changes: dict[str, Any]) -> Non
     for name, value in fields(**changes).items():
         np.testing.assert_array_equal(getattr(read, name), value)
     assert (read.taste is None) is bool(changes)
+    assert (read.voted is None) is bool(changes)
 
 
 def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
@@ -69,6 +72,11 @@ def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
         {"taste_strengths": np.ones(3, np.float32)},
         {"taste_strengths": np.ones((2, 1), np.float32)},
         {"taste_strengths": np.array([np.nan, 1], np.float32)},
+        {"fusion": np.array([8, 0.3, 0], np.float32)},
+        {"fusion": np.array([[8, 0.3, 0, 1]], np.float32)},
+        {"fusion": np.array([0, 0.3, 0, 1], np.float32)},
+        {"fusion": np.array([8, -0.3, 0, 1], np.float32)},
+        {"fusion": np.array([np.inf, 0.3, 0, 1], np.float32)},
     ],
 )
 def test_a_map_whose_parts_do_not_fit_is_none(changes: dict[str, Any]) -> None:
@@ -89,7 +97,7 @@ def test_a_damaged_map_is_refused_with_a_sentence(
     path = tmp_path / "map.npz"
     with monkeypatch.context() as patched:
         if damage == "other version":
-            patched.setattr(module, "VERSION", 1)
+            patched.setattr(module, "VERSION", 2)
         ClusterMap(**fields()).save(path)
     whole = path.read_bytes()
     if damage in ("cut", "text", "empty"):

@@ -28,6 +28,7 @@ from strategies.questions import (
     ItemPopularity,
     ItemWeights,
     ListFeedback,
+    ListVotes,
     MapQuality,
     Question,
     Request,
@@ -48,6 +49,7 @@ CLUSTER_MAP = ClusterMap(
     item_weights=np.ones((2, 3), np.float32),
     popularity=np.ones(3, np.float32),
 )
+OPTIONS = np.array([[8, 0.3, 0, 1], [1e9, 0.3, 0, 0]], np.float32)
 QUESTIONS: list[Question] = [
     CellSums(
         origin=ORIGIN,
@@ -69,6 +71,7 @@ QUESTIONS: list[Question] = [
     ItemPopularity(n_items=3, latest=10),
     TasteMoments(weights=np.array([0.5, 0, 1], np.float32)),
     ListFeedback(experiment="lists", arms=["plain", "varied"], window_days=30.0, dwell_cap=60.0),
+    ListVotes(cluster_map=CLUSTER_MAP, options=OPTIONS),
 ]
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
 STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
@@ -295,6 +298,14 @@ def test_impossible_request_is_an_error(key: str, value: Any) -> None:
         (3, {"recent_days": float("nan")}),
         (3, {"n_items": 10**9}),
         (4, {"largest_distance": float("inf")}),
+        (7, {"options": np.zeros((2, 4), np.float32)}),
+        (7, {"options": OPTIONS[:, :3]}),
+        (7, {"options": OPTIONS[0]}),
+        (7, {"options": OPTIONS[:1]}),
+        (7, {"options": np.tile(OPTIONS, (9, 1))}),
+        (7, {"options": -OPTIONS}),
+        (7, {"options": np.full((2, 4), np.nan, np.float32)}),
+        (7, {"options": np.full((2, 4), np.inf, np.float32)}),
     ],
 )
 def test_question_that_no_user_could_answer_is_an_error(

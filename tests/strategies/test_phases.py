@@ -31,6 +31,7 @@ def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
     return InterestProfiles(
         user_ids=tuple(str(row) for row in range(len(people))),
         item_ids=tuple(str(item) for item in range(n_items)),
+        item_vectors=rng.standard_normal((n_items, people.shape[1])).astype(np.float32),
         vectors=people.astype(np.float32),
         counts=met,
         last_days=met * 30.0,

@@ -1,0 +1,52 @@
+"""How much each view of an item counts when a client ranks for its users."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from privacy.query import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fusion:
+    """How much each of the views counts.
+
+    Attributes
+    ----------
+    half_life : float
+        After so many newer items one counts half in a history; infinite: all count alike.
+    text : float
+        Of closeness in text beside taste.
+    lift : float
+        How far taste follows what is popular lately; 0 not at all.
+    cluster : float
+        How far taste follows what the user's cluster goes for; 0 not at all.
+    """
+
+    half_life: float = 8.0
+    text: float = 0.3
+    lift: float = 0.0
+    cluster: float = 1.0
+
+    def row(self) -> FloatArray:
+        """Return it as questions and maps carry it: float32, shape (4,)."""
+        return np.array(astuple(self), np.float32)
+
+    @classmethod
+    def of(cls, row: FloatArray) -> Fusion:
+        """Return what :meth:`row` has written down."""
+        half_life, text, lift, cluster = row.tolist()
+        return cls(half_life=half_life, text=text, lift=lift, cluster=cluster)
+
+
+def are_fusions(rows: FloatArray) -> bool:
+    """Tell whether an array has a usable fusion in each row: shape (n, 4)."""
+    return bool(
+        rows.ndim == 2
+        and rows.shape[1] == 4
+        and np.isfinite(rows).all()
+        and (rows[:, 0] > 0).all()
+        and (rows >= 0).all()
+    )
