@@ -24,6 +24,8 @@ PHASES = {
     "summary": ("summarise", "how many are in each cell, and where in it"),
     "spread": ("refine", "how far they are from their centroid"),
     "lloyd": ("refine", "one K-means step for all centroids"),
+    "popularity": ("describe", "which items people take up, ever and lately"),
+    "taste": ("describe", "which items go with which"),
     "items": ("describe", "which items each cluster takes up"),
     "quality": ("describe", "how well the finished map fits"),
 }

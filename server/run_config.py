@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
+from strategies.taste_plan import LARGEST_UPLOAD_MB, SMALLEST_UPLOAD_MB
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
@@ -68,6 +69,9 @@ class RecommendationSection(Section):
     lately: bool = False
     """With taste: learn also what is popular lately, for regions that follow it
     (``recent-lift`` in agent.toml). Popularity is then known with more noise."""
+    largest_upload_mb: Annotated[Positive, Field(ge=SMALLEST_UPLOAD_MB)] = LARGEST_UPLOAD_MB
+    """Millions of bytes of one answer about what goes with what; where its products would be
+    larger, several rounds of small answers do instead."""
 
     @model_validator(mode="after")
     def _lately_is_beside_taste(self) -> RecommendationSection:

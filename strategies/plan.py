@@ -18,7 +18,9 @@ from strategies.phases.description import Items, Quality
 from strategies.phases.lloyd import Lloyd, LloydPool
 from strategies.phases.phase import Phase
 from strategies.phases.preferences import Popularity, Tastes
+from strategies.phases.projections import TasteRound, TasteRounds
 from strategies.phases.summary import Summary
+from strategies.taste_plan import ROUNDS, TasteChoice, TasteWay, UploadLimit, choose_taste
 
 CLUSTERING_SHARE = 0.69
 """Of a run that also releases what each cluster goes for."""
@@ -26,9 +28,7 @@ TASTE_SHARE = 0.7
 """Of a run that also learns what goes with what: that, and what is popular."""
 LATEST = 10
 """So many of a user's latest items tell what is popular lately."""
-TASTE_SIGNAL = 150.0
-"""Users times mu, of what is spent on it, from which on taste ranks better than popularity with
-the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
+CLUSTERS_INSTEAD = "clusters and what they go for"
 
 
 def planned_releases(epsilon: float, delta: float, phases: Sequence[Phase]) -> list[PlannedRelease]:
@@ -45,6 +45,7 @@ def plan(
     taste: bool = False,
     lately: bool = False,
     signal: float = math.inf,
+    limit: UploadLimit | None = None,
 ) -> list[Phase]:
     """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
 
@@ -64,11 +65,13 @@ def plan(
         Whether to learn beside taste what is popular lately.
     signal : float
         Declared users times the run's effective mu: public.
+    limit : UploadLimit, optional
+        What a client sends at most in one answer about taste.
     """
-    if taste and knows_taste(TASTE_SHARE, signal):
+    if taste and joint_taste(signal, limit).way is not TasteWay.NOTHING:
         return [
             *clustering(0.2, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE, signal, lately=lately),
+            *preferences(TASTE_SHARE, signal, limit, lately=lately),
             Items("items", 0.08),
             Quality("quality", 0.02),
         ]
@@ -80,12 +83,21 @@ def plan(
     ]
 
 
-def recommendation_alone(signal: float = math.inf, *, lately: bool = False) -> list[Phase]:
+def joint_taste(signal: float, limit: UploadLimit | None = None) -> TasteChoice:
+    """Return how a run that finds clusters, too, asks what goes with what, and why."""
+    return choose_taste(TASTE_SHARE, signal, limit or UploadLimit(), instead=CLUSTERS_INSTEAD)
+
+
+def recommendation_alone(
+    signal: float = math.inf, limit: UploadLimit | None = None, *, lately: bool = False
+) -> list[Phase]:
     """Return the phases of a run that learns what people go for, and no clusters."""
-    return [*preferences(0.99, signal, lately=lately), Quality("quality", 0.01)]
+    return [*preferences(0.99, signal, limit, lately=lately), Quality("quality", 0.01)]
 
 
-def preferences(share: float, signal: float, *, lately: bool = False) -> list[Phase]:
+def preferences(
+    share: float, signal: float, limit: UploadLimit | None = None, *, lately: bool = False
+) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
     Where products of items cannot rise above the noise, all of it is spent on what is popular.
@@ -98,21 +110,39 @@ def preferences(share: float, signal: float, *, lately: bool = False) -> list[Ph
         Part of the run's mu^2 that they spend together.
     signal : float
         Declared users times the run's effective mu.
+    limit : UploadLimit, optional
+        What a client sends at most in one answer about taste.
     lately : bool
         Whether half of what popularity spends is about everybody's latest items: only for
         clients that follow it.
     """
-    if not knows_taste(share, signal):
+    choice = choose_taste(share, signal, limit or UploadLimit())
+    if choice.way is TasteWay.NOTHING:
         return [Popularity("popularity", share)]
+    popularity = Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0)
+    if choice.way is TasteWay.ROUNDS:
+        return [popularity, *taste_rounds(0.85 * share, choice, spent=share)]
+    return [popularity, Tastes("taste", 0.85 * share, spent=share, most_items=choice.items)]
+
+
+def taste_rounds(share: float, choice: TasteChoice, *, spent: float) -> list[Phase]:
+    """Return the rounds that find out what goes with what, with the same share each.
+
+    Parameters
+    ----------
+    share : float
+        Part of the run's mu^2 of all rounds.
+    choice : TasteChoice
+    spent : float
+        The same, with what popularity spends.
+    """
+    rounds = TasteRounds(spent=spent, most_items=choice.items, directions=choice.directions)
     return [
-        Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0),
-        Tastes("taste", 0.85 * share, spent=share),
+        TasteRound(
+            f"taste-{number}", share / ROUNDS, rounds, first=number == 1, last=number == ROUNDS
+        )
+        for number in range(1, ROUNDS + 1)
     ]
-
-
-def knows_taste(share: float, signal: float) -> bool:
-    """Tell whether products of items can rise above the noise of this part of the budget."""
-    return signal * math.sqrt(share) >= TASTE_SIGNAL
 
 
 def clustering_alone(

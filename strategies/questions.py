@@ -18,6 +18,7 @@ from privacy.query import FloatArray, SumQuery, TrustModel
 from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
 from strategies.question_kinds.items import ItemPopularity, ItemWeights, TasteMoments
+from strategies.question_kinds.projections import TasteProjection
 from strategies.question_kinds.quality import MapQuality
 from strategies.question_kinds.vectors import CellSums, DistanceHistogram, SecondMoments
 
@@ -32,6 +33,7 @@ __all__ = [
     "Request",
     "SecondMoments",
     "TasteMoments",
+    "TasteProjection",
     "flatten",
     "unflatten",
 ]
@@ -42,6 +44,7 @@ Question = (
     | SecondMoments
     | ItemPopularity
     | TasteMoments
+    | TasteProjection
     | ItemWeights
     | MapQuality
 )
@@ -53,6 +56,7 @@ QUESTION_TYPES: dict[str, type[Question]] = {
         SecondMoments,
         ItemPopularity,
         TasteMoments,
+        TasteProjection,
         ItemWeights,
         MapQuality,
     )

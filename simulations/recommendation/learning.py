@@ -30,7 +30,7 @@ from simulations.silos import (
 )
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
-from strategies.federated_kmeans import FederatedKMeans, StrategyError
+from strategies.federated_kmeans import FederatedKMeans, RoundRecord, StrategyError
 from strategies.phases.phase import Phase
 
 
@@ -51,6 +51,26 @@ def learn(
     noise: NoiseKind = NoiseKind.FLOAT,
 ) -> ClusterMap:
     """Run the phases over everybody's history; return the map that is pushed back.
+
+    As :func:`learn_and_tell` does, which tells of the rounds, too.
+    """
+    return learn_and_tell(
+        split, plan, epsilon, k=k, seed=seed, silos=silos, trust_model=trust_model, noise=noise
+    )[0]
+
+
+def learn_and_tell(
+    split: Split,
+    plan: Callable[[float], Sequence[Phase]],
+    epsilon: float,
+    *,
+    k: int = 1,
+    seed: int = 1,
+    silos: int = 1,
+    trust_model: TrustModel = TrustModel.CENTRAL,
+    noise: NoiseKind = NoiseKind.FLOAT,
+) -> tuple[ClusterMap, list[RoundRecord]]:
+    """Run the phases over everybody's history; return the map, and what each round took.
 
     Parameters
     ----------
@@ -115,7 +135,7 @@ def learn(
         _run(strategy, clients)
     if (pushed := clients[0].pushed) is None:
         raise StrategyError("No map was pushed back: the plan's last phase is not Quality.")
-    return pushed
+    return pushed, strategy.history
 
 
 def _run(strategy: FederatedKMeans, clients: Sequence[Silo]) -> None:

@@ -38,6 +38,7 @@ from strategies.questions import (
     Question,
     SecondMoments,
     TasteMoments,
+    TasteProjection,
 )
 from tests.client.examples import a_map, profiles_of, usable
 from tests.client.test_interest_profile import AS_OF
@@ -104,6 +105,13 @@ def taste_moments() -> TasteMoments:
     return TasteMoments(weights=np.array([0.5, 0, 2, 1, 0], np.float32))
 
 
+def taste_projection() -> TasteProjection:
+    turned = np.linalg.qr(np.random.default_rng(4).standard_normal((3, 3)))[0]
+    return TasteProjection(
+        weights=taste_moments().weights, directions=turned[:, :2].astype(np.float32), length=0.8
+    )
+
+
 QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
@@ -112,6 +120,7 @@ QUESTIONS: dict[str, Question] = {
     "second-moments in a plane": second_moments(2),
     "item-popularity": item_popularity(),
     "taste-moments": taste_moments(),
+    "taste-projection": taste_projection(),
     "item-weights": item_weights(),
     "map-quality": quality(),
 }
@@ -218,6 +227,18 @@ def test_taste_moments_add_the_weighed_items_that_are_asked_about() -> None:
         own = [w * (i in met) for i, w in zip((0, 2, 3), weights, strict=True)]
         expected.append(scaled(own, 1.0))
     assert_adds(contributions_to(taste_moments(), profiles)["moments"], [0] * 20, expected)
+
+
+def test_taste_projection_adds_the_same_row_times_its_products_with_the_directions() -> None:
+    profiles, weights, question = people(), [0.5, 2.0, 1.0], taste_projection()
+    columns = cast(list[Vector], question.directions.T.tolist())
+    expected = []
+    for user in range(len(profiles)):
+        met = set(profiles.last_days[user].indices.tolist())
+        row = scaled([w * (i in met) for i, w in zip((0, 2, 3), weights, strict=True)], 1.0)
+        along = [dot(row, column) for column in columns]
+        expected.append([own * product for own in row for product in along])
+    assert_adds(contributions_to(question, profiles)["projected"], [0] * 20, expected)
 
 
 @pytest.mark.parametrize("k", [2, 4])

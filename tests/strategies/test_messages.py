@@ -32,6 +32,7 @@ from strategies.questions import (
     Request,
     SecondMoments,
     TasteMoments,
+    TasteProjection,
     flatten,
 )
 from tests.strategies.examples import a_head, distance_histogram, signed
@@ -67,6 +68,11 @@ QUESTIONS: list[Question] = [
     MapQuality(cluster_map=CLUSTER_MAP, largest_distance=2.0),
     ItemPopularity(n_items=3, latest=10),
     TasteMoments(weights=np.array([0.5, 0, 1], np.float32)),
+    TasteProjection(
+        weights=np.array([0.5, 0, 1], np.float32),
+        directions=np.array([[0.6], [0.8]], np.float32),
+        length=0.4,
+    ),
 ]
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
 STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
@@ -293,6 +299,19 @@ def test_impossible_request_is_an_error(key: str, value: Any) -> None:
         (3, {"recent_days": float("nan")}),
         (3, {"n_items": 10**9}),
         (4, {"largest_distance": float("inf")}),
+        (7, {"weights": np.array([0.5, np.nan, 1], np.float32)}),
+        (7, {"weights": np.array([0.5, -1, 1], np.float32)}),
+        (7, {"weights": np.array([0.5, 1, 1], np.float32)}),
+        (7, {"weights": np.ones(4096, np.float32)}),
+        (7, {"directions": np.array([[np.nan], [0.8]], np.float32)}),
+        (7, {"directions": np.array([[3e38], [3e38]], np.float32)}),
+        (7, {"directions": np.array([[0.9], [0.8]], np.float32)}),
+        (7, {"directions": np.ones((2, 0), np.float32)}),
+        (7, {"directions": np.array([0.6, 0.8], np.float32)}),
+        (7, {"directions": np.array([[1, 0, 0], [0, 1, 0]], np.float32)}),
+        (7, {"length": 0.0}),
+        (7, {"length": 1.5}),
+        (7, {"length": float("nan")}),
     ],
 )
 def test_question_that_no_user_could_answer_is_an_error(
