@@ -159,8 +159,8 @@ def _(question: TasteProjection, profiles: Users) -> Mapping[str, Contributions]
     rows = _weighed(profiles, question)
     along = project(rows, question.directions)
     # Plain products, entry by entry: exact enough, and the same in any company.
-    products = rows[:, :, None] * along[:, None, :]
-    return {"projected": Contributions(everybody, products.reshape(len(rows), -1))}
+    products = (rows[:, :, None] * along[:, None, :]).reshape(len(rows), question.directions.size)
+    return {"projected": Contributions(everybody, products)}
 
 
 @contributions_to.register

@@ -44,7 +44,7 @@ class TasteRounds:
         """Choose the items and the first directions, from what is public or popular."""
         mu = known.effective_mu * np.sqrt(self.spent)
         weights = item_weights(known.popularity, known.users, mu, most=self.most_items)
-        count = min(self.directions, np.count_nonzero(weights) - 1)
+        count = min(self.directions, int(np.count_nonzero(weights)) - 1)
         self.subspace = first_subspace(
             weights, known.popularity, known.users, known.catalogue.vectors, count
         )

@@ -324,7 +324,7 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
 def taste_projections(draw: st.DrawFn) -> TasteProjection:
     some = st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.5])
     weights = [*draw(st.lists(some, min_size=N_ITEMS - 1, max_size=N_ITEMS - 1)), 0.7]
-    m = np.count_nonzero(weights)
+    m = sum(weight > 0 for weight in weights)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     turned = np.linalg.qr(rng.standard_normal((m, m)))[0]
     return TasteProjection(

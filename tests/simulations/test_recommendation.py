@@ -153,7 +153,7 @@ def test_devices_give_the_taste_that_one_silo_gives(split: Split) -> None:
     first = replace(split, profiles=split.profiles.part(slice(0, 300)))
     usual: dict[str, Any] = {"noise": NoiseKind.SEEDED, "seed": 4}
     silo = learn(first, by_small_messages, 8.0, **usual).taste
-    devices = learn(first, by_small_messages, 8.0, silos=300, **usual).taste
+    devices = learn(first, by_small_messages, 8.0, silos=30, **usual).taste
     assert silo is not None
     assert devices is not None
     assert silo.directions.shape[1] >= 2

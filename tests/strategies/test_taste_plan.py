@@ -17,9 +17,14 @@ from strategies.taste_plan import TASTE_SIGNAL, TasteWay, UploadLimit, choose_ta
     [
         (100.0, 16.8, TasteWay.NOTHING, "not asked for: users times mu, .* is 100, below 150"),
         (1000.0, 16.8, TasteWay.PRODUCTS, "one answer of 0.257 MB: .* all pairs of 252 items"),
-        (1000.0, 0.2, TasteWay.FEWER_ITEMS, "about 221 items: .* 252 items would need 0.257 MB"),
+        (1000.0, 0.2, TasteWay.ROUNDS, "252 items: .* need 0.257 MB, over the limit of 0.2"),
         (1000.0, 0.064, TasteWay.ROUNDS, "3 answers of 0.0343 MB, about 16 directions in 252"),
-        (17900.0, 0.064, TasteWay.ROUNDS, "0.0639 MB, about 17 directions in 455 items: .* 1,070 items"),
+        (
+            17900.0,
+            0.064,
+            TasteWay.ROUNDS,
+            "0.0639 MB, about 17 directions in 455 items: .* 1,070 items",
+        ),
         (17900.0, 0.256, TasteWay.ROUNDS, "about 29 directions in 1,070 items"),
         (math.inf, 16.8, TasteWay.PRODUCTS, "2,048 items"),
         (math.inf, 0.064, TasteWay.ROUNDS, "32 directions in 242 items"),
