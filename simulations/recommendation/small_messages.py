@@ -1,6 +1,6 @@
 """What a limit on uploads costs: taste in one large answer against several small ones.
 
-``python -m simulations.recommendation.small_messages --movielens FOLDER [--seeds 5] [--only NAME]``
+``python -m simulations.recommendation.small_messages --movielens FOLDER [--only NAME]``
 
 sets x epsilon x limit  ->  private runs  ->  hit rates, paired with those without a limit
 """
@@ -53,11 +53,13 @@ class Learned:
     largest: int
 
 
-def learned(judge: Judge, epsilon: float, limit: UploadLimit, seeds: int) -> Learned:
+def learned(
+    judge: Judge, epsilon: float, limit: UploadLimit, seeds: int, *, lately: bool
+) -> Learned:
     """Run and judge once for each seed."""
     rankings, taken = [], []
     for seed in range(1, seeds + 1):
-        plan = partial(recommendation_alone, limit=limit)
+        plan = partial(recommendation_alone, limit=limit, lately=lately)
         pushed, history = learn_and_tell(judge.split, plan, epsilon, seed=seed)
         taken = [record.bytes_up for record in history if record.purpose.startswith("taste")]
         rankings.append(tuned_ranking(judge.split, pushed))
@@ -65,7 +67,7 @@ def learned(judge: Judge, epsilon: float, limit: UploadLimit, seeds: int) -> Lea
 
 
 def lines(
-    behaviour: Behaviour, epsilons: Sequence[float], seeds: int
+    behaviour: Behaviour, epsilons: Sequence[float], seeds: int, *, lately: bool
 ) -> Iterator[dict[str, object]]:
     """Go through one set's lines of the table."""
     judge = Judge(leave_last_out(behaviour))
@@ -74,7 +76,7 @@ def lines(
         whole: Learned | None = None
         for megabytes in LIMITS:
             limit = UploadLimit(largest_mb=megabytes, n_items=n_items)
-            found = learned(judge, epsilon, limit, seeds)
+            found = learned(judge, epsilon, limit, seeds, lately=lately)
             whole = whole or found
             gain, error = found.judged.gain(whole.judged)
             yield {
@@ -94,13 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--movielens", type=Path, required=True, help="folder of ml-100k.inter")
     parser.add_argument("--seeds", type=int, default=5, help="of the noise")
     parser.add_argument("--only", default="", help="one set")
+    parser.add_argument("--lately", action="store_true", help="learn what is popular lately, too")
     told = parser.parse_args(arguments)
     logging.getLogger("flwr").setLevel(logging.ERROR)
     sets = behaviours(told.movielens)
     found = []
     for name, epsilons in SETS.items():
         if told.only in ("", name):
-            for line in lines(sets[name](), epsilons, told.seeds):
+            for line in lines(sets[name](), epsilons, told.seeds, lately=told.lately):
                 found.append(line)
                 console.print(" | ".join(str(value) for value in line.values()))
     console.print(table(found))

@@ -108,7 +108,7 @@ def taste_moments() -> TasteMoments:
 def taste_projection() -> TasteProjection:
     turned = np.linalg.qr(np.random.default_rng(4).standard_normal((3, 3)))[0]
     return TasteProjection(
-        weights=taste_moments().weights, directions=turned[:, :2].astype(np.float32), length=0.8
+        weights=taste_moments().weights, directions=turned[:, :2].astype(np.float32), length=1.0
     )
 
 
