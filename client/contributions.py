@@ -36,6 +36,7 @@ from strategies.questions import (
     Question,
     SecondMoments,
     TasteMoments,
+    TasteProjection,
 )
 
 USERS_AT_A_TIME = 8192
@@ -164,9 +165,17 @@ def _(question: ItemPopularity, profiles: Users) -> Mapping[str, Contributions]:
 @contributions_to.register
 def _(question: TasteMoments, profiles: Users) -> Mapping[str, Contributions]:
     everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
-    items = question.items
-    rows = _met(profiles.last_days[:, items]) * question.weights[items]
-    return {"moments": Contributions(everybody, _unit_rows(rows))}
+    return {"moments": Contributions(everybody, _weighed(profiles, question))}
+
+
+@contributions_to.register
+def _(question: TasteProjection, profiles: Users) -> Mapping[str, Contributions]:
+    everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
+    rows = _weighed(profiles, question)
+    along = project(rows, question.directions)
+    # Plain products, entry by entry: exact enough, and the same in any company.
+    products = (rows[:, :, None] * along[:, None, :]).reshape(len(rows), question.directions.size)
+    return {"projected": Contributions(everybody, products)}
 
 
 @contributions_to.register
@@ -232,6 +241,12 @@ def _met(days: csr_matrix) -> FloatArray:
     """Return 1 where an item was met, be it just now: float32, shape of ``days``."""
     met = csr_matrix((np.ones(days.nnz, np.float32), days.indices, days.indptr), shape=days.shape)
     return np.asarray(met.toarray())
+
+
+def _weighed(profiles: Users, question: TasteMoments | TasteProjection) -> FloatArray:
+    """Return the users' unit rows over the items asked about: float32, shape (n_users, m)."""
+    items = question.items
+    return _unit_rows(_met(profiles.last_days[:, items]) * question.weights[items])
 
 
 def _latest(days: csr_matrix, count: int) -> csr_matrix:

@@ -19,7 +19,7 @@ from privacy.mechanism import NoiseSource
 from privacy.query import NoiseKind, TrustModel
 from privacy.signing import SigningKey
 from server.central_noise import SERVER_LEDGER, open_server_door
-from server.planning import effective_mu, planned_phases
+from server.planning import effective_mu, planned_phases, recommendation_plan
 from server.results import prepare_output, write_heads, write_results
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
@@ -70,7 +70,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
         If the encoded catalogue is missing or has fewer items than clusters are wanted.
     """
     catalogue = _public_catalogue(config)
-    privacy = config.privacy
+    privacy, n_items = config.privacy, len(catalogue.item_ids)
     return FederatedKMeans(
         known=Clustering(
             run=run,
@@ -82,7 +82,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
             choosing_k=config.clustering.choose_k,
             least_size=config.clustering.least_size,
         ),
-        phases=planned_phases(config),
+        phases=planned_phases(config, n_items),
         epsilon=privacy.epsilon,
         delta=privacy.delta,
         trust_model=privacy.trust_model,
@@ -91,6 +91,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
         signing_key=_signing_key(config),
         wait_seconds=config.run.wait_seconds,
         ask_once_too_often=config.run.ask_once_too_often,
+        recommendation_plan=recommendation_plan(config, n_items),
     )
 
 

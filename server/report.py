@@ -195,6 +195,11 @@ class PrivacyPart(Part):
     epsilon_by_accountant: dict[str, float | None]
     noise: Literal["discrete", "float", "seeded"]
     plan: list[PlannedRelease]
+    recommendation_plan: str | None = Field(
+        default=None,
+        description="how the plan asks what goes with what, or why not; null where the "
+        "configuration does not ask for taste",
+    )
     releases: int
     refusals: list[RefusalPart]
 

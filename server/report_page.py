@@ -25,6 +25,8 @@ PHASES = {
     "spread": ("refine", "how far they are from their centroid"),
     "lloyd": ("refine", "one K-means step for all centroids"),
     "votes": ("describe", "how well lists rank, and by which weights best"),
+    "popularity": ("describe", "which items people take up, ever and lately"),
+    "taste": ("describe", "which items go with which"),
     "items": ("describe", "which items each cluster takes up"),
     "feedback": ("describe", "what came of the lists that were shown, by arm"),
     "quality": ("describe", "how well the finished map fits"),

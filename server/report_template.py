@@ -256,6 +256,9 @@ still climbs at the most clusters that the cells can tell.{% else %}No number st
 <td class="n">{{ epsilon | epsilon(4) }}</td></tr>
 {%- endfor %}</tbody></table>
 <h3>The plan</h3>
+{% if privacy.recommendation_plan %}
+<p class="note">{{ privacy.recommendation_plan }}</p>{% endif %}
+
 <figure><div class="bar plan" role="img" aria-label="Shares of the budget in the order of asking:
 {%- for step in plan %} {{ step.phase }} {{ step.share | percent }}
 {{- "" if loop.last else "," }}{% endfor %}">{% for step in plan %}<i style="width: {{

@@ -357,6 +357,7 @@ def _privacy(strategy: FederatedKMeans, planned: list[RoundRecord]) -> PrivacyPa
             )
             for record in planned
         ],
+        recommendation_plan=strategy.recommendation_plan,
         releases=sum(record.answered for record in strategy.history),
         refusals=[
             RefusalPart(

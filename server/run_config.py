@@ -16,6 +16,7 @@ from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
 from strategies.phases.experiment import Asked
+from strategies.taste_plan import LARGEST_UPLOAD_MB, SMALLEST_UPLOAD_MB
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
@@ -81,6 +82,9 @@ class RecommendationSection(Section):
     votes: bool = False
     """With taste: ask users how well lists rank what they took up last, and which weights rank
     it best; 3% of the budget is spent on that."""
+    largest_upload_mb: Annotated[Positive, Field(ge=SMALLEST_UPLOAD_MB)] = LARGEST_UPLOAD_MB
+    """Millions of bytes of one answer about what goes with what; where its products would be
+    larger, several rounds of small answers do instead."""
 
     @model_validator(mode="after")
     def _both_are_beside_taste(self) -> RecommendationSection:

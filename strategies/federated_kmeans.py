@@ -101,6 +101,8 @@ class FederatedKMeans(Strategy):
     ask_once_too_often : bool
         After the plan is spent, ask again: every region should refuse. Under
         ``central`` nothing is asked beyond the plan.
+    recommendation_plan : str, optional
+        How the phases ask what goes with what, and why so, in a sentence.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class FederatedKMeans(Strategy):
         signing_key: SigningKey | None = None,
         wait_seconds: float = 120.0,
         ask_once_too_often: bool = False,
+        recommendation_plan: str | None = None,
     ) -> None:
         self.known = known
         self.phases = list(phases)
@@ -128,6 +131,7 @@ class FederatedKMeans(Strategy):
         self.signing_key = signing_key
         self.n_clients = n_clients
         self.wait_seconds = wait_seconds
+        self.recommendation_plan = recommendation_plan
         self.history: list[RoundRecord] = []
         self.noises: set[NoiseKind] = set()
         self.windows: set[str] = set()
@@ -209,6 +213,8 @@ class FederatedKMeans(Strategy):
                 100 * phase.share,
                 multiplier,
             )
+        if self.recommendation_plan:
+            log.info("\t├──> %s", self.recommendation_plan)
         local = self.trust_model is TrustModel.LOCAL
         who = "each region adds its own noise" if local else "the server adds one noise for all"
         log.info("\t└──> %s", who)

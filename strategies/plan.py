@@ -19,8 +19,10 @@ from strategies.phases.experiment import Asked, Feedback
 from strategies.phases.lloyd import Lloyd, LloydPool
 from strategies.phases.phase import Phase
 from strategies.phases.preferences import Popularity, Tastes
+from strategies.phases.projections import TasteRound, TasteRounds
 from strategies.phases.summary import Summary
 from strategies.phases.votes import Votes
+from strategies.taste_plan import ROUNDS, TasteChoice, TasteWay, UploadLimit, choose_taste
 
 CLUSTERING_SHARE = 0.69
 """Of a run that also releases what each cluster goes for."""
@@ -30,9 +32,7 @@ LATEST = 10
 """So many of a user's latest items tell what is popular lately."""
 VOTES_SHARE = 0.03
 """Of a run that asks users how well lists rank; all other shares shrink by it."""
-TASTE_SIGNAL = 150.0
-"""Users times mu, of what is spent on it, from which on taste ranks better than popularity with
-the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
+CLUSTERS_INSTEAD = "clusters and what they go for"
 
 FEEDBACK_SHARE = 0.04
 """Of a run that also asks what came of an experiment; all other phases shrink alike."""
@@ -53,6 +53,7 @@ def plan(
     lately: bool = False,
     votes: bool = False,
     signal: float = math.inf,
+    limit: UploadLimit | None = None,
     experiment: Asked | None = None,
 ) -> list[Phase]:
     """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
@@ -76,21 +77,24 @@ def plan(
         best.
     signal : float
         Declared users times the run's effective mu: public.
+    limit : UploadLimit, optional
+        What a client sends at most in one answer about taste.
     experiment : Asked, optional
         The experiment to ask about, before the push-back.
     """
-    rest = 1 - FEEDBACK_SHARE if experiment else 1.0
     feedback = [Feedback("feedback", FEEDBACK_SHARE, experiment)] if experiment else []
-    left = rest - VOTES_SHARE if votes else rest
-    if taste and knows_taste(TASTE_SHARE * left, signal):
+    asked = experiment is not None
+    if taste and joint_taste(signal, limit, votes=votes, experiment=asked).is_asked_for:
+        left = _left(votes=votes, experiment=asked)
         return [
             *clustering(0.2 * left, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE * left, signal, lately=lately),
+            *preferences(TASTE_SHARE * left, signal, limit, lately=lately),
             Items("items", 0.08 * left),
             *feedback,
             *([Votes("votes", VOTES_SHARE)] if votes else []),
             Quality("quality", 0.02 * left),
         ]
+    rest = _left(experiment=asked)
     return [
         *clustering(CLUSTERING_SHARE * rest, choosing_k=choosing_k),
         # Describe: what each cluster goes for; the push-back.
@@ -100,21 +104,44 @@ def plan(
     ]
 
 
+def joint_taste(
+    signal: float,
+    limit: UploadLimit | None = None,
+    *,
+    votes: bool = False,
+    experiment: bool = False,
+) -> TasteChoice:
+    """Return how a run that finds clusters, too, asks what goes with what, and why."""
+    share = TASTE_SHARE * _left(votes=votes, experiment=experiment)
+    return choose_taste(share, signal, limit or UploadLimit(), instead=CLUSTERS_INSTEAD)
+
+
+def _left(*, votes: bool = False, experiment: bool = False) -> float:
+    """Return what the questions about lists leave to all others."""
+    return 1.0 - (VOTES_SHARE if votes else 0.0) - (FEEDBACK_SHARE if experiment else 0.0)
+
+
 def recommendation_alone(
-    signal: float = math.inf, *, lately: bool = False, votes: bool = False
+    signal: float = math.inf,
+    limit: UploadLimit | None = None,
+    *,
+    lately: bool = False,
+    votes: bool = False,
 ) -> list[Phase]:
     """Return the phases of a run that learns what people go for, and no clusters."""
-    rest = 1 - VOTES_SHARE
-    if not (votes and knows_taste(0.99 * rest, signal)):
-        return [*preferences(0.99, signal, lately=lately), Quality("quality", 0.01)]
+    left = _left(votes=votes)
+    votes = votes and choose_taste(0.99 * left, signal, limit or UploadLimit()).is_asked_for
+    left = _left(votes=votes)
     return [
-        *preferences(0.99 * rest, signal, lately=lately),
-        Votes("votes", VOTES_SHARE),
-        Quality("quality", 0.01 * rest),
+        *preferences(0.99 * left, signal, limit, lately=lately),
+        *([Votes("votes", VOTES_SHARE)] if votes else []),
+        Quality("quality", 0.01 * left),
     ]
 
 
-def preferences(share: float, signal: float, *, lately: bool = False) -> list[Phase]:
+def preferences(
+    share: float, signal: float, limit: UploadLimit | None = None, *, lately: bool = False
+) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
     Where products of items cannot rise above the noise, all of it is spent on what is popular.
@@ -127,21 +154,39 @@ def preferences(share: float, signal: float, *, lately: bool = False) -> list[Ph
         Part of the run's mu^2 that they spend together.
     signal : float
         Declared users times the run's effective mu.
+    limit : UploadLimit, optional
+        What a client sends at most in one answer about taste.
     lately : bool
         Whether half of what popularity spends is about everybody's latest items: only for
         clients that follow it.
     """
-    if not knows_taste(share, signal):
+    choice = choose_taste(share, signal, limit or UploadLimit())
+    if not choice.is_asked_for:
         return [Popularity("popularity", share)]
+    popularity = Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0)
+    if choice.way is TasteWay.ROUNDS:
+        return [popularity, *taste_rounds(0.85 * share, choice, spent=share)]
+    return [popularity, Tastes("taste", 0.85 * share, spent=share, most_items=choice.items)]
+
+
+def taste_rounds(share: float, choice: TasteChoice, *, spent: float) -> list[Phase]:
+    """Return the rounds that find out what goes with what, with the same share each.
+
+    Parameters
+    ----------
+    share : float
+        Part of the run's mu^2 of all rounds.
+    choice : TasteChoice
+    spent : float
+        The same, with what popularity spends.
+    """
+    rounds = TasteRounds(spent=spent, most_items=choice.items, directions=choice.directions)
     return [
-        Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0),
-        Tastes("taste", 0.85 * share, spent=share),
+        TasteRound(
+            f"taste-{number}", share / ROUNDS, rounds, first=number == 1, last=number == ROUNDS
+        )
+        for number in range(1, ROUNDS + 1)
     ]
-
-
-def knows_taste(share: float, signal: float) -> bool:
-    """Tell whether products of items can rise above the noise of this part of the budget."""
-    return signal * math.sqrt(share) >= TASTE_SIGNAL
 
 
 def clustering_alone(

@@ -19,6 +19,7 @@ from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
 from strategies.question_kinds.feedback import ListFeedback
 from strategies.question_kinds.items import ItemPopularity, ItemWeights, TasteMoments
+from strategies.question_kinds.projections import TasteProjection
 from strategies.question_kinds.quality import MapQuality
 from strategies.question_kinds.vectors import CellSums, DistanceHistogram, SecondMoments
 from strategies.question_kinds.votes import ListVotes
@@ -36,6 +37,7 @@ __all__ = [
     "Request",
     "SecondMoments",
     "TasteMoments",
+    "TasteProjection",
     "flatten",
     "unflatten",
 ]
@@ -46,6 +48,7 @@ Question = (
     | SecondMoments
     | ItemPopularity
     | TasteMoments
+    | TasteProjection
     | ItemWeights
     | ListFeedback
     | ListVotes
@@ -59,6 +62,7 @@ QUESTION_TYPES: dict[str, type[Question]] = {
         SecondMoments,
         ItemPopularity,
         TasteMoments,
+        TasteProjection,
         ItemWeights,
         ListFeedback,
         ListVotes,

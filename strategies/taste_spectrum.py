@@ -52,13 +52,17 @@ def item_weights(popularity: Array, users: float, mu: float, *, most: int) -> Fl
     most : int
         As many as may be sent.
     """
-    count = max(FEWEST_ITEMS, ITEMS_PER_SIGNAL * np.sqrt(max(users, 1.0) * mu))
-    count = int(min(count, most, len(popularity)))
+    count = int(min(worthwhile_items(max(users, 1.0) * mu), most, len(popularity)))
     items = np.argsort(-popularity, kind="stable")[:count]
     floor = max(LEAST_POPULARITY * float(popularity.mean()), 1e-9)
     weights = np.zeros(len(popularity), np.float32)
     weights[items] = np.maximum(popularity[items], floor) ** -DAMPING
     return weights
+
+
+def worthwhile_items(signal: float) -> float:
+    """Return how many items are worth asking about, at users times mu of ``signal``."""
+    return max(FEWEST_ITEMS, ITEMS_PER_SIGNAL * float(np.sqrt(signal)))
 
 
 def taste_above_noise(triangle: Array, sigma: float, users: float, weights: FloatArray) -> Taste:

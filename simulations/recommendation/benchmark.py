@@ -39,6 +39,7 @@ from simulations.recommendation.populations import (
     session_population,
 )
 from simulations.recommendation.splits import Split, global_time, leave_last_out
+from strategies.cluster_map import ClusterMap
 from strategies.phases.phase import Phase
 from strategies.plan import plan, recommendation_alone
 
@@ -183,7 +184,11 @@ def _line(
 
 def _ours(row: Row, split: Split, epsilon: float, seed: int) -> Rank:
     """Run once; return the ranking of a client that has tuned at home."""
-    pushed = learn(split, row.plan, epsilon, k=row.k, seed=seed)
+    return tuned_ranking(split, learn(split, row.plan, epsilon, k=row.k, seed=seed))
+
+
+def tuned_ranking(split: Split, pushed: ClusterMap) -> Rank:
+    """Return the ranking by a map that was pushed back, tuned on the split's history."""
     vectors = split.behaviour.catalogue.vectors
     usual = usual_fusion(pushed, split.behaviour.lift)
     fusion = tuned(split.profiles, pushed, vectors, usual=usual)

@@ -49,9 +49,28 @@ def learn(
     silos: int = 1,
     trust_model: TrustModel = TrustModel.CENTRAL,
     noise: NoiseKind = NoiseKind.FLOAT,
-    watch: Callable[[Clustering], None] | None = None,
 ) -> ClusterMap:
     """Run the phases over everybody's history; return the map that is pushed back.
+
+    As :func:`learn_and_tell` does, which tells of the run, too.
+    """
+    return learn_and_tell(
+        split, plan, epsilon, k=k, seed=seed, silos=silos, trust_model=trust_model, noise=noise
+    )[0]
+
+
+def learn_and_tell(
+    split: Split,
+    plan: Callable[[float], Sequence[Phase]],
+    epsilon: float,
+    *,
+    k: int = 1,
+    seed: int = 1,
+    silos: int = 1,
+    trust_model: TrustModel = TrustModel.CENTRAL,
+    noise: NoiseKind = NoiseKind.FLOAT,
+) -> tuple[ClusterMap, FederatedKMeans]:
+    """Run the phases over everybody's history; return the map, and the strategy after them.
 
     Parameters
     ----------
@@ -68,8 +87,6 @@ def learn(
         So many regions have the users, the n-th one every n-th of them.
     trust_model : TrustModel
     noise : NoiseKind
-    watch : callable, optional
-        Gets what the server knows in the end.
     """
     profiles, catalogue = split.profiles, split.behaviour.catalogue
     delta = delta_for(len(profiles))
@@ -116,11 +133,9 @@ def learn(
             for number in range(silos)
         ]
         _run(strategy, clients)
-    if watch is not None:
-        watch(known)
     if (pushed := clients[0].pushed) is None:
         raise StrategyError("No map was pushed back: the plan's last phase is not Quality.")
-    return pushed
+    return pushed, strategy
 
 
 def _run(strategy: FederatedKMeans, clients: Sequence[Silo]) -> None:

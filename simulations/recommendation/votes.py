@@ -24,10 +24,9 @@ from client.tuning import usual_fusion
 from privacy.query import IntArray
 from simulations.recommendation.benchmark import behaviours
 from simulations.recommendation.judging import Floats, Judge, Judged, Rank
-from simulations.recommendation.learning import learn
+from simulations.recommendation.learning import learn, learn_and_tell
 from simulations.recommendation.splits import Split, leave_last_out
 from strategies.cluster_map import ClusterMap
-from strategies.clustering import Clustering
 from strategies.fusion import Fusion
 from strategies.plan import recommendation_alone
 from strategies.private_evaluation import PrivateEvaluation
@@ -48,10 +47,9 @@ def of_devices(split: Split, pushed: ClusterMap, fusion: Fusion) -> Rank:
 
 def asked(split: Split, epsilon: float, seed: int) -> tuple[ClusterMap, PrivateEvaluation | None]:
     """Run once with votes; return the map, and what users said."""
-    known: list[Clustering] = []
     plan = partial(recommendation_alone, votes=True)
-    pushed = learn(split, plan, epsilon, seed=seed, watch=known.append)
-    return pushed, known[0].evaluation
+    pushed, strategy = learn_and_tell(split, plan, epsilon, seed=seed)
+    return pushed, strategy.known.evaluation
 
 
 def lines(judge: Judge, epsilon: float, seeds: int) -> Iterator[str]:

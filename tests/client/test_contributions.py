@@ -42,6 +42,7 @@ from strategies.questions import (
     Question,
     SecondMoments,
     TasteMoments,
+    TasteProjection,
 )
 from tests.client.examples import a_map, profiles_of, usable
 from tests.client.test_interest_profile import AS_OF
@@ -139,6 +140,13 @@ def list_votes() -> ListVotes:
     return ListVotes(cluster_map=draft, options=options)
 
 
+def taste_projection() -> TasteProjection:
+    turned = np.linalg.qr(np.random.default_rng(4).standard_normal((3, 3)))[0]
+    return TasteProjection(
+        weights=taste_moments().weights, directions=turned[:, :2].astype(np.float32), length=1.0
+    )
+
+
 QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
@@ -147,6 +155,7 @@ QUESTIONS: dict[str, Question] = {
     "second-moments in a plane": second_moments(2),
     "item-popularity": item_popularity(),
     "taste-moments": taste_moments(),
+    "taste-projection": taste_projection(),
     "item-weights": item_weights(),
     "list-feedback": list_feedback(),
     "map-quality": quality(),
@@ -277,6 +286,18 @@ def test_list_feedback_adds_shares_of_what_was_shown_to_the_row_of_the_own_arm()
 def test_users_without_feedback_add_zeros() -> None:
     users = replace(people(), feedback=None)
     assert_adds(contributions_to(list_feedback(), users)["arms"], [0] * 20, [[0.0] * 4] * 20)
+
+
+def test_taste_projection_adds_the_same_row_times_its_products_with_the_directions() -> None:
+    profiles, weights, question = people(), [0.5, 2.0, 1.0], taste_projection()
+    columns = cast(list[Vector], question.directions.T.tolist())
+    expected = []
+    for user in range(len(profiles)):
+        met = set(profiles.last_days[user].indices.tolist())
+        row = scaled([w * (i in met) for i, w in zip((0, 2, 3), weights, strict=True)], 1.0)
+        along = [dot(row, column) for column in columns]
+        expected.append([own * product for own in row for product in along])
+    assert_adds(contributions_to(question, profiles)["projected"], [0] * 20, expected)
 
 
 @pytest.mark.parametrize("k", [2, 4])

@@ -38,6 +38,7 @@ from strategies.questions import (
     Request,
     SecondMoments,
     TasteMoments,
+    TasteProjection,
 )
 from tests.privacy.examples import a_block, a_query, users
 from tests.strategies.examples import distance_histogram
@@ -324,6 +325,7 @@ KINDS = (
     "item-popularity ever",
     "taste-moments",
     "list-feedback",
+    "taste-projection",
     "map-quality",
     "list-votes",
     "list-votes without taste",
@@ -373,10 +375,26 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
             few = draw(st.integers(2, len(OPTIONS)))
             draft = a_draft(rng, centres) if kind == "list-votes" else a_map(centres)
             return ListVotes(cluster_map=draft, options=OPTIONS[:few])
+        case "taste-projection":
+            return draw(taste_projections())
         case "map-quality":
             return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
         case _:
             return draw(cell_sums(centres, plane=kind.endswith("plane")))
+
+
+@st.composite
+def taste_projections(draw: st.DrawFn) -> TasteProjection:
+    some = st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.5])
+    weights = [*draw(st.lists(some, min_size=N_ITEMS - 1, max_size=N_ITEMS - 1)), 0.7]
+    m = sum(weight > 0 for weight in weights)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    turned = np.linalg.qr(rng.standard_normal((m, m)))[0]
+    return TasteProjection(
+        weights=np.array(weights, np.float32),
+        directions=turned[:, : draw(st.integers(1, m))].astype(np.float32),
+        length=draw(st.sampled_from([1e-3, 0.3, 1.0])),
+    )
 
 
 @st.composite
@@ -481,6 +499,11 @@ def a_question(kind: str, centres: FloatArray) -> Question:
         "item-popularity ever": ItemPopularity(n_items=N_ITEMS, latest=0),
         "taste-moments": TasteMoments(weights=np.linspace(0, 1.3, N_ITEMS, dtype=np.float32)),
         "list-feedback": list_feedback(),
+        "taste-projection": TasteProjection(
+            weights=np.ones(N_ITEMS, np.float32),
+            directions=np.full((N_ITEMS, 1), N_ITEMS**-0.5, np.float32),
+            length=0.9,
+        ),
         "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
         "list-votes": ListVotes(
             cluster_map=a_draft(np.random.default_rng(1), centres), options=OPTIONS

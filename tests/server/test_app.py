@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,30 @@ def test_a_catalogue_that_does_not_do_is_an_error(
     with pytest.raises(ConfigError) as caught:
         build_strategy(config_with(catalogue, **changes), "run-1")
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("users", "megabytes", "said"),
+    [(2469, 16.8, "one answer"), (10**6, 0.01, "all pairs of 3 items"), (50, 16.8, "not asked")],
+)
+def test_how_taste_is_asked_for_is_said_before_anything_is_asked(
+    catalogue: Path, caplog: pytest.LogCaptureFixture, users: int, megabytes: float, said: str
+) -> None:
+    wanted = {
+        "recommendation.taste": True,
+        "recommendation.largest-upload-mb": megabytes,
+        "privacy.declared-users": users,
+    }
+    strategy = build_strategy(config_with(catalogue, **wanted), "run-1")
+    assert strategy.recommendation_plan is not None
+    assert said in strategy.recommendation_plan
+    with caplog.at_level("INFO", "flwr"):
+        log = logging.getLogger("flwr")
+        log.addHandler(caplog.handler)
+        strategy.summary()
+        log.removeHandler(caplog.handler)
+    assert strategy.recommendation_plan in caplog.text
+    assert build_strategy(config_with(catalogue), "run-1").recommendation_plan is None
 
 
 def test_under_local_the_server_has_no_door(catalogue: Path) -> None:

@@ -199,6 +199,17 @@ def test_what_comes_from_data_is_text_only(full: Report) -> None:
     assert "&lt;b&gt;" in page
 
 
+def test_how_taste_was_asked_for_stands_beside_the_plan(minimal: Report) -> None:
+    assert "<small>which items go with which" not in render(minimal)
+    minimal.privacy.recommendation_plan = "Taste is <asked> for in 3 answers."
+    minimal.privacy.plan.append(
+        PlannedRelease(phase="taste-2", sensitivity=0.4, sigma=2.0, share=0.2)
+    )
+    page = render(minimal)
+    assert "Taste is &lt;asked&gt; for in 3 answers." in page
+    assert "<small>which items go with which" in page
+
+
 def test_every_cluster_and_every_refusal_is_shown(full: Report) -> None:
     page = unescape(render(full))
     labels = [page.index(label) for label in ("Tea & <script>", "Bread", "Nobody")]

@@ -80,6 +80,7 @@ def test_flat_values_are_what_flower_can_carry() -> None:
         ("privacy.declared-users", 0, "greater than or equal to 1"),
         ("privacy.declared-users", 1.5, "integer"),
         ("privacy.server-noise-seed", -2, "greater than or equal to -1"),
+        ("recommendation.largest-upload-mb", 0.001, "greater than or equal to 0.01"),
         ("clustering.k", 1, "greater than or equal to 2"),
         ("clustering.k", 1001, "less than or equal to 1000"),
         ("run.n-clients", 0, "greater than or equal to 1"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from simulations.recommendation.baselines import content, ease, item_neighbours,
 from simulations.recommendation.behaviour import Behaviour, BehaviourError, arranged, movielens
 from simulations.recommendation.benchmark import ROWS, table
 from simulations.recommendation.judging import Judge
-from simulations.recommendation.learning import learn
+from simulations.recommendation.learning import learn, learn_and_tell
 from simulations.recommendation.populations import (
     factor_population,
     fit_factors,
@@ -24,8 +26,10 @@ from simulations.recommendation.populations import (
 )
 from simulations.recommendation.splits import Split, global_time, leave_last_out
 from strategies.federated_kmeans import StrategyError
+from strategies.phases.phase import Phase
 from strategies.plan import plan, preferences, recommendation_alone
 from strategies.public_catalogue import PublicCatalogue
+from strategies.taste_plan import UploadLimit
 
 N_ITEMS = 120
 
@@ -122,6 +126,39 @@ def test_one_run_learns_clusters_labels_and_taste(split: Split) -> None:
     assert pushed.centroids.shape == (4, 16)
     assert all(pushed.labels)
     assert not np.allclose(pushed.item_weights[0], pushed.item_weights[1])
+
+
+SMALL = UploadLimit(largest_mb=0.03, n_items=N_ITEMS)
+
+
+def by_small_messages(signal: float) -> list[Phase]:
+    return recommendation_alone(signal, SMALL)
+
+
+def test_small_messages_rank_far_above_popularity_too(split: Split) -> None:
+    judge = Judge(split)
+    popular = judge.judge([judge.by_scores(noisy_popularity(split, 1e9, 0))])
+    pushed, strategy = learn_and_tell(split, by_small_messages, 4.0, noise=NoiseKind.SEEDED)
+    rounds = [record for record in strategy.history if record.purpose.startswith("taste")]
+    assert len(rounds) == 3
+    assert max(record.bytes_up for record in rounds) <= 30_000
+    recommender = Recommender(
+        split.profiles, split.behaviour.catalogue.vectors, pushed, pd.DataFrame()
+    )
+    gain, error = judge.judge([lambda users: recommender.best_new(users)[0]]).gain(popular)
+    assert gain > 4 * error
+
+
+def test_devices_give_the_taste_that_one_silo_gives(split: Split) -> None:
+    first = replace(split, profiles=split.profiles.part(slice(0, 300)))
+    usual: dict[str, Any] = {"noise": NoiseKind.SEEDED, "seed": 4}
+    silo = learn(first, by_small_messages, 8.0, **usual).taste
+    devices = learn(first, by_small_messages, 8.0, silos=30, **usual).taste
+    assert silo is not None
+    assert devices is not None
+    assert silo.directions.shape[1] >= 2
+    for name, array in silo.parts().items():
+        np.testing.assert_array_equal(array, devices.parts()[name])
 
 
 def test_what_the_budget_cannot_support_is_not_asked_for(split: Split) -> None:

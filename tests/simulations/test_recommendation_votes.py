@@ -16,7 +16,7 @@ from client.recommender import Recommender
 from client.tuning import tuned, without_latest
 from privacy.query import NoiseKind, TrustModel
 from simulations.recommendation.judging import Judge
-from simulations.recommendation.learning import learn
+from simulations.recommendation.learning import learn_and_tell
 from simulations.recommendation.populations import (
     factor_population,
     fit_factors,
@@ -25,7 +25,6 @@ from simulations.recommendation.populations import (
 from simulations.recommendation.splits import Split, leave_last_out
 from simulations.recommendation.votes import lines
 from strategies.cluster_map import ClusterMap
-from strategies.clustering import Clustering
 from strategies.fusion import Fusion
 from strategies.plan import plan, recommendation_alone
 from tests.simulations.test_recommendation import catalogue
@@ -73,17 +72,15 @@ def exact_rates(split: Split, pushed: ClusterMap) -> tuple[int, float, float]:
 def test_the_private_figure_is_the_exact_one_but_for_its_noise(
     split: Split, epsilon: float, silos: int, trust: TrustModel
 ) -> None:
-    known: list[Clustering] = []
-    pushed = learn(
+    pushed, strategy = learn_and_tell(
         split,
         partial(recommendation_alone, votes=True),
         epsilon,
         silos=silos,
         trust_model=trust,
         noise=NoiseKind.SEEDED,
-        watch=known.append,
     )
-    told = known[0].evaluation
+    told = strategy.known.evaluation
     assert told is not None
     users, ours, popular = exact_rates(split, pushed)
     assert ours > popular + 0.05
@@ -101,15 +98,13 @@ def test_votes_for_a_long_memory_reach_devices_that_have_one_user(split: Split) 
     """In a factor model the order of items tells nothing: all of them count alike."""
     factors = fit_factors(split.behaviour)
     people = leave_last_out(factor_population(factors, 1500, split.behaviour.catalogue))
-    known: list[Clustering] = []
-    pushed = learn(
+    pushed, strategy = learn_and_tell(
         people,
         partial(recommendation_alone, votes=True),
         np.inf,
         noise=NoiseKind.SEEDED,
-        watch=known.append,
     )
-    told = known[0].evaluation
+    told = strategy.known.evaluation
     assert told is not None
     assert told.chosen.half_life > 8
     assert told.gain > 0
@@ -131,15 +126,13 @@ def test_lines_set_the_private_figure_beside_the_next_items(split: Split) -> Non
 
 
 def test_clusters_are_voted_on_where_there_are_some(split: Split) -> None:
-    known: list[Clustering] = []
-    pushed = learn(
+    pushed, strategy = learn_and_tell(
         split,
         lambda signal: plan(taste=True, votes=True, signal=signal),
         8.0,
         k=4,
         noise=NoiseKind.SEEDED,
-        watch=known.append,
     )
     assert pushed.voted is not None
-    assert known[0].evaluation is not None
-    assert pushed.centroids.shape[0] == known[0].k
+    assert strategy.known.evaluation is not None
+    assert pushed.centroids.shape[0] == strategy.known.k

@@ -34,6 +34,7 @@ from strategies.questions import (
     Request,
     SecondMoments,
     TasteMoments,
+    TasteProjection,
     flatten,
 )
 from tests.strategies.examples import a_head, distance_histogram, signed
@@ -72,7 +73,13 @@ QUESTIONS: list[Question] = [
     TasteMoments(weights=np.array([0.5, 0, 1], np.float32)),
     ListFeedback(experiment="lists", arms=["plain", "varied"], window_days=30.0, dwell_cap=60.0),
     ListVotes(cluster_map=CLUSTER_MAP, options=OPTIONS),
+    TasteProjection(
+        weights=np.array([0.5, 0, 1], np.float32),
+        directions=np.array([[0.6], [0.8]], np.float32),
+        length=0.4,
+    ),
 ]
+OF_KIND = {question.kind: question for question in QUESTIONS}
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
 STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
 COMMON: dict[str, Any] = {"region": "north", "run": "run", "round_number": 2, "purpose": "mean"}
@@ -280,39 +287,50 @@ def test_impossible_request_is_an_error(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "changes"),
+    ("kind", "changes"),
     [
-        (0, {"origin": np.array([np.nan, 0, 0, 0], np.float32)}),
-        (0, {"centres": np.ones((2, 3), np.float32)}),
-        (0, {"centres": np.ones((0, 4), np.float32)}),
-        (1, {"centres": np.full((1, 4), np.inf, np.float32)}),
-        (1, {"bins": 10**9}),
-        (1, {"bins": 0}),
-        (1, {"largest": 0.0}),
-        (2, {"radius": 0.0}),
-        (2, {"radius": True}),
-        (2, {"basis": np.zeros((3, 2), np.float32)}),
-        (2, {"origin": np.full(4, np.inf, np.float32)}),
-        (3, {"cluster_weight": 1.0}),
-        (3, {"saturation": 0.0}),
-        (3, {"recent_days": float("nan")}),
-        (3, {"n_items": 10**9}),
-        (4, {"largest_distance": float("inf")}),
-        (8, {"options": np.zeros((2, 4), np.float32)}),
-        (8, {"options": OPTIONS[:, :3]}),
-        (8, {"options": OPTIONS[0]}),
-        (8, {"options": OPTIONS[:1]}),
-        (8, {"options": np.tile(OPTIONS, (9, 1))}),
-        (8, {"options": -OPTIONS}),
-        (8, {"options": np.full((2, 4), np.nan, np.float32)}),
-        (8, {"options": np.full((2, 4), np.inf, np.float32)}),
+        ("cell-sums", {"origin": np.array([np.nan, 0, 0, 0], np.float32)}),
+        ("cell-sums", {"centres": np.ones((2, 3), np.float32)}),
+        ("cell-sums", {"centres": np.ones((0, 4), np.float32)}),
+        ("distance-histogram", {"centres": np.full((1, 4), np.inf, np.float32)}),
+        ("distance-histogram", {"bins": 10**9}),
+        ("distance-histogram", {"bins": 0}),
+        ("distance-histogram", {"largest": 0.0}),
+        ("second-moments", {"radius": 0.0}),
+        ("second-moments", {"radius": True}),
+        ("second-moments", {"basis": np.zeros((3, 2), np.float32)}),
+        ("second-moments", {"origin": np.full(4, np.inf, np.float32)}),
+        ("item-weights", {"cluster_weight": 1.0}),
+        ("item-weights", {"saturation": 0.0}),
+        ("item-weights", {"recent_days": float("nan")}),
+        ("item-weights", {"n_items": 10**9}),
+        ("map-quality", {"largest_distance": float("inf")}),
+        ("list-votes", {"options": np.zeros((2, 4), np.float32)}),
+        ("list-votes", {"options": OPTIONS[:, :3]}),
+        ("list-votes", {"options": OPTIONS[0]}),
+        ("list-votes", {"options": OPTIONS[:1]}),
+        ("list-votes", {"options": np.tile(OPTIONS, (9, 1))}),
+        ("list-votes", {"options": -OPTIONS}),
+        ("list-votes", {"options": np.full((2, 4), np.nan, np.float32)}),
+        ("list-votes", {"options": np.full((2, 4), np.inf, np.float32)}),
+        ("taste-projection", {"weights": np.array([0.5, np.nan, 1], np.float32)}),
+        ("taste-projection", {"weights": np.array([0.5, -1, 1], np.float32)}),
+        ("taste-projection", {"weights": np.array([0.5, 1, 1], np.float32)}),
+        ("taste-projection", {"weights": np.ones(4096, np.float32)}),
+        ("taste-projection", {"directions": np.array([[np.nan], [0.8]], np.float32)}),
+        ("taste-projection", {"directions": np.array([[3e38], [3e38]], np.float32)}),
+        ("taste-projection", {"directions": np.array([[0.9], [0.8]], np.float32)}),
+        ("taste-projection", {"directions": np.ones((2, 0), np.float32)}),
+        ("taste-projection", {"directions": np.array([0.6, 0.8], np.float32)}),
+        ("taste-projection", {"directions": np.array([[1, 0, 0], [0, 1, 0]], np.float32)}),
+        ("taste-projection", {"length": 0.0}),
+        ("taste-projection", {"length": 1.5}),
+        ("taste-projection", {"length": float("nan")}),
     ],
 )
-def test_question_that_no_user_could_answer_is_an_error(
-    index: int, changes: dict[str, Any]
-) -> None:
+def test_question_that_no_user_could_answer_is_an_error(kind: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"needs|entries|must be at least|clipping norm"):
-        request(dataclasses.replace(QUESTIONS[index], **changes)).query()
+        request(dataclasses.replace(OF_KIND[kind], **changes)).query()
 
 
 def test_arrays_of_another_number_type_are_an_error() -> None:
