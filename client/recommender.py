@@ -106,7 +106,7 @@ class Recommender:
         self.ages = ages
         self.fusion = fusion or Fusion()
         self.language = language
-        self.clusters = cluster_map.nearest(profiles.vectors)
+        self.clusters = cluster_map.clusters_of(profiles.vectors, profiles.last_days)
         self._candidates = Candidates(cluster_map, ages)
         self._by_clusters = ClusterScoring(cluster_map, item_vectors)
         self._explainer = Explainer(
@@ -176,7 +176,9 @@ class Recommender:
         if not len(interests):
             return self._popular(count, rules or ListRules())
         stated = as_history(interests, self.item_vectors, self.cluster_map.popularity)
-        cluster = int(self.cluster_map.nearest(interests.mean(axis=0, keepdims=True))[0])
+        cluster = int(
+            self.cluster_map.clusters_of(interests.mean(axis=0, keepdims=True), stated)[0]
+        )
         items = self._candidates.of(cluster)
         scores = self._score(stated, cluster, items)
         return self._list(stated, cluster, items, scores[0], count, rules)

@@ -27,5 +27,6 @@ def planned_phases(config: RunConfig) -> list[Phase]:
         choosing_k=config.clustering.choose_k,
         taste=config.recommendation.taste,
         lately=config.recommendation.lately,
+        space=config.clustering.space,
         signal=config.privacy.declared_users * effective_mu(config),
     )

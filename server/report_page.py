@@ -17,6 +17,9 @@ from server.report import PlannedRelease, RefusalPart, Report
 from server.report_template import PAGE, STYLE
 
 PHASES = {
+    "popularity": ("describe", "which items are popular, ever and lately"),
+    "taste": ("describe", "which items go with which"),
+    "space": ("calibrate", "whether texts or taste tell better what people take up"),
     "mean": ("calibrate", "where people are on average"),
     "radius": ("calibrate", "how far they are from there"),
     "basis": ("calibrate", "in which directions they differ"),

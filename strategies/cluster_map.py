@@ -13,12 +13,14 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from privacy.query import FloatArray, IntArray
 from strategies.exact_geometry import nearest_centre
+from strategies.item_space import ItemSpace, located
 from strategies.taste import Taste
 
-VERSION = 2
+VERSION = 3
 MOST_BYTES = 2**28
 """Of all arrays together: what a client is ready to keep of one push-back."""
 
@@ -42,7 +44,7 @@ class ClusterMap:
     catalogue : str
         Fingerprint of the catalogue whose items the weights are about.
     encoder : str
-        Fingerprint of the encoder in whose space the centroids lie.
+        Fingerprint of the encoder that made the texts' vectors.
     centroids : float32, shape (k, d)
     noisy_sizes : float32, shape (k,)
         Users per cluster; noisy, so possibly negative or fractional.
@@ -61,6 +63,9 @@ class ClusterMap:
     taste_strengths : float32, shape (r,)
         What goes with what, as of :class:`~strategies.taste.Taste`; empty where nobody was
         asked.
+    taste_share : float
+        Of taste in the space in which the centroids lie, as of
+        :class:`~strategies.item_space.ItemSpace`; 0 in that of texts.
     """
 
     run: str
@@ -75,6 +80,7 @@ class ClusterMap:
     taste_weights: FloatArray = field(default_factory=_nothing)
     taste_directions: FloatArray = field(default_factory=_no_directions)
     taste_strengths: FloatArray = field(default_factory=_nothing)
+    taste_share: float = 0.0
 
     def __post_init__(self) -> None:
         k, n_items = len(self.centroids), len(self.popularity)
@@ -116,6 +122,13 @@ class ClusterMap:
                 f"{self.taste_directions.shape} and {self.taste_strengths.shape}; they do not fit "
                 "together."
             )
+        space = self.space  # its own checks are the map's
+        fits = self.taste_share == 0 if space is None else space.can_hold(self.centroids.shape[1])
+        if not fits:
+            raise ValueError(
+                f"A cluster map has centroids of {self.centroids.shape[1]} dimensions and a share "
+                f"of taste of {self.taste_share}; they do not fit together."
+            )
 
     @property
     def taste(self) -> Taste | None:
@@ -128,9 +141,20 @@ class ClusterMap:
             strengths=self.taste_strengths,
         )
 
+    @property
+    def space(self) -> ItemSpace | None:
+        """The space in which the centroids lie; None for that of texts."""
+        if not self.taste_share or self.taste is None:
+            return None
+        return ItemSpace(share=self.taste_share, taste=self.taste)
+
     def nearest(self, vectors: FloatArray) -> IntArray:
-        """Return the cluster of each vector: int64, shape (n,)."""
+        """Return the cluster of each vector of its space: int64, shape (n,)."""
         return nearest_centre(vectors, self.centroids)
+
+    def clusters_of(self, text: FloatArray, met: csr_matrix) -> IntArray:
+        """Return users' clusters, of their text vectors and the items that they met: (n,)."""
+        return self.nearest(located(self.space, text, met))
 
     def save(self, path: Path) -> None:
         """Write to ``path``, all or nothing."""
@@ -170,5 +194,6 @@ class ClusterMap:
             catalogue=str(content.pop("catalogue")),
             encoder=str(content.pop("encoder")),
             labels=list(header["labels"]),
+            taste_share=float(content.pop("taste_share")),
             **content,
         )

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from privacy.calibration import noise_multipliers
 from privacy.forecast import PlannedRelease
+from strategies.item_space import Space
 from strategies.phases.basis import Basis
 from strategies.phases.calibration import Mean, Radius, Reach, Spread
+from strategies.phases.choice import SpaceChoice
 from strategies.phases.description import Items, Quality
 from strategies.phases.lloyd import Lloyd, LloydPool
 from strategies.phases.phase import Phase
@@ -26,6 +28,8 @@ TASTE_SHARE = 0.7
 """Of a run that also learns what goes with what: that, and what is popular."""
 LATEST = 10
 """So many of a user's latest items tell what is popular lately."""
+SPACE_SHARE = 0.005
+"""Of a run that chooses the space of its clusters: the choice."""
 TASTE_SIGNAL = 150.0
 """Users times mu, of what is spent on it, from which on taste ranks better than popularity with
 the same budget: on MovieLens' second-last items it loses at 30, and gains at 250."""
@@ -45,6 +49,7 @@ def plan(
     taste: bool = False,
     lately: bool = False,
     signal: float = math.inf,
+    space: Space = Space.BOTH,
 ) -> list[Phase]:
     """Return the phases of a run over a catalogue; their shares of mu^2 add up to 1.
 
@@ -64,11 +69,16 @@ def plan(
         Whether to learn beside taste what is popular lately.
     signal : float
         Declared users times the run's effective mu: public.
+    space : Space
+        In which clusters are looked for where taste is learned; else in that of texts.
     """
     if taste and knows_taste(TASTE_SHARE, signal):
+        choice = [SpaceChoice("space", SPACE_SHARE)] if space is Space.BEST else []
         return [
-            *clustering(0.2, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE, signal, lately=lately),
+            # Taste first: clusters may be made of it.
+            *preferences(TASTE_SHARE, signal, lately=lately, space=space),
+            *choice,
+            *clustering(0.2 - sum(phase.share for phase in choice), choosing_k=choosing_k),
             Items("items", 0.08),
             Quality("quality", 0.02),
         ]
@@ -85,7 +95,9 @@ def recommendation_alone(signal: float = math.inf, *, lately: bool = False) -> l
     return [*preferences(0.99, signal, lately=lately), Quality("quality", 0.01)]
 
 
-def preferences(share: float, signal: float, *, lately: bool = False) -> list[Phase]:
+def preferences(
+    share: float, signal: float, *, lately: bool = False, space: Space = Space.TEXT
+) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
     Where products of items cannot rise above the noise, all of it is spent on what is popular.
@@ -101,12 +113,14 @@ def preferences(share: float, signal: float, *, lately: bool = False) -> list[Ph
     lately : bool
         Whether half of what popularity spends is about everybody's latest items: only for
         clients that follow it.
+    space : Space
+        In which clusters are looked for afterwards.
     """
     if not knows_taste(share, signal):
         return [Popularity("popularity", share)]
     return [
         Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0),
-        Tastes("taste", 0.85 * share, spent=share),
+        Tastes("taste", 0.85 * share, spent=share, space=space),
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,9 +25,11 @@ from privacy.door import _clip_and_sum
 from privacy.query import Block, Contributions, FloatArray, IntArray, SumQuery, TrustModel
 from strategies import exact_geometry
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import ItemSpace
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
+    GroupingGains,
     ItemPopularity,
     ItemWeights,
     MapQuality,
@@ -36,6 +38,7 @@ from strategies.questions import (
     SecondMoments,
     TasteMoments,
 )
+from strategies.taste import Taste
 from tests.privacy.examples import a_block, a_query, users
 from tests.strategies.examples import distance_histogram
 
@@ -269,6 +272,39 @@ def second_moments(draw: st.DrawFn, centres: FloatArray, *, plane: bool) -> Seco
     return SecondMoments(origin=like.origin, basis=like.basis, radius=radius)
 
 
+def grouping_gains(seed: int, k: int = 2, *, largest: float = 0.1) -> GroupingGains:
+    """Ask about items but the first; some lifts are equal, so that groups and ranks tie."""
+    rng = np.random.default_rng(seed)
+    lifts = rng.choice([-1.0, 0.0, 0.5, 1e3], size=(3, k, N_ITEMS - 1))
+    return GroupingGains(
+        items=(np.arange(N_ITEMS) > 0).astype(np.float32),
+        logs=rng.choice([0.0, 0.1], size=N_ITEMS - 1).astype(np.float32),
+        lifts=lifts.astype(np.float32),
+        largest=largest,
+    )
+
+
+def a_space(share: float, directions: int = 2) -> ItemSpace:
+    rng = np.random.default_rng(11)
+    return ItemSpace(
+        share=share,
+        taste=Taste(
+            weights=np.array([0, 0.5, 1, 2, 1, 0.3], np.float32),
+            directions=np.linalg.qr(rng.standard_normal((5, directions)))[0].astype(np.float32),
+            strengths=np.linspace(1, 0.2, directions, dtype=np.float32),
+        ),
+    )
+
+
+def in_space(question: Any, space: ItemSpace) -> Question:
+    """Return the question, which is about vectors of one dimension more each, in a space."""
+    if not isinstance(question, MapQuality):
+        return replace(question, space=space)  # type: ignore[no-any-return]
+    parts: dict[str, Any] = {f"taste_{n}": one for n, one in space.taste.parts().items()}
+    inside = replace(question.cluster_map, taste_share=space.share, **parts)
+    return replace(question, cluster_map=inside)
+
+
 KINDS = (
     "cell-sums",
     "cell-sums in a plane",
@@ -279,8 +315,11 @@ KINDS = (
     "item-popularity",
     "item-popularity ever",
     "taste-moments",
+    "grouping-gains",
     "map-quality",
 )
+TASTEFUL = ("cell-sums", "distance-histogram", "second-moments", "item-weights", "map-quality")
+"""Kinds whose questions may take vectors in a space that has taste in it."""
 
 
 def test_every_kind_of_question_is_here() -> None:
@@ -310,6 +349,9 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
             some = st.sampled_from([0.0, 1e-6, 0.3, 1.0, 7.5])
             weights = draw(st.lists(some, min_size=N_ITEMS, max_size=N_ITEMS))
             return TasteMoments(weights=np.array([*weights[1:], 0.7], np.float32))
+        case "grouping-gains":
+            seed, k = draw(st.integers(0, 2**32)), draw(st.integers(1, 3))
+            return grouping_gains(seed, k, largest=draw(st.sampled_from([1e-3, 0.1, 1.0])))
         case "map-quality":
             return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
         case _:
@@ -388,6 +430,26 @@ def test_what_one_person_adds_does_not_depend_on_the_others_to_the_last_bit(
         np.testing.assert_array_equal(total, sum(answer[name] for answer in alone))
 
 
+@pytest.mark.parametrize("share", [0.4, 1.0])
+@pytest.mark.parametrize("kind", TASTEFUL)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_the_same_holds_in_a_space_with_taste(kind: str, share: float, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    space, text = a_space(share), 3
+    centres = unit_rows(rng, 3, space.dim(text))
+    question = in_space(data.draw(questions(kind, centres)), space)
+    days = rng.choice([-1.0, -1.0, 0.0, 30.0, np.nan, np.inf, 1e300], size=(6, N_ITEMS))
+    everybody = people(data.draw(vectors(6, text, unit_rows(rng, 3, text))), days)
+    total = exact_answer(question, everybody)
+    alone = [exact_answer(question, only(everybody, [user])) for user in range(6)]
+    nobody = exact_answer(question, only(everybody, []))
+    for one in alone:
+        assert within(query_of(question), one, nobody)
+    for name, found in total.items():
+        np.testing.assert_array_equal(found, sum(answer[name] for answer in alone))
+
+
 def a_question(kind: str, centres: FloatArray) -> Question:
     """Return a usual one of each kind."""
     d = centres.shape[1]
@@ -413,6 +475,7 @@ def a_question(kind: str, centres: FloatArray) -> Question:
         "item-popularity": ItemPopularity(n_items=N_ITEMS, latest=2),
         "item-popularity ever": ItemPopularity(n_items=N_ITEMS, latest=0),
         "taste-moments": TasteMoments(weights=np.linspace(0, 1.3, N_ITEMS, dtype=np.float32)),
+        "grouping-gains": grouping_gains(1),
         "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
     }
     return made[kind]

@@ -39,14 +39,15 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("changes", [{}, WITHOUT])
+@pytest.mark.parametrize("changes", [{}, WITHOUT, {"taste_share": 0.5}])
 def test_a_map_survives_the_disk(tmp_path: Path, changes: dict[str, Any]) -> None:
     made = ClusterMap(**fields(**changes))
     made.save(tmp_path / "map.npz")
     read = ClusterMap.load(tmp_path / "map.npz")
     for name, value in fields(**changes).items():
         np.testing.assert_array_equal(getattr(read, name), value)
-    assert (read.taste is None) is bool(changes)
+    assert (read.taste is None) is (changes is WITHOUT)
+    assert (read.space is None) is (read.taste_share == 0)
 
 
 def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
@@ -69,10 +70,15 @@ def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
         {"taste_strengths": np.ones(3, np.float32)},
         {"taste_strengths": np.ones((2, 1), np.float32)},
         {"taste_strengths": np.array([np.nan, 1], np.float32)},
+        {"taste_share": -0.1},
+        {"taste_share": 1.1},
+        {"taste_share": float("nan")},
+        {"taste_share": 0.5, **WITHOUT},
+        {"taste_share": 1.0},
     ],
 )
 def test_a_map_whose_parts_do_not_fit_is_none(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="A cluster map"):
+    with pytest.raises(ValueError, match=r"A cluster map|A space of items"):
         ClusterMap(**fields(**changes))
 
 
@@ -89,7 +95,7 @@ def test_a_damaged_map_is_refused_with_a_sentence(
     path = tmp_path / "map.npz"
     with monkeypatch.context() as patched:
         if damage == "other version":
-            patched.setattr(module, "VERSION", 1)
+            patched.setattr(module, "VERSION", 2)
         ClusterMap(**fields()).save(path)
     whole = path.read_bytes()
     if damage in ("cut", "text", "empty"):
