@@ -79,11 +79,13 @@ def by_everything(split: Split, pushed: ClusterMap) -> Rank:
     return lambda users: recommender.best_new(users)[0]
 
 
-def compare(judge: Judge, name: str, epsilon: float, k: int, space: Space, seeds: int) -> None:
+def compare(
+    judge: Judge, name: str, epsilon: float, k: int, space: Space, seeds: int, *, lately: bool
+) -> None:
     """Run with some noises; print hit rates at 10, and the labels of the first run."""
 
     def phases(signal: float) -> list[Phase]:
-        return plan(taste=True, signal=signal, space=space)
+        return plan(taste=True, lately=lately, signal=signal, space=space)
 
     split = judge.split
     maps = [learn(split, phases, epsilon, k=k, seed=seed) for seed in range(1, seeds + 1)]
@@ -109,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="one set")
     parser.add_argument("--spaces", default=",".join(Space), help="which spaces")
     parser.add_argument("--choosing", action="store_true", help="without everybody's last event")
+    parser.add_argument("--lately", action="store_true", help="ask what is popular lately, too")
     told = parser.parse_args(arguments)
     logging.getLogger("flwr").setLevel(logging.ERROR)
     sets = behaviours(told.movielens)
@@ -117,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         judge = Judge(leave_last_out(without_last(behaviour) if told.choosing else behaviour))
         for epsilon, k in ((epsilon, k) for other, epsilon, k in RUNS if other == name):
             for space in told.spaces.split(","):
-                compare(judge, name, epsilon, k, Space(space), told.seeds)
+                compare(judge, name, epsilon, k, Space(space), told.seeds, lately=told.lately)
 
 
 if __name__ == "__main__":

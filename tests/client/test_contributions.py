@@ -49,8 +49,8 @@ from tests.strategies.examples import distance_histogram
 
 DIM = 3
 N_ITEMS = 5
-LEFT_TO_THE_DOOR = ("sums", "moments")
-"""Residuals may be longer than their clipping norm: what is too long, the door clips."""
+LEFT_TO_THE_DOOR = ("sums", "moments", "gains")
+"""Residuals and gains may be longer than their clipping norm: what is too long, the door clips."""
 
 Vector = Sequence[float]
 
