@@ -20,6 +20,7 @@ from privacy.query import SumQuery
 from privacy.release import Answer, Refusal
 from privacy.window import Window
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import ItemSpace
 from strategies.questions import ListFeedback, ListVotes, MapQuality, Question, Request
 
 UNPAID = frozenset({"budget-exhausted", "lifetime-exhausted"})
@@ -145,7 +146,9 @@ def _misunderstanding(client: Client, request: Request) -> Refusal | None:
             "another-encoder",
             "This region encodes texts with another model than the request's.",
         )
-    if getattr(question, "dim", client.dim) != client.dim:
+    space: ItemSpace | None = getattr(question, "space", None)
+    dim = client.dim if space is None else space.dim(client.dim)
+    if getattr(question, "dim", dim) != dim:
         return client.door.refuse(
             query,
             "another-encoder",
@@ -157,8 +160,8 @@ def _misunderstanding(client: Client, request: Request) -> Refusal | None:
             "another-catalogue",
             "This region has another catalogue than the request's.",
         )
-    n_items = getattr(question, "n_items", None)
-    if n_items not in (None, client.n_items):
+    lengths = {getattr(part, "n_items", client.n_items) for part in (question, space)}
+    if lengths != {client.n_items}:
         return client.door.refuse(
             query,
             "another-catalogue",

@@ -20,14 +20,17 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import ThreadpoolController
 
 from client.feedback import Feedback
+from client.grouping_gains import gains_over_the_first
 from client.list_votes import list_votes
 from privacy.query import Contributions, FloatArray, IntArray
 from privacy.row_norms import squared_norms
 from strategies.exact_geometry import nearest, nearest_centre, project
+from strategies.item_space import located
 from strategies.question_kinds.feedback import COUNT_WEIGHT, DWELL_WEIGHT
 from strategies.questions import (
     CellSums,
     DistanceHistogram,
+    GroupingGains,
     ItemPopularity,
     ItemWeights,
     ListFeedback,
@@ -142,7 +145,8 @@ def _(question: SecondMoments, profiles: Users) -> Mapping[str, Contributions]:
 @contributions_to.register
 def _(question: ItemWeights, profiles: Users) -> Mapping[str, Contributions]:
     taste = taste_vectors(profiles, question.recent_days, question.saturation)
-    cells = nearest_centre(profiles.vectors, question.centroids)
+    vectors = located(question.space, profiles.vectors, profiles.last_days)
+    cells = nearest_centre(vectors, question.centroids)
     return {
         "by_cluster": Contributions(cells, taste * np.float32(question.cluster_weight)),
         "overall": Contributions(np.zeros_like(cells), taste * np.float32(question.overall_weight)),
@@ -202,8 +206,15 @@ def _(question: ListVotes, profiles: Users) -> Mapping[str, Contributions]:
 
 
 @contributions_to.register
+def _(question: GroupingGains, profiles: Users) -> Mapping[str, Contributions]:
+    everybody: IntArray = np.zeros(len(profiles), dtype=np.int64)
+    return {"gains": Contributions(everybody, gains_over_the_first(question, profiles.last_days))}
+
+
+@contributions_to.register
 def _(question: MapQuality, profiles: Users) -> Mapping[str, Contributions]:
-    squared = nearest(profiles.vectors, question.cluster_map.centroids, count=2)[1]
+    vectors = located(question.space, profiles.vectors, profiles.last_days)
+    squared = nearest(vectors, question.cluster_map.centroids, count=2)[1]
     own, other = np.sqrt(squared).T
     silhouette = (other - own) / np.maximum(other, 1e-12)
     everybody: IntArray = np.zeros(len(own), dtype=np.int64)
@@ -268,7 +279,7 @@ def _coordinates(
     users: Users, question: CellSums | DistanceHistogram | SecondMoments
 ) -> FloatArray:
     """Return the users' vectors in the question's space: float32, shape (n_users, width)."""
-    points = users.vectors
+    points = located(question.space, users.vectors, users.last_days)
     if question.origin.any():
         points = points - question.origin
     return project(points, question.basis) if question.basis.shape[1] else points

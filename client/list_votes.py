@@ -50,7 +50,8 @@ def list_votes(
     if question.cluster_map.taste is None:
         ranks = [popular] * len(question.options)
     else:
-        ranks = _by_options(question, vectors[several], earlier, latest, item_vectors)
+        clusters = question.cluster_map.clusters_of(vectors[several], last_days[several])
+        ranks = _by_options(question, clusters, earlier, latest, item_vectors)
     gain = 1 / np.log2(2.0 + np.arange(question.n_items + 1))
     gains = [_mean_of_user(gain[one], latest) for one in ranks]
     hits = [_mean_of_user((one < K).astype(np.float64), latest) for one in (popular, ranks[0])]
@@ -77,7 +78,7 @@ def _by_popularity(question: ListVotes, earlier: csr_matrix, latest: csr_matrix)
 
 def _by_options(
     question: ListVotes,
-    vectors: FloatArray,
+    clusters: IntArray,
     earlier: csr_matrix,
     latest: csr_matrix,
     item_vectors: FloatArray,
@@ -88,7 +89,6 @@ def _by_options(
         TasteScoring(pushed, item_vectors, Fusion.of(row), exact=True) for row in question.options
     ]
     candidates = Candidates(pushed)
-    clusters = pushed.nearest(vectors)
     found = [np.zeros(latest.nnz, dtype=np.int64) for _ in scorings]
     for cluster in np.unique(clusters):
         items = candidates.of(int(cluster))

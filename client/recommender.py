@@ -112,7 +112,7 @@ class Recommender:
         self.ages = ages
         self.fusion = fusion or usual_fusion(cluster_map)
         self.language = language
-        self.clusters = cluster_map.nearest(profiles.vectors)
+        self.clusters = cluster_map.clusters_of(profiles.vectors, profiles.last_days)
         self._popularity_only = False
         self._candidates = Candidates(cluster_map, ages)
         self._by_clusters = ClusterScoring(cluster_map, item_vectors)
@@ -198,7 +198,9 @@ class Recommender:
         if not len(interests):
             return self._popular(count, rules or ListRules())
         stated = as_history(interests, self.item_vectors, self.cluster_map.popularity)
-        cluster = int(self.cluster_map.nearest(interests.mean(axis=0, keepdims=True))[0])
+        cluster = int(
+            self.cluster_map.clusters_of(interests.mean(axis=0, keepdims=True), stated)[0]
+        )
         items = self._candidates.of(cluster)
         scores = self._score(stated, cluster, items)
         return self._list(stated, cluster, items, scores[0], count, rules)

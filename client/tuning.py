@@ -69,7 +69,7 @@ def tuned(
         drawn = np.random.default_rng(seed).choice(several, MOST_USERS, replace=False)
         several = np.sort(drawn)
     earlier, latest = without_latest(profiles.last_days[several])
-    clusters = cluster_map.nearest(profiles.vectors[several])
+    clusters = cluster_map.clusters_of(profiles.vectors[several], profiles.last_days[several])
 
     def worth(choice: Fusion) -> NDArray[np.float64]:
         return _worth(choice, earlier, latest, clusters, cluster_map, item_vectors)

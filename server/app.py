@@ -78,6 +78,7 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
             seed=config.run.seed,
             effective_mu=effective_mu(config),
             catalogue=catalogue,
+            users=float(privacy.declared_users),
             silo_sizes=privacy.silo_sizes,
             choosing_k=config.clustering.choose_k,
             least_size=config.clustering.least_size,

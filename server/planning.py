@@ -36,6 +36,7 @@ def planned_phases(config: RunConfig, n_items: int | None = None) -> list[Phase]
         choosing_k=config.clustering.choose_k,
         taste=config.recommendation.taste,
         lately=config.recommendation.lately,
+        space=config.clustering.space,
         votes=config.recommendation.votes,
         signal=_signal(config),
         limit=_limit(config, n_items),

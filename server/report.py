@@ -125,6 +125,18 @@ class ClusteringPart(Part):
     k: int
     k_was_chosen: bool = Field(description="by the private summary, not by the operator")
     k_curve: KCurvePart | None = None
+    space: Literal["text", "taste", "both"] = Field(
+        default="text",
+        description="what clusters are made of: items' texts, what goes with what, or both",
+    )
+    space_quality: dict[str, float] | None = Field(
+        default=None,
+        description="by how much better than texts each space's rough groups told people's latest "
+        "items, as a mean discounted gain; released, noisy; only where the run chose the space",
+    )
+    space_quality_noise: float | None = Field(
+        default=None, description="standard deviation of the noise on each"
+    )
     groups: list[GroupPart] = []
     noisy_users: float = Field(description="released count of the users that took part")
     users_noise: float = Field(description="standard deviation of its noise")

@@ -17,6 +17,9 @@ from server.report import PlannedRelease, RefusalPart, Report
 from server.report_template import PAGE, STYLE
 
 PHASES = {
+    "popularity": ("describe", "which items people take up, ever and lately"),
+    "taste": ("describe", "which items go with which"),
+    "space": ("calibrate", "whether texts or taste tell better what people take up"),
     "mean": ("calibrate", "where people are on average"),
     "radius": ("calibrate", "how far they are from there"),
     "basis": ("calibrate", "in which directions they differ"),
@@ -25,8 +28,6 @@ PHASES = {
     "spread": ("refine", "how far they are from their centroid"),
     "lloyd": ("refine", "one K-means step for all centroids"),
     "votes": ("describe", "how well lists rank, and by which weights best"),
-    "popularity": ("describe", "which items people take up, ever and lately"),
-    "taste": ("describe", "which items go with which"),
     "items": ("describe", "which items each cluster takes up"),
     "feedback": ("describe", "what came of the lists that were shown, by arm"),
     "quality": ("describe", "how well the finished map fits"),

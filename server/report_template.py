@@ -199,6 +199,13 @@ privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can tak
 zero; together they come to {{ clusters | sum("noisy_size") | number }}.
 Below each label, what sets its {{ tag("public") }} items apart in words, and the items themselves.
 </p>
+{% if clustering.space != "text" or clustering.space_quality %}<p>Made of {{ {
+  "text": "items' texts", "taste": "what goes with what",
+  "both": "items' texts and of what goes with what"
+  }[clustering.space] }}{% if clustering.space_quality %}, chosen {{ tag("released") }}:
+  over texts, {% for space, gain in clustering.space_quality.items() %}{{ space }} {{
+  gain | number(4) }}{{ ", " if not loop.last }}{% endfor %} (± {{
+  clustering.space_quality_noise | number(4) }}){% endif %}.</p>{% endif %}
 {% if clustering.warning %}<p><strong>{{ clustering.warning }}</strong></p>{% endif %}
 <ol class="clusters">{% for cluster in clusters %}
 <li><strong>{{ cluster.label }}</strong><span>{{ cluster.noisy_size | number }} ± {{

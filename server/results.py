@@ -205,7 +205,7 @@ def build_report(
         ),
         encoder=EncoderPart(
             name=known.catalogue.encoder_name,
-            dim=known.dim,
+            dim=known.catalogue.vectors.shape[1],
             device=known.catalogue.device,
             fingerprint=known.catalogue.encoder,
         ),
@@ -226,6 +226,9 @@ def _clustering(strategy: FederatedKMeans, n_users: int | None, scale: float) ->
         k=known.k,
         k_was_chosen=known.k_was_chosen,
         k_curve=_curve(known, scale),
+        space=known.space_name.value,
+        space_quality={space.value: gain for space, gain in known.space_gains.items()} or None,
+        space_quality_noise=known.space_gains_noise if known.space_gains else None,
         noisy_users=_rounded(known.users),
         users_noise=round(known.users_noise, 2),
         groups=_groups(tree, known.sizes),

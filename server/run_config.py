@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
+from strategies.item_space import Space
 from strategies.phases.experiment import Asked
 from strategies.taste_plan import LARGEST_UPLOAD_MB, SMALLEST_UPLOAD_MB
 
@@ -59,6 +60,9 @@ class ClusteringSection(Section):
     """Let the private summary choose the number of clusters; ``k`` is then the most."""
     least_size: Annotated[int, Field(strict=True, ge=0)] = 0
     """Merge clusters of fewer users into their neighbours; 0 merges none."""
+    space: Space = Space.BOTH
+    """What clusters are made of where ``recommendation.taste`` is learned: ``text``, ``taste``,
+    ``both``, or the ``best`` of these, which is asked for. Elsewhere they are of texts."""
 
 
 class RecommendationSection(Section):

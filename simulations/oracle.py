@@ -20,13 +20,14 @@ from simulations.cluster_quality import normalized_costs
 from simulations.recommendation_quality import judge_new, judge_usuals, truth_of
 from simulations.world import World
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import located
 
 
 def complete_report(world: World, peak_rss_mb: float) -> Report:
     """Judge a finished run from outside; write and return the completed report."""
     report = read_report(world.folder)
     cluster_map = ClusterMap.load(world.folder / CLUSTER_MAP)
-    vectors = world.profiles.vectors
+    vectors = located(cluster_map.space, world.profiles.vectors, world.profiles.last_days)
     cost, trivial = normalized_costs(vectors, cluster_map.centroids, world.config.run.seed)
     moment = pd.Timestamp(world.scenario.simulation.withheld_from)
     fusion = tuned(world.profiles, cluster_map, world.catalogue.vectors)

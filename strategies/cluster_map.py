@@ -13,10 +13,12 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from privacy.query import FloatArray, IntArray
 from strategies.exact_geometry import nearest_centre
 from strategies.fusion import Fusion, are_fusions
+from strategies.item_space import ItemSpace, located
 from strategies.taste import Taste
 
 VERSION = 3
@@ -43,7 +45,7 @@ class ClusterMap:
     catalogue : str
         Fingerprint of the catalogue whose items the weights are about.
     encoder : str
-        Fingerprint of the encoder in whose space the centroids lie.
+        Fingerprint of the encoder that made the texts' vectors.
     centroids : float32, shape (k, d)
     noisy_sizes : float32, shape (k,)
         Users per cluster; noisy, so possibly negative or fractional.
@@ -65,6 +67,9 @@ class ClusterMap:
     fusion : float32, shape (4,) or (0,)
         How much each view counts, as of :class:`~strategies.fusion.Fusion`; empty where
         nobody was asked.
+    taste_share : float
+        Of taste in the space in which the centroids lie, as of
+        :class:`~strategies.item_space.ItemSpace`; 0 in that of texts.
     """
 
     run: str
@@ -80,6 +85,7 @@ class ClusterMap:
     taste_directions: FloatArray = field(default_factory=_no_directions)
     taste_strengths: FloatArray = field(default_factory=_nothing)
     fusion: FloatArray = field(default_factory=_nothing)
+    taste_share: float = 0.0
 
     def __post_init__(self) -> None:
         k, n_items = len(self.centroids), len(self.popularity)
@@ -125,6 +131,13 @@ class ClusterMap:
                 f"{self.taste_directions.shape} and {self.taste_strengths.shape}; they do not fit "
                 "together."
             )
+        space = self.space  # its own checks are the map's
+        fits = self.taste_share == 0 if space is None else space.can_hold(self.centroids.shape[1])
+        if not fits:
+            raise ValueError(
+                f"A cluster map has centroids of {self.centroids.shape[1]} dimensions and a share "
+                f"of taste of {self.taste_share}; they do not fit together."
+            )
 
     @property
     def taste(self) -> Taste | None:
@@ -142,9 +155,20 @@ class ClusterMap:
         """How much each view counts; None where nobody was asked."""
         return Fusion.of(self.fusion) if self.fusion.size else None
 
+    @property
+    def space(self) -> ItemSpace | None:
+        """The space in which the centroids lie; None for that of texts."""
+        if not self.taste_share or self.taste is None:
+            return None
+        return ItemSpace(share=self.taste_share, taste=self.taste)
+
     def nearest(self, vectors: FloatArray) -> IntArray:
-        """Return the cluster of each vector: int64, shape (n,)."""
+        """Return the cluster of each vector of its space: int64, shape (n,)."""
         return nearest_centre(vectors, self.centroids)
+
+    def clusters_of(self, text: FloatArray, met: csr_matrix) -> IntArray:
+        """Return users' clusters, of their text vectors and the items that they met: (n,)."""
+        return self.nearest(located(self.space, text, met))
 
     def save(self, path: Path) -> None:
         """Write to ``path``, all or nothing."""
@@ -184,5 +208,6 @@ class ClusterMap:
             catalogue=str(content.pop("catalogue")),
             encoder=str(content.pop("encoder")),
             labels=list(header["labels"]),
+            taste_share=float(content.pop("taste_share")),
             **content,
         )

@@ -5,7 +5,7 @@ Nothing in here is exact about anybody, so nothing in here needs protection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from strategies.cluster_map import ClusterMap
 from strategies.directions import Directions
 from strategies.fusion import Fusion
 from strategies.interest_tree import InterestTree, interest_tree
+from strategies.item_space import ItemSpace, Space, space_of
 from strategies.k_curve import KCurve
 from strategies.private_evaluation import PrivateEvaluation
 from strategies.private_summary import PrivateSummary
@@ -24,6 +25,7 @@ from strategies.taste import Taste
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
+
 
 NORM_BOUND = 1.0
 """Interest vectors have a norm of at most 1: public, by construction."""
@@ -94,6 +96,18 @@ class Clustering:
         How much each view counts, where users have voted.
     evaluation : PrivateEvaluation, optional
         How well lists rank, where users were asked.
+    space_name : Space
+        In which clusters are looked for.
+    space : ItemSpace, optional
+        The same; None for that of texts.
+    space_gains : mapping of Space to float
+        By how much better than texts each space told people's latest items, where it was asked.
+    space_gains_noise : float
+        Standard deviation of the noise on each.
+    without_taste : str, optional
+        That clusters are of texts although taste was asked for, in a sentence.
+    placed : PublicCatalogue
+        The catalogue with its vectors in that space.
     choosing_k : bool
         Whether the summary chooses the number of clusters; k is then the most.
     k_curve : KCurve, optional
@@ -139,6 +153,12 @@ class Clustering:
     experiment: Experiment | None = None
     fusion: Fusion | None = None
     evaluation: PrivateEvaluation | None = None
+    space_name: Space = Space.TEXT
+    space: ItemSpace | None = None
+    space_gains: dict[Space, float] = field(default_factory=dict)
+    space_gains_noise: float = float("nan")
+    without_taste: str | None = None
+    placed: PublicCatalogue = field(init=False)
     choosing_k: bool = False
     k_curve: KCurve | None = None
     tree: InterestTree | None = None
@@ -149,11 +169,24 @@ class Clustering:
 
     def __post_init__(self) -> None:
         self.asked_k = self.k
+        self.placed = self.catalogue
+
+    def enter(self, space: Space) -> None:
+        """Look for clusters in a space from now on; in that of texts where taste knows nothing."""
+        self.space = space_of(space, self.taste)
+        self.placed, self.space_name = self.catalogue, Space.TEXT
+        if self.space is not None:
+            vectors = self.space.of_items(self.catalogue.vectors)
+            self.placed, self.space_name = replace(self.catalogue, vectors=vectors), space
+        elif space is not Space.TEXT:
+            self.without_taste = (
+                "Nothing of what goes with what rose above the noise: the clusters are of texts."
+            )
 
     @property
     def dim(self) -> int:
-        """Dimension of the vectors."""
-        return int(self.catalogue.vectors.shape[1])
+        """Dimension of the vectors in the space of the clusters."""
+        return int(self.placed.vectors.shape[1])
 
     @property
     def has_catalogue(self) -> bool:
@@ -171,7 +204,7 @@ class Clustering:
     @property
     def warning(self) -> str | None:
         """What was done otherwise than asked, and why."""
-        return " ".join(filter(None, [self.fallback, self.merged])) or None
+        return " ".join(filter(None, [self.without_taste, self.fallback, self.merged])) or None
 
     def described(self) -> InterestTree:
         """Return the clusters in words, found when first wanted: after them nothing moves."""
@@ -180,7 +213,7 @@ class Clustering:
             self.tree = interest_tree(
                 self.centroids,
                 self.sizes,
-                self.catalogue,
+                self.placed,
                 item_weights=self.item_weights if known else None,
                 popularity=self.popularity if known else None,
             )
@@ -218,6 +251,7 @@ class Clustering:
             recent_popularity=single_precision(self.recent_popularity),
             **{f"taste_{name}": array for name, array in taste.items()},
             **voted,
+            taste_share=0.0 if self.space is None else self.space.share,
         )
 
 

@@ -349,8 +349,10 @@ class FederatedKMeans(Strategy):
             raise StrategyError(
                 f"{found} The run stops here; what was released before stays charged."
             )
-        told = self.known.warning
+        told, space = self.known.warning, self.known.space_name
         phase.absorb(self.known, self._noisy_sum(answers))
+        if self.known.space_name is not space:
+            log.info("\t     Clusters are looked for in the space of %s", self.known.space_name)
         if self.known.warning != told:
             log.warning("\t     %s", self.known.warning)
 

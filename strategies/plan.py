@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from privacy.calibration import noise_multipliers
 from privacy.forecast import PlannedRelease
+from strategies.item_space import Space
 from strategies.phases.basis import Basis
 from strategies.phases.calibration import Mean, Radius, Reach, Spread
+from strategies.phases.choice import SpaceChoice
 from strategies.phases.description import Items, Quality
 from strategies.phases.experiment import Asked, Feedback
 from strategies.phases.lloyd import Lloyd, LloydPool
@@ -36,6 +38,8 @@ CLUSTERS_INSTEAD = "clusters and what they go for"
 
 FEEDBACK_SHARE = 0.04
 """Of a run that also asks what came of an experiment; all other phases shrink alike."""
+SPACE_SHARE = 0.005
+"""Of a run that chooses the space of its clusters: the choice."""
 
 
 def planned_releases(epsilon: float, delta: float, phases: Sequence[Phase]) -> list[PlannedRelease]:
@@ -53,6 +57,7 @@ def plan(
     lately: bool = False,
     votes: bool = False,
     signal: float = math.inf,
+    space: Space = Space.BOTH,
     limit: UploadLimit | None = None,
     experiment: Asked | None = None,
 ) -> list[Phase]:
@@ -77,6 +82,8 @@ def plan(
         best.
     signal : float
         Declared users times the run's effective mu: public.
+    space : Space
+        In which clusters are looked for where taste is learned; else in that of texts.
     limit : UploadLimit, optional
         What a client sends at most in one answer about taste.
     experiment : Asked, optional
@@ -86,9 +93,15 @@ def plan(
     asked = experiment is not None
     if taste and joint_taste(signal, limit, votes=votes, experiment=asked).is_asked_for:
         left = _left(votes=votes, experiment=asked)
+        choice, begin = [], space
+        if space is Space.BEST:  # which one that is, is the question after taste
+            choice, begin = [SpaceChoice("space", SPACE_SHARE)], Space.TEXT
+        clusters = 0.2 * left - sum(phase.share for phase in choice)
         return [
-            *clustering(0.2 * left, choosing_k=choosing_k),
-            *preferences(TASTE_SHARE * left, signal, limit, lately=lately),
+            # Taste first: clusters may be made of it.
+            *preferences(TASTE_SHARE * left, signal, limit, lately=lately, space=begin),
+            *choice,
+            *clustering(clusters, choosing_k=choosing_k),
             Items("items", 0.08 * left),
             *feedback,
             *([Votes("votes", VOTES_SHARE)] if votes else []),
@@ -140,7 +153,12 @@ def recommendation_alone(
 
 
 def preferences(
-    share: float, signal: float, limit: UploadLimit | None = None, *, lately: bool = False
+    share: float,
+    signal: float,
+    limit: UploadLimit | None = None,
+    *,
+    lately: bool = False,
+    space: Space = Space.TEXT,
 ) -> list[Phase]:
     """Return the phases that find out what is popular, and what goes with what.
 
@@ -159,28 +177,34 @@ def preferences(
     lately : bool
         Whether half of what popularity spends is about everybody's latest items: only for
         clients that follow it.
+    space : Space
+        In which clusters are looked for afterwards.
     """
     choice = choose_taste(share, signal, limit or UploadLimit())
     if not choice.is_asked_for:
         return [Popularity("popularity", share)]
     popularity = Popularity("popularity", 0.15 * share, latest=LATEST if lately else 0)
-    if choice.way is TasteWay.ROUNDS:
-        return [popularity, *taste_rounds(0.85 * share, choice, spent=share)]
-    return [popularity, Tastes("taste", 0.85 * share, spent=share, most_items=choice.items)]
+    if choice.way is TasteWay.PRODUCTS:
+        products = Tastes("taste", 0.85 * share, spent=share, space=space, most_items=choice.items)
+        return [popularity, products]
+    rounds = TasteRounds(
+        spent=share, most_items=choice.items, directions=choice.directions, space=space
+    )
+    return [
+        popularity,
+        *taste_rounds(0.85 * share, rounds),
+    ]
 
 
-def taste_rounds(share: float, choice: TasteChoice, *, spent: float) -> list[Phase]:
+def taste_rounds(share: float, rounds: TasteRounds) -> list[Phase]:
     """Return the rounds that find out what goes with what, with the same share each.
 
     Parameters
     ----------
     share : float
         Part of the run's mu^2 of all rounds.
-    choice : TasteChoice
-    spent : float
-        The same, with what popularity spends.
+    rounds : TasteRounds
     """
-    rounds = TasteRounds(spent=spent, most_items=choice.items, directions=choice.directions)
     return [
         TasteRound(
             f"taste-{number}", share / ROUNDS, rounds, first=number == 1, last=number == ROUNDS

@@ -10,24 +10,30 @@ the contributions, the door bounds them. Nothing of Flower here.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
 from privacy.query import FloatArray, SumQuery, TrustModel
 from privacy.signing import SigningKey
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import ItemSpace
 from strategies.question_kinds.feedback import ListFeedback
+from strategies.question_kinds.groupings import GroupingGains
 from strategies.question_kinds.items import ItemPopularity, ItemWeights, TasteMoments
 from strategies.question_kinds.projections import TasteProjection
 from strategies.question_kinds.quality import MapQuality
 from strategies.question_kinds.vectors import CellSums, DistanceHistogram, SecondMoments
 from strategies.question_kinds.votes import ListVotes
+from strategies.taste import Taste
 
 __all__ = [
     "QUESTION_TYPES",
     "CellSums",
     "DistanceHistogram",
+    "GroupingGains",
     "ItemPopularity",
     "ItemWeights",
     "ListFeedback",
@@ -49,6 +55,7 @@ Question = (
     | ItemPopularity
     | TasteMoments
     | TasteProjection
+    | GroupingGains
     | ItemWeights
     | ListFeedback
     | ListVotes
@@ -63,6 +70,7 @@ QUESTION_TYPES: dict[str, type[Question]] = {
         ItemPopularity,
         TasteMoments,
         TasteProjection,
+        GroupingGains,
         ItemWeights,
         ListFeedback,
         ListVotes,
@@ -142,13 +150,16 @@ class Request:
 
 
 def flatten(question: Question) -> dict[str, FloatArray | float | int | str | list[str]]:
-    """Return a question's fields by name; those of a map carry the prefix ``map.``."""
+    """Return a question's fields by name; those of a map or space carry a prefix."""
     flat: dict[str, FloatArray | float | int | str | list[str]] = {}
     for field in fields(question):
         value = getattr(question, field.name)
         if isinstance(value, ClusterMap):
             flat |= {f"map.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
-        else:
+        elif isinstance(value, ItemSpace):
+            flat["space.share"] = value.share
+            flat |= {f"space.{name}": array for name, array in value.taste.parts().items()}
+        elif value is not None:
             flat[field.name] = value
     return flat
 
@@ -163,11 +174,19 @@ def unflatten(kind: str, flat: dict[str, FloatArray | float | int | str | list[s
     """
     if kind not in QUESTION_TYPES:
         raise ValueError(f"There is no question of kind {kind!r}.")
-    inner = {name[4:]: value for name, value in flat.items() if name.startswith("map.")}
-    outer = {name: value for name, value in flat.items() if not name.startswith("map.")}
+    parts: dict[str, dict[str, Any]] = {"map": {}, "space": {}, "": {}}
+    for name, value in flat.items():
+        part, _, inner = name.rpartition(".")
+        if part not in parts:
+            raise ValueError(f"A question of kind {kind!r} has no field {name!r}.")
+        parts[part][inner] = value
+    outer = parts[""]
     try:
-        if inner:
-            return QUESTION_TYPES[kind](cluster_map=ClusterMap(**inner), **outer)  # type: ignore
-        return QUESTION_TYPES[kind](**outer)  # type: ignore[arg-type]
+        if parts["map"]:
+            outer["cluster_map"] = ClusterMap(**parts["map"])
+        if parts["space"]:
+            share = parts["space"].pop("share", math.nan)
+            outer["space"] = ItemSpace(share=share, taste=Taste(**parts["space"]))
+        return QUESTION_TYPES[kind](**outer)
     except TypeError as error:
         raise ValueError(f"A question of kind {kind!r} has other fields: {error}.") from error

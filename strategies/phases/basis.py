@@ -62,6 +62,7 @@ class Basis(Phase):
             origin=single_precision(known.mean),
             basis=single_precision(self._asked(known)),
             radius=known.radius,
+            space=known.space,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -87,7 +88,7 @@ class Basis(Phase):
     def _before(self, known: Clustering) -> Directions:
         """Return the directions that are known without asking anybody."""
         if known.has_catalogue:
-            return principal_directions(known.catalogue.vectors.astype(np.float64))
+            return principal_directions(known.placed.vectors.astype(np.float64))
         if known.dim <= self.MOST_DIRECTIONS:
             return nowhere()
         columns = random_directions(known.dim, self.MOST_DIRECTIONS, seed=known.seed)
@@ -104,7 +105,7 @@ class Basis(Phase):
         """Return the summary's first cells: public ones, or drawn where people differ."""
         count = self._affordable_cells(known)
         if known.has_catalogue:
-            vectors = known.catalogue.vectors.astype(np.float64)
+            vectors = known.placed.vectors.astype(np.float64)
             points = (vectors - known.mean) @ known.basis
             return public_candidates(points, count, longest=known.radius, seed=known.seed)
         variances = known.directions.variances

@@ -32,6 +32,7 @@ class Mean(Phase):
             centres=np.zeros((1, known.dim), np.float32),
             radius=NORM_BOUND,
             count_weight=self.COUNT_WEIGHT,
+            space=known.space,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -71,6 +72,7 @@ class Radius(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the mean."""
         return distances(
+            known,
             origin=known.mean,
             basis=everywhere(known.dim),
             centres=np.zeros((1, known.dim)),
@@ -93,7 +95,7 @@ class Reach(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the nearest cell."""
         return distances(
-            origin=known.mean, basis=known.basis, centres=known.cells, largest=2 * NORM_BOUND
+            known, origin=known.mean, basis=known.basis, centres=known.cells, largest=2 * NORM_BOUND
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -113,6 +115,7 @@ class Spread(Phase):
     def ask(self, known: Clustering) -> Question:
         """Ask for the histogram of distances from the nearest centroid."""
         return distances(
+            known,
             origin=np.zeros(known.dim),
             basis=everywhere(known.dim),
             centres=known.centroids,

@@ -41,6 +41,7 @@ class Items(Phase):
             recent_days=self.RECENT_DAYS,
             saturation=self.SATURATION,
             cluster_weight=self._cluster_weight(known),
+            space=known.space,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:

@@ -76,6 +76,7 @@ class Lloyd(Phase):
             centres=single_precision(known.centroids),
             radius=known.spread,
             count_weight=self.COUNT_WEIGHT,
+            space=known.space,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:

@@ -31,7 +31,7 @@ def everywhere(dim: int) -> FloatArray:
 
 
 def distances(
-    *, origin: Floats, basis: Floats, centres: Array, largest: float
+    known: Clustering, *, origin: Floats, basis: Floats, centres: Array, largest: float
 ) -> DistanceHistogram:
     """Return the question how far users are from their nearest centre."""
     return DistanceHistogram(
@@ -40,6 +40,7 @@ def distances(
         centres=single_precision(centres),
         largest=largest,
         bins=BINS,
+        space=known.space,
     )
 
 

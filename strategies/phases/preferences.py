@@ -9,6 +9,7 @@ import numpy as np
 from privacy.query import FloatArray
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
+from strategies.item_space import Space
 from strategies.phases.phase import Array, Phase
 from strategies.question_kinds.items import MOST_TASTE_ITEMS
 from strategies.questions import ItemPopularity, Question, TasteMoments
@@ -66,6 +67,8 @@ class Tastes(Phase):
     spent : float
         Part of the run's mu^2 that popularity and taste spend together: decides how many
         items are asked about.
+    space : Space
+        In which clusters are looked for from then on.
     most_items : int
         As many products as these have, a client is ready to send.
     """
@@ -73,10 +76,17 @@ class Tastes(Phase):
     asks = TasteMoments
 
     def __init__(
-        self, name: str, share: float, *, spent: float, most_items: int = MOST_TASTE_ITEMS
+        self,
+        name: str,
+        share: float,
+        *,
+        spent: float,
+        space: Space = Space.TEXT,
+        most_items: int = MOST_TASTE_ITEMS,
     ) -> None:
         super().__init__(name, share)
         self.spent = spent
+        self.space = space
         self.most_items = most_items
 
     def ask(self, known: Clustering) -> Question:
@@ -87,6 +97,7 @@ class Tastes(Phase):
         """Keep the directions that rise above the noise."""
         triangle, weights = answer.sums["moments"][0], self._weights(known)
         known.taste = taste_above_noise(triangle, answer.sigma, known.users, weights)
+        known.enter(self.space)
 
     def _weights(self, known: Clustering) -> FloatArray:
         """Return what each item counts, from what is popular."""

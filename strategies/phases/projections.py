@@ -8,6 +8,7 @@ import numpy as np
 
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering, single_precision
+from strategies.item_space import Space
 from strategies.phases.phase import Phase
 from strategies.questions import Question, TasteProjection
 from strategies.taste_spectrum import item_weights
@@ -27,6 +28,8 @@ class TasteRounds:
         At most so many.
     directions : int
         Of each round; fewer where there are not so many items.
+    space : Space
+        In which clusters are looked for from then on.
 
     Attributes
     ----------
@@ -34,10 +37,13 @@ class TasteRounds:
         None before the first round.
     """
 
-    def __init__(self, *, spent: float, most_items: int, directions: int) -> None:
+    def __init__(
+        self, *, spent: float, most_items: int, directions: int, space: Space = Space.TEXT
+    ) -> None:
         self.spent = spent
         self.most_items = most_items
         self.directions = directions
+        self.space = space
         self.subspace: Subspace | None = None
 
     def begin(self, known: Clustering) -> None:
@@ -111,3 +117,4 @@ class TasteRound(Phase):
         subspace.absorb(sums, answer.sigma, known.users)
         if self.last:
             known.taste = subspace.taste(known.users)
+            known.enter(self.rounds.space)

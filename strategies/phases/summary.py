@@ -63,6 +63,7 @@ class Summary(Phase):
             centres=single_precision(known.cells),
             radius=self._radius(known),
             count_weight=self.count_weight,
+            space=known.space,
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
@@ -105,7 +106,7 @@ class Summary(Phase):
     def _first_centroids(self, known: Clustering) -> Array:
         """Return the public centroids where people are too few, else those of the summary."""
         if known.starts_from_public:
-            vectors = known.catalogue.vectors.astype(np.float64)
+            vectors = known.placed.vectors.astype(np.float64)
             return (
                 self.PUBLIC_PULL * public_centroids(vectors, known.k, seed=known.seed) + known.mean
             )

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from privacy.query import FloatArray
+from strategies.item_space import ItemSpace
 
 MOST_CENTRES = 2**14
 """More centres are not looked at: a question must not exhaust a client's memory."""
@@ -39,6 +40,11 @@ def require_space(
     if centres is not None:
         require_centres(kind, centres)
         require(kind, centres.shape[1] == (basis.shape[1] or len(origin)), "shapes")
+
+
+def require_item_space(kind: str, space: ItemSpace | None, dim: int) -> None:
+    """Raise ValueError unless vectors of ``dim`` dimensions can lie in the space."""
+    require(kind, space is None or space.can_hold(dim), "vectors of its space")
 
 
 def require_centres(kind: str, centres: FloatArray) -> None:

@@ -9,11 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from privacy.query import Block, FloatArray, IntArray
+from strategies.item_space import ItemSpace
 from strategies.question_kinds.checks import (
     finite,
     is_number,
     require,
     require_centres,
+    require_item_space,
     require_positive,
 )
 
@@ -43,6 +45,8 @@ class ItemWeights:
     cluster_weight : float
         Length of a full vector in the cluster's row, between 0 and 1; the
         row for everybody gets the rest of the unit length.
+    space : ItemSpace, optional
+        In which the own cluster is found; that of texts where it is left out.
     """
 
     kind: ClassVar[str] = "item-weights"
@@ -52,9 +56,11 @@ class ItemWeights:
     recent_days: float
     saturation: float
     cluster_weight: float
+    space: ItemSpace | None = None
 
     def __post_init__(self) -> None:
         require_centres(self.kind, self.centroids)
+        require_item_space(self.kind, self.space, self.dim)
         require(
             self.kind,
             is_number(self.recent_days) and 0 <= self.recent_days < math.inf,

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from privacy.query import Block
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import ItemSpace
 from strategies.question_kinds.checks import require_centres, require_positive
 
 
@@ -39,6 +40,11 @@ class MapQuality:
     def dim(self) -> int:
         """Dimensions of the vectors that it is about."""
         return int(self.cluster_map.centroids.shape[1])
+
+    @property
+    def space(self) -> ItemSpace | None:
+        """In which users' vectors are taken: the map's."""
+        return self.cluster_map.space
 
     @property
     def n_items(self) -> int:

@@ -9,7 +9,14 @@ import numpy as np
 
 from privacy.query import Block, FloatArray
 from strategies.exact_geometry import Doubles
-from strategies.question_kinds.checks import is_number, require, require_positive, require_space
+from strategies.item_space import ItemSpace
+from strategies.question_kinds.checks import (
+    is_number,
+    require,
+    require_item_space,
+    require_positive,
+    require_space,
+)
 
 MOST_BINS = 1024
 BINS_PER_OCTAVE = 8
@@ -35,6 +42,8 @@ class CellSums:
     count_weight : float
         A user counts ``count_weight * radius``, so that one sigma suits both
         blocks; smaller values leave more of the budget to the sums.
+    space : ItemSpace, optional
+        In which users' vectors are taken; that of texts where it is left out.
     """
 
     kind: ClassVar[str] = "cell-sums"
@@ -44,9 +53,11 @@ class CellSums:
     centres: FloatArray
     radius: float
     count_weight: float
+    space: ItemSpace | None = None
 
     def __post_init__(self) -> None:
         require_space(self.kind, self.origin, self.basis, self.centres)
+        require_item_space(self.kind, self.space, len(self.origin))
         require(self.kind, is_number(self.radius), "a number for a radius")
         require(
             self.kind,
@@ -83,6 +94,7 @@ class DistanceHistogram:
     largest : float
         Upper end of the last bin.
     bins : int
+    space : ItemSpace, optional
     """
 
     kind: ClassVar[str] = "distance-histogram"
@@ -92,9 +104,11 @@ class DistanceHistogram:
     centres: FloatArray
     largest: float
     bins: int
+    space: ItemSpace | None = None
 
     def __post_init__(self) -> None:
         require_space(self.kind, self.origin, self.basis, self.centres)
+        require_item_space(self.kind, self.space, len(self.origin))
         require_positive(self.kind, self.largest, "largest distance")
         require(self.kind, type(self.bins) is int, "a whole number of bins")
         require(self.kind, 1 <= self.bins <= MOST_BINS, f"1 to {MOST_BINS} bins")
@@ -128,6 +142,8 @@ class SecondMoments:
         Orthonormal columns; shape (d, 0) leaves all d dimensions as they are.
     radius : float
         Clipping norm of y, in the unit of the vectors.
+    space : ItemSpace, optional
+        As in :class:`CellSums`.
     """
 
     kind: ClassVar[str] = "second-moments"
@@ -135,9 +151,11 @@ class SecondMoments:
     origin: FloatArray
     basis: FloatArray
     radius: float
+    space: ItemSpace | None = None
 
     def __post_init__(self) -> None:
         require_space(self.kind, self.origin, self.basis, None)
+        require_item_space(self.kind, self.space, len(self.origin))
         require(self.kind, is_number(self.radius), "a number for a radius")
 
     @property

@@ -9,6 +9,7 @@ from typing import ClassVar
 from privacy.query import Block, FloatArray
 from strategies.cluster_map import ClusterMap
 from strategies.fusion import are_fusions
+from strategies.item_space import ItemSpace
 from strategies.question_kinds.checks import require, require_centres
 
 MOST_OPTIONS = 16
@@ -55,6 +56,11 @@ class ListVotes:
     def dim(self) -> int:
         """Dimensions of the vectors that it is about."""
         return int(self.cluster_map.centroids.shape[1])
+
+    @property
+    def space(self) -> ItemSpace | None:
+        """In which users' vectors are taken: the map's."""
+        return self.cluster_map.space
 
     @property
     def n_items(self) -> int:

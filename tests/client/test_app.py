@@ -28,8 +28,10 @@ from privacy.signing import SigningKey
 from simulations.in_process_grid import FIRST_NODE_ID, InProcessGrid
 from strategies.cluster_map import ClusterMap
 from strategies.heads import HeadBook
+from strategies.item_space import ItemSpace
 from strategies.messages import records_to_answer, request_to_records
 from strategies.questions import (
+    CellSums,
     ItemWeights,
     ListVotes,
     MapQuality,
@@ -37,7 +39,9 @@ from strategies.questions import (
     Request,
     SecondMoments,
 )
+from strategies.taste import Taste
 from tests.client.examples import (
+    LETTERS,
     PEOPLE,
     SHOP,
     a_map,
@@ -220,6 +224,34 @@ def test_vectors_of_another_length_are_refused_whether_or_not_there_are_users(
         found.append((refusal.reason, refusal.sentence))
     assert found[0] == found[1]
     assert found[0][0] == "another-encoder"
+
+
+def in_taste(n_items: int, dim: int) -> CellSums:
+    """Ask for the mean in a space of texts and one direction of taste over all items."""
+    one = np.ones(n_items, np.float32)
+    taste = Taste(
+        weights=one, directions=one[:, None] / np.float32(n_items**0.5), strengths=one[:1]
+    )
+    return replace(cell_sums(dim), space=ItemSpace(share=0.5, taste=taste))
+
+
+@pytest.mark.usefixtures("fake_encoder")
+@pytest.mark.parametrize(
+    ("n_items", "dim", "reason"),
+    [
+        (len(SHOP), len(LETTERS) + 2, "another-encoder"),
+        (len(SHOP), len(LETTERS), "another-encoder"),
+        (len(SHOP) + 1, len(LETTERS) + 1, "another-catalogue"),
+        (len(SHOP), len(LETTERS) + 1, None),
+    ],
+)
+def test_a_space_of_other_items_or_vectors_is_refused(
+    tmp_path: Path, n_items: int, dim: int, reason: str | None
+) -> None:
+    region = a_region(tmp_path)
+    reply = answer(region, a_request(region, in_taste(n_items, dim)))
+    assert (reply.reason if isinstance(reply, Refusal) else None) == reason
+    assert len(region.door.ledger.entries()) == (reason is None)
 
 
 @pytest.mark.usefixtures("fake_encoder")

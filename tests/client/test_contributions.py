@@ -31,9 +31,11 @@ from privacy.query import (
     TrustModel,
     check_contributions,
 )
+from strategies.item_space import ItemSpace
 from strategies.questions import (
     CellSums,
     DistanceHistogram,
+    GroupingGains,
     ItemPopularity,
     ItemWeights,
     ListFeedback,
@@ -44,14 +46,15 @@ from strategies.questions import (
     TasteMoments,
     TasteProjection,
 )
+from strategies.taste import Taste
 from tests.client.examples import a_map, profiles_of, usable
 from tests.client.test_interest_profile import AS_OF
 from tests.strategies.examples import distance_histogram
 
 DIM = 3
 N_ITEMS = 5
-LEFT_TO_THE_DOOR = ("sums", "moments", "votes")
-"""Residuals and votes may be longer than their clipping norm: what is too long, the door clips."""
+LEFT_TO_THE_DOOR = ("sums", "moments", "votes", "gains")
+"""These may be longer than their clipping norm: what is too long, the door clips."""
 
 Vector = Sequence[float]
 
@@ -147,6 +150,40 @@ def taste_projection() -> TasteProjection:
     )
 
 
+def grouping_gains() -> GroupingGains:
+    lifts = np.random.default_rng(8).standard_normal((3, 2, 4))
+    return GroupingGains(
+        items=np.array([1, 1, 0, 1, 1], np.float32),
+        logs=np.array([0.3, -0.1, 0.2, 0.0], np.float32),
+        lifts=lifts.astype(np.float32),
+        largest=0.1,
+    )
+
+
+def a_space(share: float) -> ItemSpace:
+    """Items 0, 2 and 3 are known to taste, in two directions."""
+    directions = np.array([[0.6, 0.0], [0.0, 1.0], [0.8, 0.0]], np.float32)
+    return ItemSpace(
+        share=share,
+        taste=Taste(
+            weights=np.array([0.5, 0, 2, 1, 0], np.float32),
+            directions=directions,
+            strengths=np.array([0.81, 0.25], np.float32),
+        ),
+    )
+
+
+def placed(user: int, share: float, profiles: InterestProfiles) -> list[float]:
+    """Return a user's vector in :func:`a_space`, in plain Python."""
+    met = set(profiles.last_days[user].indices.tolist())
+    along = [
+        0.9 * (0.5 * 0.6 * (0 in met) + 1.0 * 0.8 * (3 in met)),
+        0.5 * 2.0 * 1.0 * (2 in met),
+    ]
+    text = [math.sqrt(1 - share) * x for x in vectors_of(profiles)[user]] if share < 1 else []
+    return text + scaled(along, math.sqrt(share))
+
+
 QUESTIONS: dict[str, Question] = {
     "cell-sums": cell_sums(),
     "cell-sums in a plane": cell_sums(2),
@@ -156,6 +193,7 @@ QUESTIONS: dict[str, Question] = {
     "item-popularity": item_popularity(),
     "taste-moments": taste_moments(),
     "taste-projection": taste_projection(),
+    "grouping-gains": grouping_gains(),
     "item-weights": item_weights(),
     "list-feedback": list_feedback(),
     "map-quality": quality(),
@@ -298,6 +336,62 @@ def test_taste_projection_adds_the_same_row_times_its_products_with_the_directio
         along = [dot(row, column) for column in columns]
         expected.append([own * product for own in row for product in along])
     assert_adds(contributions_to(question, profiles)["projected"], [0] * 20, expected)
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_in_a_space_with_taste_vectors_are_texts_beside_what_goes_with_what(share: float) -> None:
+    space, profiles = a_space(share), people()
+    points = [placed(user, share, profiles) for user in range(len(profiles))]
+    centres = unit(2, 3, space.dim(DIM))
+    everywhere = np.zeros((space.dim(DIM), 0), np.float32)
+    sums = CellSums(
+        origin=np.zeros(space.dim(DIM), np.float32),
+        basis=everywhere,
+        centres=centres,
+        radius=2.0,
+        count_weight=0.3,
+        space=space,
+    )
+    cells = [nearest(point, centres) for point in points]
+    residuals = [np.subtract(p, centres[c]) for p, c in zip(points, cells, strict=True)]
+    assert_adds(contributions_to(sums, profiles)["sums"], cells, residuals)
+    assert max(math.hypot(*point) for point in points) <= 1 + 1e-6
+    weights = replace(item_weights(), centroids=centres, space=space)
+    assert contributions_to(weights, profiles)["by_cluster"].cells.tolist() == cells
+    parts: dict[str, Any] = {f"taste_{n}": one for n, one in space.taste.parts().items()}
+    pushed = a_map(centres, taste_share=share, **parts)
+    asked = MapQuality(cluster_map=pushed, largest_distance=1.5)
+    squares = [[min(min(distances(point, centres)) / 1.5, 1.0) ** 2] for point in points]
+    assert_adds(contributions_to(asked, profiles)["squared_distance"], [0] * 20, squares)
+    assert pushed.clusters_of(profiles.vectors, profiles.last_days).tolist() == cells
+
+
+def gain_of(days: dict[int, float], logs: list[float], lifts: list[list[float]]) -> float:
+    """Return the mean discounted gain of the latest tenth of items 0 to 3, at least one."""
+    newest = sorted(days, key=lambda item: (days[item], item))
+    latest, earlier = newest[: max(1, len(newest) // 10)], newest[max(1, len(newest) // 10) :]
+    fits = [sum(group[item] for item in earlier) for group in lifts]
+    group = lifts[fits.index(max(fits))]
+    open_items = [item for item in range(4) if item not in earlier]
+    ranked = sorted(open_items, key=lambda item: -(logs[item] + group[item]))
+    return sum(1 / math.log2(2 + ranked.index(item)) for item in latest) / len(latest)
+
+
+def test_grouping_gains_add_how_much_better_than_the_first_the_latest_items_are_told() -> None:
+    question, profiles = grouping_gains(), people()
+    place = {0: 0, 1: 1, 3: 2, 4: 3}
+    expected = []
+    for user in range(len(profiles)):
+        row = profiles.last_days[user]
+        met = zip(row.indices.tolist(), row.data.tolist(), strict=True)
+        days = {place[item]: age for item, age in met if item in place}
+        gains = [0.0] * 3
+        if len(days) > 1:
+            logs, lifts = question.logs.tolist(), question.lifts.tolist()
+            gains = [gain_of(days, logs, grouping) for grouping in lifts]
+        expected.append([gain - gains[0] for gain in gains[1:]])
+    assert np.abs(expected).max() > 0.1
+    assert_adds(contributions_to(question, profiles)["gains"], [0] * 20, expected)
 
 
 @pytest.mark.parametrize("k", [2, 4])

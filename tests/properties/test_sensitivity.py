@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,9 +26,11 @@ from privacy.door import _clip_and_sum
 from privacy.query import Block, Contributions, FloatArray, IntArray, SumQuery, TrustModel
 from strategies import exact_geometry
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import ItemSpace
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
+    GroupingGains,
     ItemPopularity,
     ItemWeights,
     ListFeedback,
@@ -40,6 +42,7 @@ from strategies.questions import (
     TasteMoments,
     TasteProjection,
 )
+from strategies.taste import Taste
 from tests.privacy.examples import a_block, a_query, users
 from tests.strategies.examples import distance_histogram
 
@@ -314,6 +317,39 @@ def second_moments(draw: st.DrawFn, centres: FloatArray, *, plane: bool) -> Seco
     return SecondMoments(origin=like.origin, basis=like.basis, radius=radius)
 
 
+def grouping_gains(seed: int, k: int = 2, *, largest: float = 0.1) -> GroupingGains:
+    """Ask about items but the first; some lifts are equal, so that groups and ranks tie."""
+    rng = np.random.default_rng(seed)
+    lifts = rng.choice([-1.0, 0.0, 0.5, 1e3], size=(3, k, N_ITEMS - 1))
+    return GroupingGains(
+        items=(np.arange(N_ITEMS) > 0).astype(np.float32),
+        logs=rng.choice([0.0, 0.1], size=N_ITEMS - 1).astype(np.float32),
+        lifts=lifts.astype(np.float32),
+        largest=largest,
+    )
+
+
+def a_space(share: float, directions: int = 2) -> ItemSpace:
+    rng = np.random.default_rng(11)
+    return ItemSpace(
+        share=share,
+        taste=Taste(
+            weights=np.array([0, 0.5, 1, 2, 1, 0.3], np.float32),
+            directions=np.linalg.qr(rng.standard_normal((5, directions)))[0].astype(np.float32),
+            strengths=np.linspace(1, 0.2, directions, dtype=np.float32),
+        ),
+    )
+
+
+def in_space(question: Any, space: ItemSpace) -> Question:
+    """Return the question, which is about vectors of one dimension more each, in a space."""
+    if not isinstance(question, MapQuality):
+        return replace(question, space=space)  # type: ignore[no-any-return]
+    parts: dict[str, Any] = {f"taste_{n}": one for n, one in space.taste.parts().items()}
+    inside = replace(question.cluster_map, taste_share=space.share, **parts)
+    return replace(question, cluster_map=inside)
+
+
 KINDS = (
     "cell-sums",
     "cell-sums in a plane",
@@ -326,6 +362,7 @@ KINDS = (
     "taste-moments",
     "list-feedback",
     "taste-projection",
+    "grouping-gains",
     "map-quality",
     "list-votes",
     "list-votes without taste",
@@ -339,6 +376,8 @@ def list_feedback(dwell_cap: float = 60.0) -> ListFeedback:
 
 COUNTS = (0, 0, 1, 2, 7, -3, 10**6, 2**62)
 """Of items and milliseconds: usual ones, and what no store gives."""
+TASTEFUL = ("cell-sums", "distance-histogram", "second-moments", "item-weights", "map-quality")
+"""Kinds whose questions may take vectors in a space that has taste in it."""
 
 
 def test_every_kind_of_question_is_here() -> None:
@@ -377,6 +416,9 @@ def questions(draw: st.DrawFn, kind: str, centres: FloatArray) -> Question:
             return ListVotes(cluster_map=draft, options=OPTIONS[:few])
         case "taste-projection":
             return draw(taste_projections())
+        case "grouping-gains":
+            seed, k = draw(st.integers(0, 2**32)), draw(st.integers(1, 3))
+            return grouping_gains(seed, k, largest=draw(st.sampled_from([1e-3, 0.1, 1.0])))
         case "map-quality":
             return MapQuality(cluster_map=a_map(centres), largest_distance=largest)
         case _:
@@ -473,6 +515,26 @@ def test_what_one_person_adds_does_not_depend_on_the_others_to_the_last_bit(
         np.testing.assert_array_equal(total, sum(answer[name] for answer in alone))
 
 
+@pytest.mark.parametrize("share", [0.4, 1.0])
+@pytest.mark.parametrize("kind", TASTEFUL)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_the_same_holds_in_a_space_with_taste(kind: str, share: float, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    space, text = a_space(share), 3
+    centres = unit_rows(rng, 3, space.dim(text))
+    question = in_space(data.draw(questions(kind, centres)), space)
+    days = rng.choice([-1.0, -1.0, 0.0, 30.0, np.nan, np.inf, 1e300], size=(6, N_ITEMS))
+    everybody = people(data.draw(vectors(6, text, unit_rows(rng, 3, text))), days)
+    total = exact_answer(question, everybody)
+    alone = [exact_answer(question, only(everybody, [user])) for user in range(6)]
+    nobody = exact_answer(question, only(everybody, []))
+    for one in alone:
+        assert within(query_of(question), one, nobody)
+    for name, found in total.items():
+        np.testing.assert_array_equal(found, sum(answer[name] for answer in alone))
+
+
 def a_question(kind: str, centres: FloatArray) -> Question:
     """Return a usual one of each kind."""
     d = centres.shape[1]
@@ -504,6 +566,7 @@ def a_question(kind: str, centres: FloatArray) -> Question:
             directions=np.full((N_ITEMS, 1), N_ITEMS**-0.5, np.float32),
             length=0.9,
         ),
+        "grouping-gains": grouping_gains(1),
         "map-quality": MapQuality(cluster_map=a_map(centres), largest_distance=1.5),
         "list-votes": ListVotes(
             cluster_map=a_draft(np.random.default_rng(1), centres), options=OPTIONS
@@ -539,7 +602,10 @@ def test_a_person_can_use_up_most_of_the_sensitivity(kind: str) -> None:
     question = a_question(kind, centres)
     query = query_of(question)
     everything = some_feedback([1], np.array([[1], [1], [0], [60_000]]))
-    person = people(-5 * centres[:1], np.ones((1, N_ITEMS)), everything)
+    days = np.ones((1, N_ITEMS))
+    if kind == "grouping-gains":
+        days[0, 3:] = -1  # who met everything leaves nothing to rank
+    person = people(-5 * centres[:1], days, everything)
     nobody = only(person, [])
     change = squared_change(exact_answer(question, person), exact_answer(question, nobody))
     assert math.sqrt(change) * query.step >= 0.75 * query.sensitivity

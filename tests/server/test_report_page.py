@@ -210,6 +210,23 @@ def test_how_taste_was_asked_for_stands_beside_the_plan(minimal: Report) -> None
     assert "<small>which items go with which" in page
 
 
+def test_the_page_says_what_clusters_are_made_of_where_it_is_not_texts_alone(full: Report) -> None:
+    assert "Made of" not in render(full)
+    full.clustering.space = "both"
+    assert "Made of items' texts and of what goes with what.</p>" in tidy(render(full))
+    full.clustering.space = "taste"
+    full.clustering.space_quality = {"taste": 0.0304, "both": 0.0291}
+    full.clustering.space_quality_noise = 0.0012
+    page = tidy(render(full))
+    assert "Made of what goes with what, chosen" in page
+    assert "over texts, taste 0.0304, both 0.0291 (± 0.0012)." in page
+
+
+def tidy(page: str) -> str:
+    """Return the page with single spaces and plain apostrophes."""
+    return " ".join(page.replace("&#39;", "'").split())
+
+
 def test_every_cluster_and_every_refusal_is_shown(full: Report) -> None:
     page = unescape(render(full))
     labels = [page.index(label) for label in ("Tea & <script>", "Bread", "Nobody")]

@@ -26,6 +26,7 @@ from simulations.recommendation.populations import (
 )
 from simulations.recommendation.splits import Split, global_time, leave_last_out
 from strategies.federated_kmeans import StrategyError
+from strategies.item_space import Space
 from strategies.phases.phase import Phase
 from strategies.plan import plan, preferences, recommendation_alone
 from strategies.public_catalogue import PublicCatalogue
@@ -117,13 +118,15 @@ def test_taste_ranks_far_above_popularity_where_the_budget_allows(split: Split) 
     assert dense.hit_rate == ours.hit_rate
 
 
-def test_one_run_learns_clusters_labels_and_taste(split: Split) -> None:
+@pytest.mark.parametrize("space", [Space.TEXT, Space.BOTH])
+def test_one_run_learns_clusters_labels_and_taste(split: Split, space: Space) -> None:
     def joint(signal: float) -> list:  # type: ignore[type-arg]
-        return plan(taste=True, signal=signal)
+        return plan(taste=True, signal=signal, space=space)
 
     pushed = learn(split, joint, 8.0, k=4, silos=3, noise=NoiseKind.SEEDED)
     assert pushed.taste is not None
-    assert pushed.centroids.shape == (4, 16)
+    tastes = 0 if space is Space.TEXT else len(pushed.taste_strengths)
+    assert pushed.centroids.shape == (4, 16 + tastes)
     assert all(pushed.labels)
     assert not np.allclose(pushed.item_weights[0], pushed.item_weights[1])
 

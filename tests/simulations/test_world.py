@@ -26,6 +26,7 @@ from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.cluster_map import ClusterMap
 from strategies.federated_kmeans import StrategyError
+from strategies.item_space import Space
 from strategies.messages import records_to_answer
 from strategies.plan import plan
 from tests.simulations.examples import a_scenario
@@ -187,6 +188,7 @@ def test_a_run_that_learns_taste_pushes_it_back_and_is_sound(
     assert all((pushed.taste_weights > 0).any() for pushed in kept)
     assert all(pushed.recent_popularity.size for pushed in kept)
     report = read_report(world.folder)
+    assert report.clustering.space == ("both" if kept[0].taste_share else "text")
     assert "taste" in [release.phase for release in report.privacy.plan]
     found = audit([world.folder])
     assert found.verdict is Verdict.PASS
@@ -212,6 +214,22 @@ def test_users_vote_over_the_wire_and_the_report_tells(tmp_path: Path) -> None:
     for pushed in kept:
         assert pushed.voted is not None
         assert told.chosen.model_dump() == asdict(pushed.voted)
+
+
+def test_a_run_that_chooses_its_space_says_which_and_why(tmp_path: Path) -> None:
+    world = a_world(
+        tmp_path,
+        "recommendation.taste=true",
+        "clustering.space=best",
+        "privacy.declared-users=100000",
+    )
+    assert len(answers_of(world)) == 2 * len(plan(taste=True, space=Space.BEST))
+    told = read_report(world.folder).clustering
+    assert told.space_quality is not None
+    assert set(told.space_quality) == {"taste", "both"}
+    assert told.space_quality_noise is not None
+    assert told.space_quality_noise > 0
+    assert audit([world.folder]).verdict is Verdict.PASS
 
 
 def test_taste_that_cannot_rise_above_the_noise_is_not_planned(tmp_path: Path) -> None:

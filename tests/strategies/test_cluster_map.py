@@ -41,15 +41,16 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("changes", [{}, WITHOUT])
+@pytest.mark.parametrize("changes", [{}, WITHOUT, {"taste_share": 0.5}])
 def test_a_map_survives_the_disk(tmp_path: Path, changes: dict[str, Any]) -> None:
     made = ClusterMap(**fields(**changes))
     made.save(tmp_path / "map.npz")
     read = ClusterMap.load(tmp_path / "map.npz")
     for name, value in fields(**changes).items():
         np.testing.assert_array_equal(getattr(read, name), value)
-    assert (read.taste is None) is bool(changes)
-    assert (read.voted is None) is bool(changes)
+    assert (read.taste is None) is (changes is WITHOUT)
+    assert (read.space is None) is (read.taste_share == 0)
+    assert (read.voted is None) is (changes is WITHOUT)
 
 
 def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
@@ -77,10 +78,15 @@ def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
         {"fusion": np.array([0, 0.3, 0, 1], np.float32)},
         {"fusion": np.array([8, -0.3, 0, 1], np.float32)},
         {"fusion": np.array([np.inf, 0.3, 0, 1], np.float32)},
+        {"taste_share": -0.1},
+        {"taste_share": 1.1},
+        {"taste_share": float("nan")},
+        {"taste_share": 0.5, **WITHOUT},
+        {"taste_share": 1.0},
     ],
 )
 def test_a_map_whose_parts_do_not_fit_is_none(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="A cluster map"):
+    with pytest.raises(ValueError, match=r"A cluster map|A space of items"):
         ClusterMap(**fields(**changes))
 
 

@@ -15,6 +15,7 @@ from privacy.query import NoiseKind, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
 from privacy.signed_head import SignedHead
 from strategies.cluster_map import ClusterMap
+from strategies.item_space import ItemSpace
 from strategies.messages import (
     MessageError,
     answer_to_records,
@@ -25,6 +26,7 @@ from strategies.messages import (
 from strategies.questions import (
     QUESTION_TYPES,
     CellSums,
+    GroupingGains,
     ItemPopularity,
     ItemWeights,
     ListFeedback,
@@ -37,6 +39,7 @@ from strategies.questions import (
     TasteProjection,
     flatten,
 )
+from strategies.taste import Taste
 from tests.strategies.examples import a_head, distance_histogram, signed
 
 ORIGIN = np.arange(4, dtype=np.float32)
@@ -77,6 +80,25 @@ QUESTIONS: list[Question] = [
         weights=np.array([0.5, 0, 1], np.float32),
         directions=np.array([[0.6], [0.8]], np.float32),
         length=0.4,
+    ),
+    GroupingGains(
+        items=np.array([1, 0, 1], np.float32),
+        logs=np.zeros(2, np.float32),
+        lifts=np.ones((2, 1, 2), np.float32),
+        largest=0.1,
+    ),
+    SecondMoments(
+        origin=ORIGIN,
+        basis=np.eye(4, 2, dtype=np.float32),
+        radius=0.2,
+        space=ItemSpace(
+            share=0.25,
+            taste=Taste(
+                weights=np.array([0.5, 0, 1], np.float32),
+                directions=np.eye(2, 1, dtype=np.float32),
+                strengths=np.ones(1, np.float32),
+            ),
+        ),
     ),
 ]
 OF_KIND = {question.kind: question for question in QUESTIONS}

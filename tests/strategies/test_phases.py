@@ -17,12 +17,15 @@ from privacy.query import SumQuery, TrustModel, sensitivity_of
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
 from strategies.exact_geometry import squared_distances
+from strategies.item_space import Space, located
+from strategies.phases.choice import SpaceChoice
 from strategies.phases.description import pooled
 from strategies.phases.experiment import Asked
 from strategies.phases.phase import Phase
 from strategies.phases.preferences import Popularity
 from strategies.plan import plan, planned_releases, recommendation_alone
 from strategies.questions import Question
+from strategies.taste import Taste
 
 
 def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
@@ -131,6 +134,73 @@ def test_what_came_of_an_experiment_is_known_in_the_end(
     nobody = [arm.users.value for arm in known.experiment.arms]  # nothing was shown to anybody
     assert nobody == pytest.approx([0, 0], abs=0.01)
     assert known.experiment.differences == ()
+
+
+@pytest.mark.parametrize("space", ["text", "taste", "both"])
+def test_clusters_are_found_in_the_space_that_was_asked_for(
+    known: Clustering, people: np.ndarray, space: str
+) -> None:
+    run_phases(known, people, multiplier=1e-6, phases=plan(taste=True, space=Space(space)))
+    pushed = known.cluster_map()
+    tastes = 0 if space == "text" else len(pushed.taste_strengths)
+    assert known.space_name == space
+    texts = 0 if space == "taste" else people.shape[1]
+    assert pushed.centroids.shape[1] == tastes + texts
+    assert (pushed.space is None) is (space == "text")
+    assert all(pushed.labels)
+    assert known.space_gains == {}
+    profiles = profiles_of(people, len(known.catalogue.item_ids))
+    placed = located(pushed.space, profiles.vectors, profiles.last_days)
+    own = squared_distances(placed, pushed.centroids).min(axis=1).mean()
+    one = ((placed - placed.mean(axis=0)) ** 2).sum(axis=1).mean()
+    assert own < one
+
+
+def test_the_best_space_is_that_of_the_largest_released_gain(known: Clustering) -> None:
+    known.popularity = np.linspace(1, 2, len(known.catalogue.item_ids))
+    known.taste = some_taste(len(known.catalogue.item_ids))
+    known.users = 100.0
+    choice = SpaceChoice("space", 0.01)
+    question = choice.ask(known)
+    assert question.blocks()[0].shape == (1, 2)
+    for gains, expected in (([[-1, -2]], "text"), ([[3, 2]], "taste"), ([[3, 4]], "both")):
+        known.enter(Space.TEXT)
+        choice.absorb(known, NoisySum({"gains": np.array(gains, float)}, 0.5))
+        assert known.space_name == expected
+        assert known.space_gains == {"taste": gains[0][0] / 100, "both": gains[0][1] / 100}
+        assert known.space_gains_noise == pytest.approx(0.005)
+
+
+def test_a_run_chooses_its_space_within_its_budget(known: Clustering, people: np.ndarray) -> None:
+    phases = plan(taste=True, space=Space.BEST)
+    assert sum(phase.share for phase in phases) == pytest.approx(1.0)
+    asked = run_phases(known, people, multiplier=1e-6, phases=phases)
+    assert ("space", "grouping-gains") in asked
+    assert set(known.space_gains) == {"taste", "both"}
+    best = max(known.space_gains.values())
+    assert (known.space_name == "text") is (best <= 0)
+
+
+def test_where_nothing_rose_above_the_noise_clusters_are_of_texts(
+    known: Clustering, people: np.ndarray
+) -> None:
+    for space in (Space.BOTH, Space.BEST):
+        run_phases(known, people[:50], multiplier=1e3, phases=plan(taste=True, space=space))
+        assert known.space is None
+        assert known.cluster_map().taste_share == 0
+    known.enter(Space.TASTE)
+    assert known.warning is not None
+    assert "of texts" in known.warning
+
+
+def some_taste(n_items: int) -> Taste:
+    return Taste(
+        weights=np.ones(n_items, np.float32),
+        directions=np.linalg.qr(np.random.default_rng(2).standard_normal((n_items, 2)))[0].astype(
+            np.float32
+        ),
+        strengths=np.ones(2, np.float32),
+    )
 
 
 @pytest.mark.parametrize("lately", [False, True])
