@@ -43,9 +43,9 @@ GAINS = """**Ours over popularity.** First standard error over people, second ov
 noise; p of the paired difference over people, by random sign flips (of more than 2,000 by z)."""
 RANKINGS = """**Other rankings**, hit rate@10 ± standard error over people. What is left
 of *ours* has the same budget, what is right of it none; EASE is the best of four ridges."""
-MEASURES = """**All measures** of the ten best, ± standard error over people, of coverage over draws.
-Diversity is one minus the mean cosine of two texts of a list, novelty the mean of -log2 of the
-part of people who met an item."""
+MEASURES = """**All measures** of the ten best, ± standard error over people, of coverage over
+draws. Diversity is one minus the mean cosine of two texts of a list, novelty the mean of -log2 of
+the part of people who met an item."""
 GROUPS = """**Whom it serves**: hit rates of the worst and of the best served group. Activity and
 mainstreamness in quartiles: how many items were met, and how popular those are."""
 VERDICTS = "**What was asked.**"

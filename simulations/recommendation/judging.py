@@ -52,6 +52,11 @@ class Judged:
         """Mean over users and noise."""
         return float(self.hits.mean())
 
+    @property
+    def hit_rate_error(self) -> float:
+        """Its standard error over users."""
+        return figure(self.by_user["hit_rate"]).error
+
     def mean(self, name: str) -> float:
         """Return a measure's mean over users and noise, or the coverage."""
         return self.figures()[name].mean

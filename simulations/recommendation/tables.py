@@ -151,6 +151,9 @@ def _gain(line: Line, asked: float | None) -> dict[str, str]:
 def _verdict(line: Line, asked: float) -> str:
     where, to = _where(line), line.paired["popularity"]
     verdict = "met" if is_met(line, asked) else "**not met**"
+    short_of = asked * line.popularity["hit_rate"].mean - to.gain
+    if asked != NOT_WORSE and 0 < short_of < to.error:
+        verdict += ", by less than a standard error"
     return (
         f"- {verdict}: {where['set']}, epsilon {where['eps']}: asked {_asked(asked)}, found "
         f"{_percent(to, line.popularity['hit_rate'])}"
