@@ -31,7 +31,8 @@ from simulations.recommendation.tables import (
     fill,
     gains,
     group_gaps,
-    rankings,
+    rivals,
+    unbounded,
     verdicts,
 )
 
@@ -41,8 +42,10 @@ END = "<!-- recommendation: end -->"
 
 GAINS = """**Ours over popularity.** First standard error over people, second over draws of
 noise; p of the paired difference over people, by random sign flips (of more than 2,000 by z)."""
-RANKINGS = """**Other rankings**, hit rate@10 ± standard error over people. What is left
-of *ours* has the same budget, what is right of it none; EASE is the best of four ridges."""
+RIVALS = """**Others with the same budget**, hit rate@10 ± standard error over people; and how much
+of the gap between popularity and the best that knows everything is closed."""
+UNBOUNDED = """**Without a budget**, hit rate@10 ± standard error over people; the better of EASE's
+four ridges."""
 MEASURES = """**All measures** of the ten best, ± standard error over people, of coverage over
 draws. Diversity is one minus the mean cosine of two texts of a list, novelty the mean of -log2 of
 the part of people who met an item."""
@@ -93,21 +96,35 @@ def measure(rows: Sequence[Row], sets: Sets, seeds: int, folder: Path, *, resume
                 console.print(f"{line.seconds:.0f} s\n{gains([(line, asked)])}")
 
 
-def page(rows: Sequence[Row], folder: Path) -> tuple[str, list[str]]:
-    """Return the page's part, made of what is kept, and the names of what is missing."""
+def gathered(rows: Sequence[Row], folder: Path) -> tuple[list[Judgement], list[References]]:
+    """Return what is kept of the rows' lines and splits; what is not is told."""
     found: list[Judgement] = []
-    references: dict[tuple[str, str], References] = {}
-    missing = []
+    references: dict[str, References] = {}
     for row in rows:
         known = kept(folder, _references_name(row), References)
+        if known is not None:
+            references[_references_name(row)] = known
         for epsilon, asked in row.asked.items():
             line = kept(folder, _line_name(row, epsilon), Line)
             if line is None or known is None:
-                missing.append(_line_name(row, epsilon))
+                console.print(f"Not measured: {_line_name(row, epsilon)}")
             else:
                 found.append((line, asked))
-                references[known.set, known.split] = known
-    return (_sections(found, references) if found else ""), missing
+    return found, list(references.values())
+
+
+def sections(found: Sequence[Judgement], references: Sequence[References]) -> str:
+    """Return the page's part."""
+    lines = [line for line, _ in found]
+    parts = [
+        (GAINS, gains(found)),
+        (VERDICTS, verdicts(found)),
+        (RIVALS, rivals(lines, references)),
+        (UNBOUNDED, unbounded(references)),
+        (MEASURES, all_measures(lines)),
+        (GROUPS, group_gaps(lines)),
+    ]
+    return "\n\n".join(f"{head}\n\n{body}" for head, body in parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,34 +145,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--movielens FOLDER is needed to measure; --page needs nothing")
         logging.getLogger("flwr").setLevel(logging.ERROR)
         measure(rows, behaviours(told.movielens), told.seeds, told.kept, resume=told.resume)
-    text, missing = page(rows, told.kept)
-    if not text:
+    found, references = gathered(rows, told.kept)
+    if not found:
         console.print(f"{told.kept} has no lines. The page was not changed. Measure first.")
         return 1
-    console.print(text.split(VERDICTS)[1].strip())
-    if missing:
-        console.print(f"Not measured: {'; '.join(missing)}")
+    console.print(verdicts(found))
     if not told.only:
-        fill(PAGE, BEGIN, END, text)
+        fill(PAGE, BEGIN, END, sections(found, references))
     return 0
-
-
-def _sections(found: Sequence[Judgement], references: dict[tuple[str, str], References]) -> str:
-    lines = [line for line, _ in found]
-    return "\n\n".join(
-        [
-            GAINS,
-            gains(found),
-            RANKINGS,
-            rankings(lines, references),
-            MEASURES,
-            all_measures(lines),
-            GROUPS,
-            group_gaps(lines),
-            VERDICTS,
-            verdicts(found),
-        ]
-    )
 
 
 def _rates(found: References) -> str:

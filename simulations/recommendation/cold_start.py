@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,19 +20,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
+from scipy.sparse import csr_matrix, vstack
 
 from client.catalogue import Catalogue
 from client.catalogue_encoding import encode_interests
 from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
-from client.recommender import Recommendation, Recommender
+from client.interest_profile import InterestProfiles
+from client.recommender import Recommender
+from client.stated_interests import as_history
 from privacy.query import FloatArray
 from simulations.recommendation.behaviour import Behaviour, complete_journey
 from simulations.recommendation.figures import figure, paired
 from simulations.recommendation.learning import learn
 from simulations.recommendation.populations import people_with_topics
 from simulations.recommendation.rows import CACHE, joint
-from simulations.recommendation.splits import Split, whole
+from simulations.recommendation.splits import whole
 from simulations.recommendation.tables import fill, table
 from strategies.cluster_map import ClusterMap
 from strategies.public_catalogue import PublicCatalogue
@@ -41,6 +44,7 @@ PAGE = Path("docs") / "recommendation.md"
 BEGIN = "<!-- cold start: made by python -m simulations.recommendation.cold_start -->"
 END = "<!-- cold start: end -->"
 PEOPLE, EPSILON, K = 20_000, 4.0, 16
+LISTED = 10
 STATED = 3
 """Interests, the best liked first."""
 WINDOWS = {"the first item": 1, "any of the first five": 5}
@@ -88,9 +92,10 @@ def newcomers(
         items=everybody.items[before],
         days=everybody.days[before],
     )
+    starts = np.searchsorted(everybody.users, np.arange(known, known + len(interests) + 1))
     new = []
-    for number, stated in enumerate(interests, start=known):
-        met = everybody.items[everybody.users == number]
+    for stated, start, end in zip(interests, starts, starts[1:], strict=False):
+        met = everybody.items[start:end]
         items = np.array(list(dict.fromkeys(met.tolist())), dtype=np.int64)
         new.append(Newcomer(interests=stated, items=items))
     return earlier, new
@@ -107,25 +112,37 @@ def without_taste(pushed: ClusterMap) -> ClusterMap:
 
 
 def hits(
-    pushed: ClusterMap, people: Split, new: Sequence[Newcomer]
+    pushed: ClusterMap, catalogue: PublicCatalogue, new: Sequence[Newcomer]
 ) -> dict[str, dict[str, Floats]]:
     """Return, by ranking and by window, whether each newcomer's list has what was taken up."""
-    catalogue = people.behaviour.catalogue
-
-    def recommender(map_: ClusterMap) -> Recommender:
-        return Recommender(people.profiles, catalogue.vectors, map_, pd.DataFrame())
-
-    full, clusters = recommender(pushed), recommender(without_taste(pushed))
-    lists: dict[str, Callable[[Newcomer], list[Recommendation]]] = {
-        "popularity": lambda _: full.new_for("somebody new"),
-        "clusters": lambda one: clusters.new_for_interests(one.interests),
-        "clusters and taste": lambda one: full.new_for_interests(one.interests),
+    everybody = np.argsort(-pushed.popularity, kind="stable")[:LISTED]
+    lists = {
+        "popularity": np.tile(everybody, (len(new), 1)),
+        "clusters": lists_for(new, without_taste(pushed), catalogue),
+        "clusters and taste": lists_for(new, pushed, catalogue),
     }
-    place = {item: number for number, item in enumerate(catalogue.item_ids)}
-    return {
-        name: _hits([[place[one.item_id] for one in ranked(person)] for person in new], new)
-        for name, ranked in lists.items()
-    }
+    return {name: _hits(ranked, new) for name, ranked in lists.items()}
+
+
+def lists_for(new: Sequence[Newcomer], pushed: ClusterMap, catalogue: PublicCatalogue) -> Ints:
+    """Return newcomers' lists as of ``Recommender.new_for_interests``, all at once.
+
+    Returns
+    -------
+    int64, shape (n, 10)
+    """
+    stand_in = [as_history(one.interests, catalogue.vectors, pushed.popularity) for one in new]
+    days = csr_matrix(vstack(stand_in))
+    profiles = InterestProfiles(
+        user_ids=tuple(map(str, range(len(new)))),
+        item_ids=tuple(catalogue.item_ids),
+        vectors=np.array([one.interests.mean(axis=0) for one in new]),
+        counts=days,
+        last_days=days,
+        habits=days,
+    )
+    recommender = Recommender(profiles, catalogue.vectors, pushed, pd.DataFrame())
+    return recommender.best_new(np.arange(len(new)), LISTED)[0]
 
 
 def rows(found: Sequence[dict[str, dict[str, Floats]]]) -> list[dict[str, str]]:
@@ -182,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     people = whole(earlier)
     found = []
     for seed in range(1, told.seeds + 1):
-        found.append(hits(learn(people, joint, EPSILON, k=K, seed=seed), people, new))
+        pushed = learn(people, joint, EPSILON, k=K, seed=seed)
+        found.append(hits(pushed, catalogue, new))
         console.print(table(rows(found)))
     if not told.no_page:
         text = (
@@ -192,11 +210,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fill(PAGE, BEGIN, END, text)
 
 
-def _hits(lists: Sequence[Sequence[int]], new: Sequence[Newcomer]) -> dict[str, Floats]:
+def _hits(lists: Ints, new: Sequence[Newcomer]) -> dict[str, Floats]:
     return {
         window: np.array(
             [
-                float(bool(set(ranked) & set(one.items[:length].tolist())))
+                float(np.isin(one.items[:length], ranked).any())
                 for ranked, one in zip(lists, new, strict=True)
             ]
         )

@@ -58,7 +58,8 @@ def groupings(judge: Judge) -> list[Grouping]:
         own = np.array(declared)[judge.users]
         members = {str(group): np.flatnonzero(own == group) for group in np.unique(own)}
         large = {group: some for group, some in members.items() if len(some) >= FEWEST}
-        found.append(Grouping(name, large))
+        if len(large) > 1:
+            found.append(Grouping(name, large))
     return found
 
 

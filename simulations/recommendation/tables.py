@@ -1,6 +1,6 @@
-"""The benchmark's lines as Markdown: four tables, and what was asked and is met.
+"""The benchmark's lines as Markdown: five tables, and what was asked and is met.
 
-lines, references  ->  ours over popularity; other rankings; all measures; groups; verdicts
+lines, references  ->  ours over popularity; verdicts; rivals; references; all measures; groups
 """
 
 from __future__ import annotations
@@ -34,25 +34,38 @@ def gains(found: Sequence[Judgement]) -> str:
     return table([_gain(line, asked) for line, asked in found])
 
 
-def rankings(lines: Sequence[Line], references: Mapping[tuple[str, str], References]) -> str:
-    """Return hit rates of all rankings, bounded by the budget and not."""
+def rivals(lines: Sequence[Line], references: Sequence[References]) -> str:
+    """Return hit rates of what has the same budget, and the part of the gap that ours closes."""
+    best = {(one.set, one.split): one.best[1].mean for one in references}
     rows = []
     for line in lines:
+        gap = best[line.set, line.split] - line.popularity["hit_rate"].mean
+        closed = f"{line.paired['popularity'].gain / gap:.0%}" if gap > 0 else "-"
+        rows.append(
+            {
+                **_where(line),
+                "popularity": _short(line.popularity["hit_rate"]),
+                **{name: _short(rival) for name, rival in line.rivals.items()},
+                "ours": _short(line.ours["hit_rate"]),
+                "of the gap": closed,
+            }
+        )
+    return table(rows)
+
+
+def unbounded(references: Sequence[References]) -> str:
+    """Return hit rates of what no budget bounds, for each split."""
+    rows = []
+    for one in references:
         row = {
-            **_where(line),
-            "popularity": _short(line.popularity["hit_rate"]),
-            **{name: _short(rival) for name, rival in line.rivals.items()},
-            "ours": _short(line.ours["hit_rate"]),
+            "set": f"{one.set}, {one.split}",
+            "texts, nothing released": _short(one.nothing_released),
+            "ours, no noise": _short(one.no_noise),
         }
-        known = references[line.set, line.split]
-        gap = known.best[1].mean - line.popularity["hit_rate"].mean
-        row["texts, nothing released"] = _short(known.nothing_released)
-        row["ours, no noise"] = _short(known.no_noise)
         for kind in ("ItemKNN", "EASE", "ALS", "BPR"):
-            of_kind = [one for name, one in known.non_private.items() if name.startswith(kind)]
-            row[kind] = _short(max(of_kind, key=lambda one: one.mean)) if of_kind else "-"
-        row["of the gap"] = f"{line.paired['popularity'].gain / gap:.0%}" if gap > 0 else "-"
-        rows.append(row)
+            of_kind = [rate for name, rate in one.non_private.items() if name.startswith(kind)]
+            row[kind] = _short(max(of_kind, key=lambda rate: rate.mean)) if of_kind else "-"
+        rows.append({**row, "best": one.best[0]})
     return table(rows)
 
 
@@ -135,12 +148,13 @@ def _where(line: Line) -> dict[str, str]:
 
 def _gain(line: Line, asked: float | None) -> dict[str, str]:
     to, popular = line.paired["popularity"], line.popularity["hit_rate"]
+    over_noise = f" ± {to.noise_error:.4f}" if line.draws > 1 else ""
     return {
         **_where(line),
         "people, draws": f"{line.people:,}, {line.draws}",
         "popularity": f"{popular.mean:.4f}",
         "ours": _short(line.ours["hit_rate"]),
-        "paired difference": f"{to.gain:+.4f} ± {to.error:.4f} ± {to.noise_error:.4f}",
+        "paired difference": f"{to.gain:+.4f} ± {to.error:.4f}{over_noise}",
         "p": f"{to.p:.1g}" if to.p >= 1e-4 else "<.0001",
         "over popularity": _percent(to, popular),
         "asked": _asked(asked),
@@ -176,7 +190,8 @@ def _short(value: Figure) -> str:
 
 def _measure(value: Figure, name: str) -> str:
     error = value.noise_error if name == "coverage" else value.error
-    return f"{value.mean:.3f} ± {error:.3f}"
+    digits = 3 if name in ("diversity", "novelty") else 4
+    return f"{value.mean:.{digits}f} ± {error:.{digits}f}"
 
 
 def _range(groups: Sequence[Group], whose: str) -> str:
