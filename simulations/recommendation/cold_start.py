@@ -20,22 +20,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy.sparse import csr_matrix, vstack
 
 from client.catalogue import Catalogue
 from client.catalogue_encoding import encode_interests
 from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
-from client.interest_profile import InterestProfiles
-from client.recommender import Recommender
-from client.stated_interests import as_history
+from client.recommender import Recommendation, Recommender
 from privacy.query import FloatArray
 from simulations.recommendation.behaviour import Behaviour, complete_journey
 from simulations.recommendation.figures import figure, paired
 from simulations.recommendation.learning import learn
 from simulations.recommendation.populations import people_with_topics
 from simulations.recommendation.rows import CACHE, joint
-from simulations.recommendation.splits import whole
+from simulations.recommendation.splits import Split, whole
 from simulations.recommendation.tables import fill, table
 from strategies.cluster_map import ClusterMap
 from strategies.public_catalogue import PublicCatalogue
@@ -44,7 +41,6 @@ PAGE = Path("docs") / "recommendation.md"
 BEGIN = "<!-- cold start: made by python -m simulations.recommendation.cold_start -->"
 END = "<!-- cold start: end -->"
 PEOPLE, EPSILON, K = 20_000, 4.0, 16
-LISTED = 10
 STATED = 3
 """Interests, the best liked first."""
 WINDOWS = {"the first item": 1, "any of the first five": 5}
@@ -112,37 +108,25 @@ def without_taste(pushed: ClusterMap) -> ClusterMap:
 
 
 def hits(
-    pushed: ClusterMap, catalogue: PublicCatalogue, new: Sequence[Newcomer]
+    pushed: ClusterMap, people: Split, new: Sequence[Newcomer]
 ) -> dict[str, dict[str, Floats]]:
     """Return, by ranking and by window, whether each newcomer's list has what was taken up."""
-    everybody = np.argsort(-pushed.popularity, kind="stable")[:LISTED]
+    catalogue = people.behaviour.catalogue
+    place = {item: number for number, item in enumerate(catalogue.item_ids)}
+
+    def recommender(known: ClusterMap) -> Recommender:
+        return Recommender(people.profiles, catalogue.vectors, known, pd.DataFrame())
+
+    def places(listed: list[Recommendation]) -> list[int]:
+        return [place[one.item_id] for one in listed]
+
+    full, clusters = recommender(pushed), recommender(without_taste(pushed))
     lists = {
-        "popularity": np.tile(everybody, (len(new), 1)),
-        "clusters": lists_for(new, without_taste(pushed), catalogue),
-        "clusters and taste": lists_for(new, pushed, catalogue),
+        "popularity": [places(full.new_for("somebody new"))] * len(new),
+        "clusters": [places(clusters.new_for_interests(one.interests)) for one in new],
+        "clusters and taste": [places(full.new_for_interests(one.interests)) for one in new],
     }
-    return {name: _hits(ranked, new) for name, ranked in lists.items()}
-
-
-def lists_for(new: Sequence[Newcomer], pushed: ClusterMap, catalogue: PublicCatalogue) -> Ints:
-    """Return newcomers' lists as of ``Recommender.new_for_interests``, all at once.
-
-    Returns
-    -------
-    int64, shape (n, 10)
-    """
-    stand_in = [as_history(one.interests, catalogue.vectors, pushed.popularity) for one in new]
-    days = csr_matrix(vstack(stand_in))
-    profiles = InterestProfiles(
-        user_ids=tuple(map(str, range(len(new)))),
-        item_ids=tuple(catalogue.item_ids),
-        vectors=np.array([one.interests.mean(axis=0) for one in new]),
-        counts=days,
-        last_days=days,
-        habits=days,
-    )
-    recommender = Recommender(profiles, catalogue.vectors, pushed, pd.DataFrame())
-    return recommender.best_new(np.arange(len(new)), LISTED)[0]
+    return {name: _hits(np.array(ranked), new) for name, ranked in lists.items()}
 
 
 def rows(found: Sequence[dict[str, dict[str, Floats]]]) -> list[dict[str, str]]:
@@ -200,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = []
     for seed in range(1, told.seeds + 1):
         pushed = learn(people, joint, EPSILON, k=K, seed=seed)
-        found.append(hits(pushed, catalogue, new))
+        found.append(hits(pushed, people, new))
         console.print(table(rows(found)))
     if not told.no_page:
         text = (
