@@ -44,7 +44,7 @@ GAINS = """**Ours over popularity.** First standard error over people, second ov
 noise; p of the paired difference over people, by random sign flips (of more than 2,000 by z)."""
 RIVALS = """**Others with the same budget**, hit rate@10 ± standard error over people; and how much
 of the gap between popularity and the best that knows everything is closed."""
-UNBOUNDED = """**Without a budget**, hit rate@10 ± standard error over people; the better of EASE's
+UNBOUNDED = """**Without a budget**, hit rate@10 ± standard error over people; the best of EASE's
 four ridges."""
 MEASURES = """**All measures** of the ten best, ± standard error over people, of coverage over
 draws. Diversity is one minus the mean cosine of two texts of a list, novelty the mean of -log2 of
