@@ -13,22 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from client.taste_scoring import closeness, standardised
+from client.taste_scoring import standardised
+from client.text_closeness import TextCloseness
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
 
 Scores = NDArray[np.float64]
 
-SHARPNESS = 8.0
-"""How quickly closeness falls off with the cosine of two items' vectors."""
 CONTENT_WEIGHT = 0.25
 """Weight of closeness beside the logarithm of the cluster's item weight."""
 TYPICAL_BASKET = 5.0
 """A basket counts as so many items of the typical one and its own; steadies short histories."""
-MOST_COMPARED = 5000
-"""In larger catalogues items are compared with the user's mean vector, not with each other."""
 TEXT_WEIGHT = 0.1
-"""Weight of that, standardised."""
+"""Weight of closeness, standardised, where items are too many to be compared with each other."""
 
 
 class ClusterScoring:
@@ -37,12 +34,12 @@ class ClusterScoring:
     Parameters
     ----------
     cluster_map : ClusterMap
-    item_vectors : float32, shape (n_items, d)
+    texts : TextCloseness
     """
 
-    def __init__(self, cluster_map: ClusterMap, item_vectors: FloatArray) -> None:
+    def __init__(self, cluster_map: ClusterMap, texts: TextCloseness) -> None:
         self.cluster_map = cluster_map
-        self.item_vectors = item_vectors
+        self._texts = texts
 
     def scores(self, last_days: csr_matrix, cluster: int, candidates: IntArray) -> Scores:
         """Score candidates for users of one cluster.
@@ -68,24 +65,16 @@ class ClusterScoring:
             (np.ones(last_days.nnz, np.float32), last_days.indices, last_days.indptr),
             shape=last_days.shape,
         )
-        if len(self.item_vectors) > MOST_COMPARED:
-            close = standardised(closeness(met, candidates, self.item_vectors))
+        if not self._texts.compares_all:
+            close = standardised(self._texts.of(met, candidates))
             return np.asarray(wanted + TEXT_WEIGHT * close)
         typical = self._typical[candidates]
-        own = met @ self.compared[:, candidates]
+        own = met @ self._texts.compared[:, candidates]
         basket = np.diff(met.indptr)[:, None]
         ratio = (own + TYPICAL_BASKET * typical) / ((basket + TYPICAL_BASKET) * typical)
         return np.asarray(wanted + CONTENT_WEIGHT * np.log(ratio))
 
     @cached_property
-    def compared(self) -> FloatArray:
-        """How close items are to each other: float32, shape (n_items, n_items); zero to itself."""
-        cosines = self.item_vectors @ self.item_vectors.T
-        close: FloatArray = np.exp(SHARPNESS * cosines)
-        np.fill_diagonal(close, 0.0)
-        return close
-
-    @cached_property
     def _typical(self) -> FloatArray:
         popularity = self.cluster_map.popularity
-        return np.asarray(popularity / popularity.sum() @ self.compared)
+        return np.asarray(popularity / popularity.sum() @ self._texts.compared)

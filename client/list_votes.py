@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 from client.candidates import Candidates
 from client.taste_scoring import TasteScoring
+from client.text_closeness import TextCloseness
 from client.tuning import without_latest
 from privacy.query import FloatArray, IntArray
 from strategies.fusion import Fusion
@@ -85,9 +86,8 @@ def _by_options(
 ) -> list[IntArray]:
     """Return the same ranks by each option, from a map with taste."""
     pushed = question.cluster_map
-    scorings = [
-        TasteScoring(pushed, item_vectors, Fusion.of(row), exact=True) for row in question.options
-    ]
+    texts = TextCloseness(item_vectors)
+    scorings = [TasteScoring(pushed, texts, Fusion.of(row), exact=True) for row in question.options]
     candidates = Candidates(pushed)
     found = [np.zeros(latest.nnz, dtype=np.int64) for _ in scorings]
     for cluster in np.unique(clusters):

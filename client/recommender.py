@@ -28,6 +28,7 @@ from client.reasons import Habit, Language, Reason
 from client.reranking import ListRules, pick
 from client.stated_interests import as_history
 from client.taste_scoring import TasteScoring
+from client.text_closeness import TextCloseness
 from client.tuning import usual_fusion
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
@@ -115,11 +116,12 @@ class Recommender:
         self.clusters = cluster_map.clusters_of(profiles.vectors, profiles.last_days)
         self._popularity_only = False
         self._candidates = Candidates(cluster_map, ages)
-        self._by_clusters = ClusterScoring(cluster_map, item_vectors)
+        self._texts = TextCloseness(item_vectors, np.flatnonzero(cluster_map.taste_weights))
+        self._by_clusters = ClusterScoring(cluster_map, self._texts)
         self._explainer = self._explainer_with(self.fusion)
         self._by_taste = None
         if cluster_map.taste is not None:
-            self._by_taste = TasteScoring(cluster_map, item_vectors, self.fusion)
+            self._by_taste = TasteScoring(cluster_map, self._texts, self.fusion)
 
     def weighing(self, fusion: Fusion, *, popularity_only: bool = False) -> Recommender:
         """Return one for the same users that weighs the views otherwise.
@@ -135,7 +137,7 @@ class Recommender:
         other._popularity_only = popularity_only
         other._explainer = self._explainer_with(fusion)
         if self._by_taste is not None:
-            other._by_taste = TasteScoring(self.cluster_map, self.item_vectors, fusion)
+            other._by_taste = TasteScoring(self.cluster_map, self._texts, fusion)
         return other
 
     def scores_of_new(self, rows: NDArray[np.int64]) -> Scores:
@@ -202,7 +204,8 @@ class Recommender:
             self.cluster_map.clusters_of(interests.mean(axis=0, keepdims=True), stated)[0]
         )
         items = self._candidates.of(cluster)
-        scores = self._score(stated, cluster, items)
+        # What stands in for a history was never met: it may well be on the list.
+        scores = self._worth(stated, cluster, items)
         return self._list(stated, cluster, items, scores[0], count, rules)
 
     def of_cluster(
@@ -272,18 +275,21 @@ class Recommender:
 
     def _score(self, last_days: csr_matrix, cluster: int, items: IntArray) -> Scores:
         """Score candidates; what was met before, be it long ago, gets minus infinity."""
-        if self._popularity_only:
-            popularity = self.cluster_map.popularity[items].astype(np.float64)
-            scores = np.tile(popularity, (last_days.shape[0], 1))
-        elif self._by_taste is not None and last_days.nnz:
-            scores = self._by_taste.scores(last_days, cluster, items)
-        else:
-            scores = self._by_clusters.scores(last_days, cluster, items)
+        scores = self._worth(last_days, cluster, items)
         users = np.repeat(np.arange(len(scores)), np.diff(last_days.indptr))
         place = np.minimum(np.searchsorted(items, last_days.indices), len(items) - 1)
         there = items[place] == last_days.indices
         scores[users[there], place[there]] = -np.inf
         return scores
+
+    def _worth(self, last_days: csr_matrix, cluster: int, items: IntArray) -> Scores:
+        """Score candidates for users of one cluster, met before or not."""
+        if self._popularity_only:
+            popularity = self.cluster_map.popularity[items].astype(np.float64)
+            return np.tile(popularity, (last_days.shape[0], 1))
+        if self._by_taste is not None and last_days.nnz:
+            return self._by_taste.scores(last_days, cluster, items)
+        return self._by_clusters.scores(last_days, cluster, items)
 
     def _list(
         self,

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from privacy.query import FloatArray, IntArray
+from client.text_closeness import TextCloseness
+from privacy.query import IntArray
 from privacy.row_norms import squared_norms
 from strategies.cluster_map import ClusterMap
 from strategies.exact_geometry import project
@@ -34,7 +35,7 @@ class TasteScoring:
     Parameters
     ----------
     cluster_map : ClusterMap
-    item_vectors : float32, shape (n_items, d)
+    texts : TextCloseness
     fusion : Fusion
     exact : bool
         Whether a user's scores must be the same to the last bit whoever else is scored: for
@@ -49,7 +50,7 @@ class TasteScoring:
     def __init__(
         self,
         cluster_map: ClusterMap,
-        item_vectors: FloatArray,
+        texts: TextCloseness,
         fusion: Fusion | None = None,
         *,
         exact: bool = False,
@@ -58,9 +59,9 @@ class TasteScoring:
             raise ValueError("This map knows nothing of taste.")
         self.taste = cluster_map.taste
         self.cluster_map = cluster_map
-        self.item_vectors = item_vectors
         self.fusion = fusion or Fusion()
         self._product: Product = project if exact else np.matmul
+        self._texts = texts
         self._lift = np.exp(self.fusion.lift * recent_lift(cluster_map))
         self._followed = cache(self._follow)
 
@@ -86,7 +87,7 @@ class TasteScoring:
         liked = self._liking(history, candidates)
         np.maximum(liked, LEAST_TASTE, out=liked)
         liked *= self._followed(cluster)[candidates]
-        close = closeness(history, candidates, self.item_vectors, self._product)
+        close = self._texts.of(history, candidates, self._product)
         return standardised(liked) + self.fusion.text * standardised(close)
 
     def _liking(self, history: csr_matrix, candidates: IntArray) -> Scores:
@@ -128,20 +129,6 @@ def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
     ranks = np.arange(64 * (1 + int(rank.max(initial=0)) // 64))
     weights = (0.5 ** (ranks / half_life))[rank]
     return csr_matrix((weights, last_days.indices, last_days.indptr), shape=last_days.shape)
-
-
-def closeness(
-    history: csr_matrix,
-    candidates: IntArray,
-    item_vectors: FloatArray,
-    product: Product = np.matmul,
-) -> Scores:
-    """Return the cosines of histories' mean vectors with candidates': float64, shape (n, c)."""
-    own = history.astype(np.float32) @ item_vectors  # else all vectors become double
-    lengths = np.sqrt(squared_norms(own))[:, None]
-    own = own / np.where(lengths > 0, lengths, np.float32(1))
-    theirs = item_vectors if len(candidates) == len(item_vectors) else item_vectors[candidates]
-    return np.asarray(product(own, theirs.T), dtype=np.float64)
 
 
 def recent_lift(cluster_map: ClusterMap) -> Scores:

@@ -9,6 +9,7 @@ voted for, where a run has asked them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -18,6 +19,7 @@ from scipy.sparse import csr_matrix
 
 from client.interest_profile import InterestProfiles
 from client.taste_scoring import TasteScoring
+from client.text_closeness import TextCloseness
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
 from strategies.fusion import Fusion
@@ -34,6 +36,7 @@ STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
 HALF_LIVES = (8.0, 20.0, 1e9)
 CLUSTERS = (1.0, 0.0)
+TEXTS = (0.3, 1.0)
 
 
 def tuned(
@@ -52,10 +55,9 @@ def tuned(
     cluster_map : ClusterMap
     item_vectors : float32, shape (n_items, d)
     usual : Fusion, optional
-        Left out, :func:`usual_fusion`. Kept where no other is clearly better; ``text`` and
-        ``lift`` are kept in any case. What is
-        popular lately was released from the very items that would judge it: it looks good at
-        home whether or not the trend will last.
+        Left out, :func:`usual_fusion`. Kept where no other is clearly better; ``lift`` is kept
+        in any case. What is popular lately was released from the very items that would judge
+        it: it looks good at home whether or not the trend will last.
     seed : int
         Which users are drawn.
     """
@@ -71,13 +73,26 @@ def tuned(
     earlier, latest = without_latest(profiles.last_days[several])
     clusters = cluster_map.clusters_of(profiles.vectors[several], profiles.last_days[several])
 
-    def worth(choice: Fusion) -> NDArray[np.float64]:
-        return _worth(choice, earlier, latest, clusters, cluster_map, item_vectors)
+    texts = TextCloseness(item_vectors)
 
+    def worth(choice: Fusion) -> NDArray[np.float64]:
+        return _worth(choice, earlier, latest, clusters, cluster_map, texts)
+
+    memories = [
+        replace(usual, half_life=half_life, cluster=cluster)
+        for half_life, cluster in product(HALF_LIVES, CLUSTERS)
+    ]
+    best = _best(usual, memories, worth)
+    return _best(best, [replace(best, text=text) for text in TEXTS], worth)
+
+
+def _best(
+    usual: Fusion, choices: Sequence[Fusion], worth: Callable[[Fusion], NDArray[np.float64]]
+) -> Fusion:
+    """Return the choice that is worth most, if it is clearly worth more than the usual one."""
     before = worth(usual)
     best, gain = usual, 0.0
-    for half_life, cluster in product(HALF_LIVES, CLUSTERS):
-        choice = replace(usual, half_life=half_life, cluster=cluster)
+    for choice in choices:
         difference = worth(choice) - before
         error = STANDARD_ERRORS * difference.std() / np.sqrt(len(difference))
         if difference.mean() > max(gain, error):
@@ -123,11 +138,11 @@ def _worth(
     latest: csr_matrix,
     clusters: IntArray,
     cluster_map: ClusterMap,
-    item_vectors: FloatArray,
+    texts: TextCloseness,
 ) -> NDArray[np.float64]:
     """Return the mean discounted gain of each user's latest items: 1 / log2(1 + rank)."""
-    scoring = TasteScoring(cluster_map, item_vectors, choice)
-    items = np.arange(len(item_vectors))
+    scoring = TasteScoring(cluster_map, texts, choice)
+    items = np.arange(latest.shape[1])
     found = np.zeros(latest.shape[0])
     for cluster in np.unique(clusters):
         everybody = np.flatnonzero(clusters == cluster)

@@ -26,7 +26,7 @@ class Fusion:
     """
 
     half_life: float = 8.0
-    text: float = 0.3
+    text: float = 0.6
     lift: float = 0.0
     cluster: float = 1.0
 

@@ -1,7 +1,9 @@
 """What a recommendation has to be compared with: simple rankings, private and not.
 
 ``noisy_popularity`` may spend the whole budget on popularity alone: the bar to be passed.
-``references`` know everything about everybody: what privacy costs.
+``random_clusters`` are what a clustering that means nothing would give for the same. ``content``
+needs no release. ``ease``, ``item_neighbours`` and ``factorised`` know everything about everybody:
+what privacy costs.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
 from simulations.recommendation.splits import Split
+from strategies.aggregation import NoisySum
+from strategies.clustering import Clustering
+from strategies.phases.description import Items
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,11 +42,42 @@ def noisy_popularity(split: Split, mu: float, seed: int, *, latest: int | None =
         Only so many latest items of everybody count.
     """
     met = _latest(split, latest) if latest else split.met
-    lengths = np.sqrt(np.asarray(met.sum(axis=1)).ravel())
-    rows = diags(1 / np.maximum(lengths, 1.0)) @ met
     noise = np.random.default_rng(seed).normal(0, 1 / mu, met.shape[1])
-    everybody = np.asarray(rows.sum(axis=0)).ravel() + noise
+    everybody = np.asarray(_unit_rows(met).sum(axis=0)).ravel() + noise
     return lambda users: np.tile(everybody, (len(users), 1))
+
+
+def random_clusters(split: Split, mu: float, seed: int, k: int) -> Score:
+    """Return what each of k random clusters goes for, with the whole budget.
+
+    Everybody's unit row over their items goes into the own cluster's row and into
+    everybody's, as in a run's question about items, and the sums are shrunk as a run's are:
+    of a cluster that means nothing, shrinking should leave what is popular.
+
+    Parameters
+    ----------
+    split : Split
+    mu : float
+        Gaussian-DP parameter; the sums have sensitivity 1 together.
+    seed : int
+    k : int
+    """
+    rng = np.random.default_rng(seed)
+    met = split.met
+    n = met.shape[0]
+    own = rng.integers(0, k, n)
+    rows = _unit_rows(met)
+    weights = {"by_cluster": Items.CLUSTER_WEIGHT, "overall": (1 - Items.CLUSTER_WEIGHT**2) ** 0.5}
+    member = csr_matrix((np.ones(n), (own, np.arange(n))), shape=(k, n))
+    exact = {"by_cluster": (member @ rows).toarray(), "overall": np.asarray(rows.sum(axis=0))}
+    noisy = {
+        name: weights[name] * sums + rng.normal(0, 1 / mu, sums.shape)
+        for name, sums in exact.items()
+    }
+    catalogue = split.behaviour.catalogue
+    known = Clustering(run="random", k=k, seed=seed, effective_mu=mu, catalogue=catalogue)
+    Items("items", 1.0).absorb(known, NoisySum(noisy, 1 / mu))
+    return lambda users: known.item_weights[own[users]]
 
 
 def content(split: Split) -> Score:
@@ -93,6 +129,11 @@ def factorised(split: Split, kind: str, seed: int = 0) -> Score:
         )
     model.fit(met, show_progress=False)
     return lambda users: (model.user_factors[users] @ model.item_factors.T).astype(np.float64)
+
+
+def _unit_rows(met: csr_matrix) -> csr_matrix:
+    lengths = np.sqrt(np.asarray(met.sum(axis=1)).ravel())
+    return csr_matrix(diags(1 / np.maximum(lengths, 1.0)) @ met)
 
 
 def _latest(split: Split, count: int) -> csr_matrix:

@@ -5,7 +5,8 @@ files of a set  ->  Behaviour
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ Ints = NDArray[np.int64]
 
 MOVIELENS_FILES = ("ml-100k.inter", "ml-100k.item")
 """As RecBole's package carries them; the original's ``u.data`` and ``u.item`` do as well."""
+MOVIELENS_PEOPLE = "ml-100k.user"
+"""Their age and gender, if it is there."""
+AGES = {0: "under 25", 25: "25 to 34", 35: "35 to 49", 50: "50 and over"}
 QUARTER = 91
 """Days."""
 
@@ -51,6 +55,8 @@ class Behaviour:
     lift : float
         How far to follow what is popular lately, declared like the half-life: 1 where people's
         histories are of one season, and what judges is of the same.
+    declared : mapping of str to tuple of str, each of length n_users
+        Groups that people say they are of, by what the grouping is called.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Behaviour:
     catalogue: PublicCatalogue
     half_life: float
     lift: float = 0.0
+    declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def n_users(self) -> int:
@@ -117,7 +124,19 @@ def movielens(folder: Path, cache: Path) -> Behaviour:
             "day": ratings.time / 86400.0,
         }
     )
-    return arranged("MovieLens 100k", table, catalogue, 8.0)
+    found = arranged("MovieLens 100k", table, catalogue, 8.0)
+    return replace(found, declared=_declared(folder / MOVIELENS_PEOPLE, np.unique(ratings.user)))
+
+
+def _declared(path: Path, users: Ints) -> dict[str, tuple[str, ...]]:
+    """Return gender and age of MovieLens' people, in the order of their ids."""
+    if not path.is_file():
+        return {}
+    people = pd.read_csv(path, sep="\t", usecols=[0, 1, 2], names=["user", "age", "sex"], header=0)
+    people = people.set_index("user").loc[users]
+    ages = np.searchsorted(list(AGES), people.age.to_numpy(), side="right") - 1
+    named = list(AGES.values())
+    return {"gender": tuple(people.sex), "age": tuple(named[age] for age in ages)}
 
 
 def complete_journey(cache: Path, *, quarters: bool = False) -> Behaviour:

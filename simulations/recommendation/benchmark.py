@@ -2,249 +2,172 @@
 
 ``python -m simulations.recommendation.benchmark --movielens FOLDER [--seeds 5] [--only NAME]``
 
-sets x epsilon  ->  private runs  ->  hit rates, paired with popularity's  ->  the page's table
+sets x epsilon  ->  private runs, rivals, references  ->  JSON, line by line  ->  the page's tables
+
+``--resume`` goes on from what an earlier call has kept; ``--page`` makes the page of it and
+measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 
-from client.recommender import Recommender
-from client.tuning import tuned, usual_fusion
-from privacy.accountant import mu_of
-from simulations.recommendation.baselines import (
-    EASE_RIDGES,
-    Score,
-    ease,
-    factorised,
-    item_neighbours,
-    noisy_popularity,
+from simulations.recommendation.behaviour import Behaviour
+from simulations.recommendation.figures import Line, References
+from simulations.recommendation.measuring import Measuring
+from simulations.recommendation.rows import ROWS, Row, behaviours
+from simulations.recommendation.saved import FOLDER, keep, kept
+from simulations.recommendation.splits import Split
+from simulations.recommendation.tables import (
+    Judgement,
+    all_measures,
+    fill,
+    gains,
+    group_gaps,
+    rivals,
+    unbounded,
+    verdicts,
 )
-from simulations.recommendation.behaviour import Behaviour, complete_journey, movielens
-from simulations.recommendation.judging import Judge, Judged, Rank
-from simulations.recommendation.learning import delta_for, learn
-from simulations.recommendation.populations import (
-    factor_population,
-    fit_factors,
-    session_population,
-)
-from simulations.recommendation.splits import Split, global_time, leave_last_out
-from strategies.cluster_map import ClusterMap
-from strategies.phases.phase import Phase
-from strategies.plan import plan, recommendation_alone
 
 PAGE = Path("docs") / "recommendation.md"
 BEGIN = "<!-- recommendation: made by python -m simulations.recommendation.benchmark -->"
 END = "<!-- recommendation: end -->"
-CACHE = Path("runs") / "cache"
-K_OF_JOINT = 8
+
+GAINS = """**Ours over popularity.** First standard error over people, second over draws of
+noise; p of the paired difference over people, by random sign flips (of more than 2,000 by z)."""
+RIVALS = """**Others with the same budget**, hit rate@10 ± standard error over people; and how much
+of the gap between popularity and the best that knows everything is closed."""
+UNBOUNDED = """**Without a budget**, hit rate@10 ± standard error over people; the best of EASE's
+four ridges."""
+MEASURES = """**All measures** of the ten best, ± standard error over people, of coverage over
+draws. Diversity is one minus the mean cosine of two texts of a list, novelty the mean of -log2 of
+the part of people who met an item."""
+GROUPS = """**Whom it serves**: hit rates of the worst and of the best served group. Activity and
+mainstreamness in quartiles: how many items were met, and how popular those are."""
+VERDICTS = "**What was asked.**"
 
 console = Console(highlight=False, width=200)
 
-Plan = Callable[[float], Sequence[Phase]]
+Sets = dict[str, Callable[[], Behaviour]]
 
 
-def joint(signal: float) -> list[Phase]:
-    """Return the plan of a run that learns clusters, labels and taste."""
-    return plan(taste=True, signal=signal)
+def measure(rows: Sequence[Row], sets: Sets, seeds: int, folder: Path, *, resume: bool) -> None:
+    """Measure the rows' lines; keep each as soon as it is found.
 
-
-def following_lately(signal: float) -> list[Phase]:
-    """Return the plan of a run for clients that follow what is popular lately."""
-    return recommendation_alone(signal, lately=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table.
-
-    Attributes
+    Parameters
     ----------
-    behaviour : str
-        Key of a set.
-    split : callable
-    epsilons : tuple of float
-    plan : callable
-    k : int
-    must : tuple of float
-        Gains over popularity that were asked for; nan where none was.
+    rows : sequence of Row
+    sets : mapping of str to callable
+        How to get each set.
+    seeds : int
+        Draws of the noise, times what a row says.
+    folder : Path
+    resume : bool
+        Whether lines that are kept already, of as many draws, are left as they are.
     """
-
-    behaviour: str
-    split: Callable[[Behaviour], Split] = leave_last_out
-    epsilons: tuple[float, ...]
-    plan: Plan = recommendation_alone
-    k: int = 1
-    must: tuple[float, ...]
-
-
-NONE = math.nan
-ROWS = (
-    Row(
-        behaviour="movielens",
-        epsilons=(0.1, 1, 4, 8, math.inf),
-        must=(0.0, 0.20, 0.35, 0.50, NONE),
-    ),
-    Row(behaviour="movielens", epsilons=(4,), must=(0.22,), plan=joint, k=K_OF_JOINT),
-    Row(behaviour="movielens", epsilons=(1, 4, 8), must=(NONE,) * 3, split=global_time),
-    Row(behaviour="factors-20k", epsilons=(0.1, 1, 4, math.inf), must=(0.0, 0.35, 0.48, NONE)),
-    Row(behaviour="factors-20k", epsilons=(4,), must=(NONE,), plan=joint, k=K_OF_JOINT),
-    Row(behaviour="factors-100k", epsilons=(1,), must=(0.60,)),
-    Row(behaviour="sessions-20k", epsilons=(0.1, 4, math.inf), must=(0.0, 0.20, NONE)),
-    Row(behaviour="sessions-20k", epsilons=(4,), must=(NONE,), plan=joint, k=16),
-    Row(behaviour="sessions-20k", epsilons=(4,), must=(NONE,), split=global_time),
-    Row(behaviour="journey", epsilons=(0.1, 1, 4, math.inf), must=(0.0, 0.0, 0.0, NONE)),
-    Row(behaviour="journey", epsilons=(4,), must=(NONE,), split=global_time),
-    Row(
-        behaviour="quarters",
-        epsilons=(0.1, 4, math.inf),
-        must=(0.0, 0.0, NONE),
-        plan=following_lately,
-    ),
-)
-
-
-def behaviours(folder: Path) -> dict[str, Callable[[], Behaviour]]:
-    """Return how to get each set; ``folder`` has MovieLens' files."""
-
-    def factors(users: int) -> Behaviour:
-        films = movielens(folder, CACHE)
-        return factor_population(fit_factors(films), users, films.catalogue)
-
-    return {
-        "movielens": lambda: movielens(folder, CACHE),
-        "factors-20k": lambda: factors(20_000),
-        "factors-100k": lambda: factors(100_000),
-        "sessions-20k": lambda: session_population(complete_journey(CACHE).catalogue, 20_000),
-        "journey": lambda: complete_journey(CACHE),
-        "quarters": lambda: complete_journey(CACHE, quarters=True),
-    }
-
-
-def lines(rows: Sequence[Row], folder: Path, seeds: int) -> Iterator[dict[str, object]]:
-    """Go through the table's lines."""
-    sets = behaviours(folder)
     get = cache(lambda name: sets[name]())
 
     @cache
-    def judged(name: str, split: Callable[[Behaviour], Split]) -> tuple[Judge, tuple[str, Judged]]:
-        judge = Judge(split(get(name)))
-        return judge, _best_reference(judge)
+    def measuring(name: str, split: Callable[[Behaviour], Split]) -> Measuring:
+        return Measuring(split(get(name)))
+
+    @cache
+    def refer(name: str, split: Callable[[Behaviour], Split], file: str) -> None:
+        if not (resume and kept(folder, file, References)):
+            found = measuring(name, split).references()
+            keep(folder, file, found)
+            console.print(f"{found.set}, {found.split}: {_rates(found)}")
 
     for row in rows:
-        judge, best = judged(row.behaviour, row.split)
-        for epsilon, must in zip(row.epsilons, row.must, strict=True):
-            yield _line(row, judge, epsilon, must, best, 1 if epsilon == math.inf else seeds)
+        refer(row.behaviour, row.split, _references_name(row))
+        for epsilon, asked in row.asked.items():
+            name, draws = _line_name(row, epsilon), seeds * row.draws
+            earlier = kept(folder, name, Line) if resume else None
+            if earlier is None or earlier.draws != draws:
+                line = measuring(row.behaviour, row.split).line(row, epsilon, draws)
+                keep(folder, name, line)
+                console.print(f"{line.seconds:.0f} s\n{gains([(line, asked)])}")
 
 
-def _line(
-    row: Row, judge: Judge, epsilon: float, must: float, best: tuple[str, Judged], seeds: int
-) -> dict[str, object]:
-    split, started = judge.split, time.monotonic()
-    n = len(split.profiles)
-    mu = mu_of(epsilon, delta_for(n)) if math.isfinite(epsilon) else 1e9
-    popular = judge.judge([judge.by_scores(noisy_popularity(split, mu, s)) for s in range(seeds)])
-    recent = judge.judge(
-        [judge.by_scores(noisy_popularity(split, mu, s, latest=10)) for s in range(seeds)]
-    )
-    ours = judge.judge([_ours(row, split, epsilon, seed) for seed in range(1, seeds + 1)])
-    gain, error = ours.gain(popular)
-    to_recent, recent_error = ours.gain(recent)
-    gap = best[1].hit_rate - popular.hit_rate
-    return {
-        "set": split.behaviour.name,
-        "split": split.name,
-        "released": "clusters, labels, taste" if row.k > 1 else "taste",
-        "eps": f"{epsilon:g}",
-        "popularity": f"{popular.hit_rate:.4f}",
-        "recent popularity": f"{recent.hit_rate:.4f}",
-        "ours": f"{ours.hit_rate:.4f} (sd {ours.spread:.4f})",
-        "over popularity": f"{ours.hit_rate / popular.hit_rate - 1:+.1%}",
-        "paired": f"{gain:+.4f} +- {error:.4f}",
-        "asked": "-" if math.isnan(must) else f"{must:+.0%}" if must else "not worse",
-        "over recent": f"{to_recent:+.4f} +- {recent_error:.4f}",
-        "best reference": f"{best[0]} {best[1].hit_rate:.4f}",
-        "of the gap": f"{gain / gap:.0%}" if gap > 0 else "-",
-        "coverage": f"{ours.mean('coverage') / popular.mean('coverage'):.1f}x",
-        "diversity": f"{ours.mean('diversity') / popular.mean('diversity') - 1:+.1%}",
-        "NDCG": f"{ours.mean('ndcg'):.4f} ({popular.mean('ndcg'):.4f})",
-        "seconds": f"{time.monotonic() - started:.0f}",
-    }
+def gathered(rows: Sequence[Row], folder: Path) -> tuple[list[Judgement], list[References]]:
+    """Return what is kept of the rows' lines and splits; what is not is told."""
+    found: list[Judgement] = []
+    references: dict[str, References] = {}
+    for row in rows:
+        known = kept(folder, _references_name(row), References)
+        if known is not None:
+            references[_references_name(row)] = known
+        for epsilon, asked in row.asked.items():
+            line = kept(folder, _line_name(row, epsilon), Line)
+            if line is None or known is None:
+                console.print(f"Not measured: {_line_name(row, epsilon)}")
+            else:
+                found.append((line, asked))
+    return found, list(references.values())
 
 
-def _ours(row: Row, split: Split, epsilon: float, seed: int) -> Rank:
-    """Run once; return the ranking of a client that has tuned at home."""
-    return tuned_ranking(split, learn(split, row.plan, epsilon, k=row.k, seed=seed))
+def sections(found: Sequence[Judgement], references: Sequence[References]) -> str:
+    """Return the page's part."""
+    lines = [line for line, _ in found]
+    parts = [
+        (GAINS, gains(found)),
+        (VERDICTS, verdicts(found)),
+        (RIVALS, rivals(lines, references)),
+        (UNBOUNDED, unbounded(references)),
+        (MEASURES, all_measures(lines)),
+        (GROUPS, group_gaps(lines)),
+    ]
+    return "\n\n".join(f"{head}\n\n{body}" for head, body in parts)
 
 
-def tuned_ranking(split: Split, pushed: ClusterMap) -> Rank:
-    """Return the ranking by a map that was pushed back, tuned on the split's history."""
-    vectors = split.behaviour.catalogue.vectors
-    usual = usual_fusion(pushed, split.behaviour.lift)
-    fusion = tuned(split.profiles, pushed, vectors, usual=usual)
-    recommender = Recommender(split.profiles, vectors, pushed, pd.DataFrame(), fusion=fusion)
-    return lambda users: recommender.best_new(users)[0]
-
-
-def _best_reference(judge: Judge) -> tuple[str, Judged]:
-    """Return the best ranking that knows everything about everybody, on what judges."""
-    split = judge.split
-    found: dict[str, Callable[[], Score]] = {
-        f"EASE {ridge:g}": lambda ridge=ridge: ease(split, ridge)  # type: ignore[misc]
-        for ridge in EASE_RIDGES
-    }
-    found["ItemKNN"] = lambda: item_neighbours(split)
-    found["ALS"] = lambda: factorised(split, "als")
-    found["BPR"] = lambda: factorised(split, "bpr")
-    judged = {}
-    for name, make in found.items():
-        try:
-            judged[name] = judge.judge([judge.by_scores(make())])
-        except ImportError:
-            console.print(f"{name} is left out: `implicit` is not installed")
-        else:
-            console.print(
-                f"{split.behaviour.name}, {split.name}: {name} {judged[name].hit_rate:.4f}"
-            )
-    return max(judged.items(), key=lambda one: one[1].hit_rate)
-
-
-def table(found: Sequence[dict[str, object]]) -> str:
-    """Return a Markdown table."""
-    names = list(found[0])
-    rows = [names, *([str(line[name]) for name in names] for line in found)]
-    head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, f"|{'---|' * len(names)}", *body])
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Fill the page's table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--movielens", type=Path, required=True, help="folder of ml-100k.inter")
-    parser.add_argument("--seeds", type=int, default=5, help="of the noise")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, tell what is met, and fill the page; return 1 where there is nothing for it."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--movielens", type=Path, help="folder of ml-100k.inter")
+    parser.add_argument("--seeds", type=int, default=5, help="draws of the noise")
     parser.add_argument("--only", default="", help="one set; the page is not written")
+    parser.add_argument("--resume", action="store_true", help="go on from what is kept")
+    parser.add_argument("--page", action="store_true", help="only make the page of what is kept")
+    parser.add_argument("--kept", type=Path, default=FOLDER, help="folder of what is kept")
     told = parser.parse_args(arguments)
-    logging.getLogger("flwr").setLevel(logging.ERROR)
     rows = [row for row in ROWS if told.only in ("", row.behaviour)]
-    found = []
-    for line in lines(rows, told.movielens, told.seeds):
-        found.append(line)
-        console.print(" | ".join(f"{name} {value}" for name, value in line.items()))
+    if not rows:
+        parser.error(f"no set is called {told.only!r}: {', '.join({r.behaviour: 0 for r in ROWS})}")
+    if not told.page:
+        if told.movielens is None:
+            parser.error("--movielens FOLDER is needed to measure; --page needs nothing")
+        logging.getLogger("flwr").setLevel(logging.ERROR)
+        measure(rows, behaviours(told.movielens), told.seeds, told.kept, resume=told.resume)
+    found, references = gathered(rows, told.kept)
+    if not found:
+        console.print(f"{told.kept} has no lines. The page was not changed. Measure first.")
+        return 1
+    console.print(verdicts(found))
     if not told.only:
-        page = PAGE.read_text(encoding="utf-8")
-        before, after = page.split(BEGIN)[0], page.split(END)[1]
-        PAGE.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}", encoding="utf-8")
+        fill(PAGE, BEGIN, END, sections(found, references))
+    return 0
+
+
+def _rates(found: References) -> str:
+    others = {"no noise": found.no_noise, "texts": found.nothing_released}
+    rates = {**found.non_private, **others}
+    return ", ".join(f"{name} {rate.mean:.4f}" for name, rate in rates.items())
+
+
+def _references_name(row: Row) -> str:
+    return f"references {row.behaviour} {row.split.__name__}"
+
+
+def _line_name(row: Row, epsilon: float) -> str:
+    return f"{row.behaviour} {row.split.__name__} {row.released} {epsilon:g}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

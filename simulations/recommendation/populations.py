@@ -25,6 +25,8 @@ DECAY = 0.01
 FEWEST, MOST = 9, 151
 """Items of a person."""
 USERS_AT_A_TIME = 5000
+YEAR = 365.0
+"""Days in which people come, and stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,15 +100,30 @@ def factor_population(
         for place, row in enumerate(best, start=start):
             users.append(np.full(counts[place], place))
             items.append(rng.permutation(row[: counts[place]]))
-    return _ordered(f"factor population, {n:,}", users, items, catalogue, half_life=np.inf)
+    name = f"factor population, {n:,}"
+    return _ordered(name, users, items, catalogue, half_life=np.inf, seed=seed)
 
 
 def session_population(catalogue: PublicCatalogue, n: int, seed: int = 0) -> Behaviour:
+    """Return people as of :func:`people_with_topics`, without what they like."""
+    return people_with_topics(catalogue, n, seed)[0]
+
+
+def people_with_topics(
+    catalogue: PublicCatalogue, n: int, seed: int = 0
+) -> tuple[Behaviour, list[list[str]]]:
     """Draw people who come in sessions: each about one category, of a few that the person likes.
 
     Which categories a person likes is a matter of departments: most are of one or two, and
     one in twenty months a liked category is exchanged for another. Within a category items
-    are as popular as Zipf has it; one item in five is of no liked category.
+    are as popular as Zipf has it; one item in five is of no liked category. The first people
+    are the same however many are drawn.
+
+    Returns
+    -------
+    Behaviour
+    list of list of str, length n
+        Categories that each person liked in the beginning, the best liked first.
     """
     rng = np.random.default_rng(seed)
     names, codes = np.unique(np.array(catalogue.categories), return_inverse=True)
@@ -116,9 +133,10 @@ def session_population(catalogue: PublicCatalogue, n: int, seed: int = 0) -> Beh
     by_topic = [np.flatnonzero(codes == topic) for topic in range(topics)]
     within = [_zipf(len(items), rng) for items in by_topic]
     everything = _zipf(len(catalogue.item_ids), rng)
-    users, items = [], []
+    users, items, likes = [], [], []
     for user in range(n):
         liked = _liked(rng, departments, weight)
+        likes.append([str(names[topic]) for topic in liked])
         met: list[int] = []
         for _ in range(int(rng.integers(4, 25))):
             if rng.random() < 0.05:
@@ -130,7 +148,8 @@ def session_population(catalogue: PublicCatalogue, n: int, seed: int = 0) -> Beh
             met += np.asarray(np.where(rng.random(count) < 0.2, other, own)).tolist()
         users.append(np.full(len(met), user))
         items.append(np.array(met))
-    return _ordered(f"topic-and-session population, {n:,}", users, items, catalogue, half_life=20.0)
+    name = f"topic-and-session population, {n:,}"
+    return _ordered(name, users, items, catalogue, half_life=20.0, seed=seed), likes
 
 
 def _liked(rng: np.random.Generator, departments: Ints, weight: Floats) -> Ints:
@@ -148,14 +167,32 @@ def _zipf(count: int, rng: np.random.Generator) -> Floats:
 
 
 def _ordered(
-    name: str, users: list[Ints], items: list[Ints], catalogue: PublicCatalogue, *, half_life: float
+    name: str,
+    users: list[Ints],
+    items: list[Ints],
+    catalogue: PublicCatalogue,
+    *,
+    half_life: float,
+    seed: int,
 ) -> Behaviour:
-    lengths = [len(one) for one in users]
+    lengths = np.array([len(one) for one in users])
     return Behaviour(
         name=name,
         users=np.concatenate(users),
         items=np.concatenate(items).astype(np.int64),
-        days=np.concatenate([np.arange(length, dtype=np.float64) for length in lengths]),
+        days=_days(lengths, np.random.default_rng([seed, 1])),
         catalogue=catalogue,
         half_life=half_life,
     )
+
+
+def _days(lengths: Ints, rng: np.random.Generator) -> Floats:
+    """Spread each person's events, in their order, from when the person came to the year's end.
+
+    People come all through the year. The times are of another generator than everything else:
+    they change neither who met what, nor in which order.
+    """
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    came = rng.uniform(0, YEAR, len(lengths))
+    days = came[users] + rng.uniform(0, 1, len(users)) * (YEAR - came[users])
+    return np.asarray(days[np.lexsort((days, users))])

@@ -17,10 +17,12 @@ from pathlib import Path
 from rich.console import Console
 
 from simulations.recommendation.behaviour import Behaviour
-from simulations.recommendation.benchmark import behaviours, table, tuned_ranking
 from simulations.recommendation.judging import Judge, Judged
 from simulations.recommendation.learning import learn_and_tell
+from simulations.recommendation.measuring import tuned_ranking
+from simulations.recommendation.rows import behaviours
 from simulations.recommendation.splits import leave_last_out
+from simulations.recommendation.tables import table
 from strategies.plan import recommendation_alone
 from strategies.taste_plan import LARGEST_UPLOAD_MB, UploadLimit
 
@@ -70,7 +72,7 @@ def learned(
 
 def lines(
     behaviour: Behaviour, epsilons: Sequence[float], seeds: int, *, lately: bool
-) -> Iterator[dict[str, object]]:
+) -> Iterator[dict[str, str]]:
     """Go through one set's lines of the table."""
     judge = Judge(leave_last_out(behaviour))
     n_items = len(behaviour.catalogue.item_ids)
@@ -85,7 +87,7 @@ def lines(
                 "set": behaviour.name,
                 "eps": f"{epsilon:g}",
                 "limit, MB": f"{megabytes:g}",
-                "answers about taste": found.rounds,
+                "answers about taste": str(found.rounds),
                 "largest, kB": f"{found.largest / 1000:.0f}",
                 "hit rate": f"{found.judged.hit_rate:.4f} (sd {found.judged.spread:.4f})",
                 "over no limit, paired": "-" if found is whole else f"{gain:+.4f} +- {error:.4f}",
@@ -107,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if told.only in ("", name):
             for line in lines(sets[name](), epsilons, told.seeds, lately=told.lately):
                 found.append(line)
-                console.print(" | ".join(str(value) for value in line.values()))
+                console.print(" | ".join(line.values()))
     console.print(table(found))
 
 

@@ -19,14 +19,13 @@ import pandas as pd
 from rich.console import Console
 
 from client.recommender import Recommender
-from client.tuning import tuned
 from simulations.recommendation.behaviour import Behaviour
-from simulations.recommendation.benchmark import behaviours
 from simulations.recommendation.judging import Judge, Rank
 from simulations.recommendation.learning import learn
+from simulations.recommendation.measuring import tuned_ranking
+from simulations.recommendation.rows import behaviours
 from simulations.recommendation.splits import Split, leave_last_out
 from strategies.cluster_map import ClusterMap
-from strategies.fusion import Fusion
 from strategies.item_space import SHARES, Space, located
 from strategies.phases.phase import Phase
 from strategies.plan import plan
@@ -70,15 +69,6 @@ def by_clusters_alone(split: Split, pushed: ClusterMap) -> Rank:
     return lambda users: recommender.best_new(users)[0]
 
 
-def by_everything(split: Split, pushed: ClusterMap) -> Rank:
-    """Return the ranking of a client that has tuned at home."""
-    vectors = split.behaviour.catalogue.vectors
-    usual = Fusion(lift=split.behaviour.lift)
-    fusion = tuned(split.profiles, pushed, vectors, usual=usual)
-    recommender = Recommender(split.profiles, vectors, pushed, pd.DataFrame(), fusion=fusion)
-    return lambda users: recommender.best_new(users)[0]
-
-
 def compare(
     judge: Judge, name: str, epsilon: float, k: int, space: Space, seeds: int, *, lately: bool
 ) -> None:
@@ -90,7 +80,7 @@ def compare(
     split = judge.split
     maps = [learn(split, phases, epsilon, k=k, seed=seed) for seed in range(1, seeds + 1)]
     alone = judge.judge([by_clusters_alone(split, pushed) for pushed in maps])
-    whole = judge.judge([by_everything(split, pushed) for pushed in maps])
+    whole = judge.judge([tuned_ranking(split, pushed) for pushed in maps])
     names = {0.0: Space.TEXT} | {share: name for name, share in SHARES.items()}
     taken = Counter(names[pushed.taste_share].value for pushed in maps)
     console.print(

@@ -2,6 +2,7 @@
 
 behaviour  ->  leave-last-out: everybody's last new item
            ->  global time: all new items from a moment on
+           ->  whole: nothing, where newcomers judge
 """
 
 from __future__ import annotations
@@ -71,6 +72,12 @@ def global_time(behaviour: Behaviour, share: float = 0.9) -> Split:
     known = np.unique(behaviour.users[behaviour.days <= moment])
     later = later[np.isin(behaviour.users[later], known)]
     return _split(behaviour, "global time", behaviour.days <= moment, later)
+
+
+def whole(behaviour: Behaviour) -> Split:
+    """Withhold nothing, and judge nobody: others will judge what is learned."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return _split(behaviour, "whole", np.ones(len(behaviour.users), dtype=bool), nothing)
 
 
 def _first_meetings(behaviour: Behaviour) -> Ints:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +22,9 @@ from rich.console import Console
 from client.recommender import Recommender
 from client.tuning import usual_fusion
 from privacy.query import IntArray
-from simulations.recommendation.benchmark import behaviours
-from simulations.recommendation.judging import Floats, Judge, Judged, Rank
+from simulations.recommendation.judging import Floats, Judge, Judged, Rank, over_noises
 from simulations.recommendation.learning import learn, learn_and_tell
+from simulations.recommendation.rows import behaviours
 from simulations.recommendation.splits import Split, leave_last_out
 from strategies.cluster_map import ClusterMap
 from strategies.fusion import Fusion
@@ -96,14 +96,6 @@ def rankings(
         "popularity": judge.by_scores(partial(popularity, pushed)),
     }
     return ranks, evaluation
-
-
-def over_noises(judged: Sequence[Judged]) -> Judged:
-    """Return how one ranking did over all noises."""
-    return Judged(
-        hits=np.mean([one.hits for one in judged], axis=0),
-        measures=[part for one in judged for part in one.measures],
-    )
 
 
 def popularity(pushed: ClusterMap, users: IntArray) -> Floats:

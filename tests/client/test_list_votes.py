@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client import candidates
+from client import candidates, text_closeness
 from client.contributions import contributions_to
 from client.interest_profile import InterestProfiles
 from client.list_votes import list_votes
 from client.taste_scoring import TasteScoring
+from client.text_closeness import TextCloseness
 from privacy.clipping import clipped_sum
 from privacy.query import FloatArray, SumQuery, TrustModel
 from strategies.cluster_map import ClusterMap
@@ -89,8 +90,16 @@ def scores_of(
         lately = math.exp(lift * min(max(recent, -1.5), 1.5))
         own = float(draft.item_weights[cluster, item]) / usual
         liked.append(max(taste, 1e-7) * lately * own**follow)
-    mean = [math.fsum(w * items[i][axis] for i, w in recency.items()) for axis in range(DIM)]
-    close = [dot(mean, item) / math.hypot(*mean) for item in items]
+    close = [
+        math.sqrt(
+            math.fsum(
+                w * math.exp(8 * dot(items[i], items[item]))
+                for i, w in recency.items()
+                if i != item
+            )
+        )
+        for item in range(n)
+    ]
     return [a + text * b for a, b in zip(z(liked), z(close), strict=True)]
 
 
@@ -194,18 +203,23 @@ def test_a_map_without_taste_lets_popularity_stand_for_all_options() -> None:
     assert found[:, 1].any()
 
 
-def test_a_users_exact_scores_are_the_same_bits_whoever_else_is_scored() -> None:
+@pytest.mark.parametrize("most_compared", [1000, 100])
+def test_a_users_exact_scores_are_the_same_bits_whoever_else_is_scored(
+    monkeypatch: pytest.MonkeyPatch, most_compared: int
+) -> None:
+    monkeypatch.setattr(text_closeness, "MOST_COMPARED", most_compared)
     n_items, width = 301, 47
     draft = a_draft(n_items, width)
     users = people(200, n_items=n_items, width=width)
-    scoring = TasteScoring(draft, users.item_vectors, Fusion(half_life=3.0), exact=True)
+    texts = TextCloseness(users.item_vectors)
+    scoring = TasteScoring(draft, texts, Fusion(half_life=3.0), exact=True)
     items = np.arange(n_items)
     together = scoring.scores(users.last_days, 0, items)
     for user in range(len(users)):
         np.testing.assert_array_equal(
             scoring.scores(users.last_days[user], 0, items)[0], together[user]
         )
-    usual = TasteScoring(draft, users.item_vectors, Fusion(half_life=3.0))
+    usual = TasteScoring(draft, texts, Fusion(half_life=3.0))
     np.testing.assert_allclose(usual.scores(users.last_days, 0, items), together, atol=1e-3)
 
 

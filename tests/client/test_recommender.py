@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.cluster_scoring import CONTENT_WEIGHT, SHARPNESS, TYPICAL_BASKET
+from client.cluster_scoring import CONTENT_WEIGHT, TYPICAL_BASKET
 from client.errors import RecommendationError
 from client.interest_profile import build_profiles
 from client.reasons import EVERYBODY
 from client.recommender import Recommendation, Recommender
+from client.text_closeness import SHARPNESS
 from privacy.query import FloatArray
 from tests.client.examples import a_map, usable
 

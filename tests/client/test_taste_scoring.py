@@ -15,6 +15,7 @@ from client.recommender import Recommender
 from client.reranking import ListRules
 from client.stated_interests import as_history
 from client.taste_scoring import TasteScoring, recency_weighted, recent_lift
+from client.text_closeness import TextCloseness
 from client.tuning import tuned, without_latest
 from privacy.query import FloatArray
 from strategies.cluster_map import ClusterMap
@@ -54,7 +55,7 @@ def days(*users: Mapping[int, float]) -> csr_matrix:
 
 def best(last_days: csr_matrix, count: int = 3, **fusion: float) -> list[int]:
     usual = {"text": 0.0} | fusion
-    scoring = TasteScoring(taste_map(), vectors(), Fusion(**usual))
+    scoring = TasteScoring(taste_map(), TextCloseness(vectors()), Fusion(**usual))
     scores = scoring.scores(last_days, 0, np.arange(N_ITEMS))[0]
     scores[last_days.indices] = -np.inf
     return [int(item) for item in np.argsort(-scores, kind="stable")[:count]]
@@ -79,10 +80,10 @@ def test_recency_counts_newer_items_not_days() -> None:
 
 
 def test_a_history_of_unknown_items_only_leaves_texts_to_decide() -> None:
-    scoring = TasteScoring(taste_map(), vectors(), Fusion(text=1.0))
+    scoring = TasteScoring(taste_map(), TextCloseness(vectors()), Fusion(text=1.0))
     scores = scoring.scores(days({ASKED: 1.0}), 0, np.arange(N_ITEMS))[0]
-    close = vectors() @ vectors()[ASKED]
-    assert np.argsort(-scores).tolist() == np.argsort(-close).tolist()
+    close = (vectors() @ vectors()[ASKED])[:ASKED]
+    assert np.argsort(-scores[:ASKED]).tolist() == np.argsort(-close).tolist()
 
 
 def test_what_is_popular_lately_is_lifted_as_far_as_wanted() -> None:
@@ -91,7 +92,7 @@ def test_what_is_popular_lately_is_lifted_as_far_as_wanted() -> None:
     pushed = taste_map(recent_popularity=lately)
     assert recent_lift(pushed)[9] == pytest.approx(1.5)
     for lift, first in ((0.0, 3), (1.0, 9)):
-        scoring = TasteScoring(pushed, vectors(), Fusion(text=0.0, lift=lift))
+        scoring = TasteScoring(pushed, TextCloseness(vectors()), Fusion(text=0.0, lift=lift))
         scores = scoring.scores(days({0: 1.0}), 0, np.arange(N_ITEMS))[0]
         scores[0] = -np.inf
         assert int(np.argmax(scores)) == first
@@ -102,7 +103,7 @@ def test_the_users_cluster_is_followed_as_far_as_wanted() -> None:
     weights[1, 9] *= 2
     pushed = taste_map(2, item_weights=weights)
     for cluster, follow, first in ((0, 1.0, 3), (1, 1.0, 9), (1, 0.0, 3)):
-        scoring = TasteScoring(pushed, vectors(), Fusion(text=0.0, cluster=follow))
+        scoring = TasteScoring(pushed, TextCloseness(vectors()), Fusion(text=0.0, cluster=follow))
         scores = scoring.scores(days({0: 1.0}), cluster, np.arange(N_ITEMS))[0]
         scores[0] = -np.inf
         assert int(np.argmax(scores)) == first
@@ -110,7 +111,7 @@ def test_the_users_cluster_is_followed_as_far_as_wanted() -> None:
 
 def test_a_map_without_taste_is_no_map_for_it() -> None:
     with pytest.raises(ValueError, match="knows nothing of taste"):
-        TasteScoring(a_map(np.eye(1, 8), N_ITEMS), vectors())
+        TasteScoring(a_map(np.eye(1, 8), N_ITEMS), TextCloseness(vectors()))
 
 
 # The recommender with such a map.

@@ -20,6 +20,7 @@ from privacy.signing import SigningKey
 from server.results import read_report
 from simulations.cluster_quality import kmeans_cost
 from simulations.oracle import complete_report, receipts
+from simulations.recommendation.labels import faults
 from simulations.run import run_world
 from simulations.world import SimulationError, World, prepare
 from strategies.cluster_map import ClusterMap
@@ -112,6 +113,10 @@ def test_report_is_valid_and_says_what_was_asked(finished: Finished) -> None:
     assert content["privacy"]["noise"] == "seeded"
     assert content["clustering"]["k"] == 8
     assert len(content["clustering"]["clusters"]) == 8
+
+
+def test_every_label_says_something_of_its_own(finished: Finished) -> None:
+    assert not faults([cluster.label for cluster in finished.report.clustering.clusters])
 
 
 def test_clusters_are_close_to_those_without_privacy(finished: Finished) -> None:

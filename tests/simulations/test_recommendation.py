@@ -14,17 +14,23 @@ from scipy.sparse import csr_matrix
 from client.recommendation_files import write_recommendations
 from client.recommender import Recommender
 from privacy.query import NoiseKind, TrustModel
-from simulations.recommendation.baselines import content, ease, item_neighbours, noisy_popularity
+from simulations.recommendation.baselines import (
+    content,
+    ease,
+    item_neighbours,
+    noisy_popularity,
+    random_clusters,
+)
 from simulations.recommendation.behaviour import Behaviour, BehaviourError, arranged, movielens
-from simulations.recommendation.benchmark import ROWS, table
 from simulations.recommendation.judging import Judge
 from simulations.recommendation.learning import learn, learn_and_tell
 from simulations.recommendation.populations import (
     factor_population,
     fit_factors,
+    people_with_topics,
     session_population,
 )
-from simulations.recommendation.splits import Split, global_time, leave_last_out
+from simulations.recommendation.splits import Split, global_time, leave_last_out, whole
 from strategies.federated_kmeans import StrategyError
 from strategies.item_space import Space
 from strategies.phases.phase import Phase
@@ -90,6 +96,13 @@ def test_after_a_moment_only_new_items_of_known_people_judge() -> None:
     assert found.wanted.nonzero()[0].tolist() == [1]
     assert found.wanted.nonzero()[1].tolist() == [1]
     assert found.profiles.last_days[1].toarray()[0, 2] == 0.0
+
+
+def test_where_newcomers_judge_nothing_is_withheld() -> None:
+    found = whole(small())
+    assert not len(found.judged)
+    met = found.met.toarray()
+    assert [np.flatnonzero(row).tolist() for row in met] == [[0, 3], [1, 2], [7]]
 
 
 def test_histories_are_in_the_order_of_events(people: Behaviour, split: Split) -> None:
@@ -219,10 +232,41 @@ def test_factor_population_takes_after_the_people_it_was_fitted_to(people: Behav
     drawn = factor_population(factors, 300, people.catalogue, seed=1)
     again = factor_population(factors, 300, people.catalogue, seed=1)
     assert (drawn.items == again.items).all()
+    assert (drawn.days == again.days).all()
     pairs = drawn.users * N_ITEMS + drawn.items
     assert len(np.unique(pairs)) == len(pairs)  # nobody meets an item twice
     counts = [np.bincount(one.items, minlength=N_ITEMS) for one in (people, drawn)]
     assert np.corrcoef(counts[0], counts[1])[0, 1] > 0.7
+
+
+def test_people_come_at_different_times_and_keep_their_order(people: Behaviour) -> None:
+    assert (np.diff(people.days)[np.diff(people.users) == 0] >= 0).all()
+    first = people.days[np.append(True, np.diff(people.users) > 0)]
+    assert np.quantile(first, 0.25) < 120 < np.quantile(first, 0.75)
+    assert people.days.max() <= 365
+    judged = global_time(people).judged
+    assert 0.4 < len(judged) / people.n_users < 0.95  # some come only after the moment
+
+
+def test_the_first_people_are_the_same_however_many_are_drawn(people: Behaviour) -> None:
+    few, likes = people_with_topics(catalogue(), 20, seed=3)
+    assert (few.items == people.items[people.users < 20]).all()
+    topics = np.array(few.catalogue.categories)
+    met = [topics[few.items[few.users == user]].tolist() for user in range(20)]
+    shares = [np.mean([one in own for one in seen]) for seen, own in zip(met, likes, strict=True)]
+    assert np.mean(shares) > 0.6
+
+
+def test_random_clusters_are_worth_no_more_than_popularity(split: Split) -> None:
+    judge = Judge(split)
+    popular = judge.judge([judge.by_scores(noisy_popularity(split, 1e9, 0))])
+    for mu in (1e9, 0.3):
+        scores = random_clusters(split, mu, 0, 16)
+        found = judge.judge([judge.by_scores(scores)])
+        gain, error = found.gain(popular)
+        assert gain < 3 * error
+    rows = random_clusters(split, 1e9, 0, 4)(np.arange(400))
+    assert len(np.unique(rows, axis=0)) == 4
 
 
 def test_movielens_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -243,9 +287,3 @@ def test_everybodys_recommendations_go_into_one_file(split: Split, tmp_path: Pat
     assert list(path.parent.iterdir()) == [path]
     own = [one.item_id for one in recommender.new_for("7", 5)]
     assert found[found.user_id == "7"].sort_values("rank").item_id.tolist() == own
-
-
-def test_every_line_of_the_table_has_what_was_asked() -> None:
-    assert all(len(row.epsilons) == len(row.must) for row in ROWS)
-    text = table([{"set": "a", "eps": 1}, {"set": "b", "eps": 2}])
-    assert text.splitlines() == ["| set | eps |", "|---|---|", "| a | 1 |", "| b | 2 |"]
