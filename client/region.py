@@ -22,6 +22,7 @@ from client.experiment import Arm, Assignment, Experiment, own_secret
 from client.feedback import read_feedback
 from client.feedback_store import FeedbackStore, ShownList
 from client.interest_profile import InterestProfiles, build_profiles
+from client.kept_weights import kept_or_tuned
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
 from client.tuning import tuned, usual_fusion
@@ -197,6 +198,13 @@ class Region:
                 f"{path} is about another catalogue or encoder. Nothing was recommended. "
                 "Wait for the map of a run with this catalogue."
             )
+        usual = usual_fusion(cluster_map, self.settings.recent_lift)
+        fusion = kept_or_tuned(
+            path,
+            usual,
+            self.settings.moment,
+            lambda: tuned(self.profiles, cluster_map, self.item_vectors, usual=usual),
+        )
         return Recommender(
             self.profiles,
             self.item_vectors,
@@ -204,12 +212,7 @@ class Region:
             past,
             categories=self.catalogue.categories,
             ages=self.catalogue.ages(self.settings.moment),
-            fusion=tuned(
-                self.profiles,
-                cluster_map,
-                self.item_vectors,
-                usual=usual_fusion(cluster_map, self.settings.recent_lift),
-            ),
+            fusion=fusion,
         )
 
     def arm_of(self, user_id: str) -> Arm | None:
