@@ -365,6 +365,21 @@ class ReceiptPart(Part):
     refused: int
 
 
+class GoesWithPart(Part):
+    """An item, and what goes with it."""
+
+    item: str
+    goes_with: list[str] = Field(description="item ids, best first")
+
+
+class TastePart(Part):
+    """What was learned of which items go with which; released, noisy."""
+
+    items: int = Field(description="popular enough to be asked about")
+    directions: int = Field(description="that rose above the noise")
+    examples: list[GoesWithPart]
+
+
 class Report(Part):
     """The whole document."""
 
@@ -375,6 +390,7 @@ class Report(Part):
     privacy: PrivacyPart
     recommendation: RecommendationPart | None = None
     repeat: RepeatPart | None = None
+    taste: TastePart | None = None
     feedback: FeedbackPart | None = None
     private_evaluation: PrivateEvaluationPart | None = None
     cost: CostPart

@@ -336,6 +336,17 @@ baselines use exact counts, which no server sees.</p>
 {% if usual %}{{ ranking("Items that the user bought before", usual, ["recall"]) }}{% endif %}
 </section>{% endif %}
 
+{% if report.taste %}
+<section><h2>What goes with what</h2>
+<p>{{ tag("released") }} {{ report.taste.items | number }} items were asked about;
+{{ report.taste.directions }} directions of taste rose above the noise.</p>
+{% if report.taste.examples %}
+<table><caption>Popular items, and what goes with each best.</caption>
+<thead><tr><th scope="col">Item</th><th scope="col">goes with</th></tr></thead><tbody>
+{% for one in report.taste.examples %}
+<tr><th scope="row">{{ one.item }}</th><td>{{ one.goes_with | join(", ") }}</td></tr>
+{% endfor %}</tbody></table>{% endif %}</section>{% endif %}
+
 {% if report.feedback %}{% set tried = report.feedback %}
 <section><h2>Feedback: {{ tried.experiment }}</h2>
 <p>{{ tag("released") }} What came of the lists that users were shown in the last

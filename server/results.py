@@ -49,6 +49,7 @@ from server.report import (
     not_protected,
 )
 from server.report_page import render
+from server.taste_report import taste_part
 from strategies.cautions import cautions
 from strategies.clustering import NORM_BOUND, Clustering
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
@@ -211,6 +212,7 @@ def build_report(
         ),
         clustering=_clustering(strategy, n_users, scale),
         privacy=_privacy(strategy, planned),
+        taste=taste_part(known),
         feedback=feedback_part(known.experiment) if known.experiment else None,
         private_evaluation=_evaluation(known),
         cost=_cost(strategy.history, strategy.n_clients),

@@ -16,6 +16,7 @@ from server.report import (
     ClusterPart,
     CostPart,
     EncoderPart,
+    GoesWithPart,
     PlannedRelease,
     PrivacyPart,
     PrivateEvaluationPart,
@@ -27,6 +28,7 @@ from server.report import (
     RepeatPart,
     Report,
     RunPart,
+    TastePart,
     WeightsPart,
 )
 from server.report_page import render
@@ -197,6 +199,18 @@ def test_what_comes_from_data_is_text_only(full: Report) -> None:
     assert "script" not in Outline(page).tags
     assert "Tea &amp; &lt;script&gt;" in page
     assert "&lt;b&gt;" in page
+
+
+def test_what_goes_with_what_is_shown_as_text(minimal: Report) -> None:
+    assert "What goes with what</h2>" not in render(minimal)
+    minimal.taste = TastePart(
+        items=140,
+        directions=5,
+        examples=[GoesWithPart(item="<tea>", goes_with=["milk", "sugar & spice"])],
+    )
+    page = render(minimal)
+    assert "What goes with what</h2>" in page
+    assert "&lt;tea&gt;</th><td>milk, sugar &amp; spice</td>" in page
 
 
 def test_how_taste_was_asked_for_stands_beside_the_plan(minimal: Report) -> None:

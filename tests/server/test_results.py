@@ -143,7 +143,7 @@ def test_what_users_said_is_reported(strategy: FederatedKMeans) -> None:
         "popularity": 0.2,
         "popularity_noise": 0.01,
         "difference_noise": 0.03,
-        "chosen": {"half_life": 20.0, "text": 0.3, "lift": 0.0, "cluster": 1.0},
+        "chosen": {"half_life": 20.0, "text": 0.6, "lift": 0.0, "cluster": 1.0},
         "gain": 0.01,
         "gain_noise": 0.001,
         "evaluation": "private",
