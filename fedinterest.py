@@ -210,7 +210,7 @@ def recommend(
     explain: Annotated[bool, typer.Option("--explain", help="Give the reasons.")] = False,
     interest: Annotated[
         list[str] | None,
-        typer.Option(help="What somebody new is interested in, in words. May be repeated."),
+        typer.Option(help="What the user says to be interested in. May be repeated."),
     ] = None,
     language: Annotated[str, typer.Option(help="Of the reasons: en or zh.")] = "en",
     variety: Annotated[
@@ -259,7 +259,7 @@ def recommend(
         user,
         count=count,
         explain=explain,
-        interests=region.interest_vectors(interest) if interest else None,
+        interests=region.stated_interests(interest) if interest else None,
         rules=ListRules(
             variety=variety if variety is not None else arm.variety if arm else 0.0,
             freshness=freshness,

@@ -7,6 +7,8 @@ From what is known on this machine; nothing of it leaves.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -52,7 +54,13 @@ class Explainer:
         self._names = names
         self._half_life = half_life
 
-    def reasons(self, history: csr_matrix, cluster: int, items: IntArray) -> list[Reason]:
+    def reasons(
+        self,
+        history: csr_matrix,
+        cluster: int,
+        items: IntArray,
+        stated: Mapping[int, str] | None = None,
+    ) -> list[Reason]:
         """Return why each item is on the list.
 
         Parameters
@@ -62,13 +70,21 @@ class Explainer:
         cluster : int
         items : int64, shape (k,)
             Of the list.
+        stated : mapping of int to str, optional
+            Items of the history that were not met, but stand for a stated interest.
         """
+        stated = stated or {}
         own = history.indices.astype(np.int64)
         speaks = self._speaks_for(history, own, items)
         lifts = self._map.item_weights[cluster, items] / self._map.popularity[items]
         return [
             Reason(
-                because_of=tuple(self._names[own[place]].lower() for place in best),
+                because_of=tuple(
+                    self._names[own[place]].lower() for place in best if own[place] not in stated
+                ),
+                interests=tuple(
+                    dict.fromkeys(stated[own[place]] for place in best if own[place] in stated)
+                ),
                 popular_in=self._map.labels[cluster] if lift >= LEAST_LIFT else "",
             )
             for best, lift in zip(_two_best(speaks), lifts, strict=True)

@@ -25,11 +25,14 @@ class Reason:
     ----------
     because_of : tuple of str
         Names of at most two of the user's own items that it goes with.
+    interests : tuple of str
+        Stated ones that it suits, in the user's words.
     popular_in : str
         Label of the user's cluster, where that goes for it more than others do; else empty.
     """
 
     because_of: tuple[str, ...] = ()
+    interests: tuple[str, ...] = ()
     popular_in: str = ""
 
     @property
@@ -37,15 +40,20 @@ class Reason:
         """What kind of reason it is, in a word."""
         if self.because_of:
             return "own-items"
+        if self.interests:
+            return "interests"
         return "cluster" if self.popular_in else "everybody"
 
     def told(self, language: Language = Language.ENGLISH) -> str:
         """Spell it."""
         words = _WORDS[language]
         place = words["popular"].format(self.popular_in) if self.popular_in else words["everybody"]
-        if not self.because_of:
-            return place
-        return words["with"].format(words["and"].join(self.because_of)) + words["pause"] + place
+        told = []
+        if self.because_of:
+            told.append(words["with"].format(words["and"].join(self.because_of)))
+        if self.interests:
+            told.append(words["suits"].format(words["and"].join(self.interests)))
+        return words["pause"].join([*told, place])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ class Habit:
 _WORDS = {
     Language.ENGLISH: {
         "with": "goes with {}",
+        "suits": "suits your interest in {}",
         "and": " and ",
         "pause": "; ",
         "popular": "popular in {}",
@@ -88,6 +97,7 @@ _WORDS = {
     },
     Language.CHINESE: {
         "with": "与{}相配",
+        "suits": "符合您对{}的兴趣",
         "and": "和",
         "pause": "；",  # noqa: RUF001
         "popular": "在“{}”中受欢迎",

@@ -9,7 +9,7 @@ No network, and nothing here leaves the client.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,7 @@ from client.explaining import Explainer
 from client.interest_profile import InterestProfiles
 from client.reasons import Habit, Language, Reason
 from client.reranking import ListRules, pick
-from client.stated_interests import as_history
+from client.stated_interests import StatedInterests, with_stand_ins
 from client.taste_scoring import TasteScoring
 from client.text_closeness import TextCloseness
 from client.tuning import usual_fusion
@@ -177,36 +177,32 @@ class Recommender:
         ]
 
     def new_for(
-        self, user_id: str, count: int = 10, rules: ListRules | None = None
+        self,
+        user_id: str,
+        count: int = 10,
+        rules: ListRules | None = None,
+        interests: StatedInterests | None = None,
     ) -> list[Recommendation]:
-        """Return what the user has not met yet; what is popular, for somebody new."""
-        row = self._row(user_id)
-        if row is None:
-            return self._popular(count, rules or ListRules())
-        ((_, items, scores),) = self._scored(np.array([row]))
-        history = self.profiles.last_days[row]
-        return self._list(history, int(self.clusters[row]), items, scores[0], count, rules)
+        """Return what the user has not met yet.
 
-    def new_for_interests(
-        self, interests: FloatArray, count: int = 10, rules: ListRules | None = None
-    ) -> list[Recommendation]:
-        """Return what suits somebody who has stated interests and done nothing yet.
-
-        Parameters
-        ----------
-        interests : float32, shape (m, d)
-            Unit vectors in the space of the items'.
+        Stated interests count beside what was met, the less the more of that there is. Somebody
+        new without any gets what is popular.
         """
-        if not len(interests):
+        row = self._row(user_id)
+        stated = self._stand_ins(row, interests)
+        if row is None and not stated:
             return self._popular(count, rules or ListRules())
-        stated = as_history(interests, self.item_vectors, self.cluster_map.popularity)
-        cluster = int(
-            self.cluster_map.clusters_of(interests.mean(axis=0, keepdims=True), stated)[0]
-        )
+        met = csr_matrix((1, len(self.profiles.item_ids)))
+        if row is not None:
+            met = self.profiles.last_days[row]
+        history = with_stand_ins(met, list(stated)) if stated else met
+        cluster = self._cluster_of(row, history, interests)
         items = self._candidates.of(cluster)
-        # What stands in for a history was never met: it may well be on the list.
-        scores = self._worth(stated, cluster, items)
-        return self._list(stated, cluster, items, scores[0], count, rules)
+        # What stands for an interest was never met: it may well be on the list.
+        scores = _without(self._worth(history, cluster, items), met, items)[0]
+        best = self._pick(scores, items, count, rules or ListRules())
+        found = scores[np.searchsorted(items, best)]
+        return self._explained(history, cluster, best, found, stated)
 
     def of_cluster(
         self, cluster: int, count: int = 10, rules: ListRules | None = None
@@ -271,16 +267,8 @@ class Recommender:
             for start in range(0, len(of_cluster), USERS_AT_A_TIME):
                 places = of_cluster[start : start + USERS_AT_A_TIME]
                 history = self.profiles.last_days[rows[places]]
-                yield places, items, self._score(history, int(cluster), items)
-
-    def _score(self, last_days: csr_matrix, cluster: int, items: IntArray) -> Scores:
-        """Score candidates; what was met before, be it long ago, gets minus infinity."""
-        scores = self._worth(last_days, cluster, items)
-        users = np.repeat(np.arange(len(scores)), np.diff(last_days.indptr))
-        place = np.minimum(np.searchsorted(items, last_days.indices), len(items) - 1)
-        there = items[place] == last_days.indices
-        scores[users[there], place[there]] = -np.inf
-        return scores
+                scores = self._worth(history, int(cluster), items)
+                yield places, items, _without(scores, history, items)
 
     def _worth(self, last_days: csr_matrix, cluster: int, items: IntArray) -> Scores:
         """Score candidates for users of one cluster, met before or not."""
@@ -291,25 +279,36 @@ class Recommender:
             return self._by_taste.scores(last_days, cluster, items)
         return self._by_clusters.scores(last_days, cluster, items)
 
-    def _list(
+    def _stand_ins(self, row: int | None, interests: StatedInterests | None) -> dict[int, str]:
+        """Return the items that stand for stated interests, but for those that were met."""
+        if interests is None:
+            return {}
+        met = set() if row is None else set(self.profiles.last_days[row].indices.tolist())
+        found = interests.stand_ins(self.item_vectors, self.cluster_map.popularity)
+        return {item: text for item, text in found.items() if item not in met}
+
+    def _cluster_of(
+        self, row: int | None, history: csr_matrix, interests: StatedInterests | None
+    ) -> int:
+        """Return the own cluster; somebody new's is that of the stated interests."""
+        if row is not None or interests is None:
+            return 0 if row is None else int(self.clusters[row])
+        mean = interests.vectors.mean(axis=0, keepdims=True)
+        return int(self.cluster_map.clusters_of(mean, history)[0])
+
+    def _explained(
         self,
         history: csr_matrix,
         cluster: int,
-        items: IntArray,
+        best: list[int],
         scores: NDArray[np.float64],
-        count: int,
-        rules: ListRules | None,
-    ) -> list[Recommendation]:
-        best = self._pick(scores, items, count, rules or ListRules())
-        return self._explained(history, cluster, best, scores[np.searchsorted(items, best)])
-
-    def _explained(
-        self, history: csr_matrix, cluster: int, best: list[int], scores: NDArray[np.float64]
+        stated: Mapping[int, str] | None = None,
     ) -> list[Recommendation]:
         """Give each item of a list its reason."""
         reasons = [Reason()] * len(best)
         if not self._popularity_only:
-            reasons = self._explainer.reasons(history, cluster, np.array(best, dtype=np.int64))
+            items = np.array(best, dtype=np.int64)
+            reasons = self._explainer.reasons(history, cluster, items, stated)
         return [
             self._recommend(item, score, reason)
             for item, score, reason in zip(best, scores, reasons, strict=True)
@@ -363,3 +362,20 @@ class Recommender:
             return Habit(days=len(days), gap=0.0)
         gap = float((days[-1] - days[0]) / np.timedelta64(1, "D")) / (len(days) - 1)
         return Habit(days=len(days), gap=gap)
+
+
+def _without(scores: Scores, met: csr_matrix, items: IntArray) -> Scores:
+    """Give what was met before, be it long ago, minus infinity: in place.
+
+    Parameters
+    ----------
+    scores : float64, shape (n, c)
+    met : sparse, shape (n, n_items)
+    items : int64, shape (c,)
+        Whose scores they are: ascending places in the catalogue.
+    """
+    users = np.repeat(np.arange(len(scores)), np.diff(met.indptr))
+    place = np.minimum(np.searchsorted(items, met.indices), len(items) - 1)
+    there = items[place] == met.indices
+    scores[users[there], place[there]] = -np.inf
+    return scores

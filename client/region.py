@@ -25,6 +25,7 @@ from client.interest_profile import InterestProfiles, build_profiles
 from client.kept_weights import kept_or_tuned
 from client.recommender import Recommender
 from client.settings import AgentSettings, read_settings
+from client.stated_interests import StatedInterests
 from client.tuning import tuned, usual_fusion
 from privacy.door import Door
 from privacy.ledger import Ledger, system_clock, witness_beside
@@ -232,10 +233,11 @@ class Region:
             arm.fusion(self.recommender.fusion), popularity_only=arm.popularity_only
         )
 
-    def interest_vectors(self, texts: Sequence[str]) -> FloatArray:
-        """Return vectors of stated interests: float32, shape (n_texts, d). Not kept."""
+    def stated_interests(self, texts: Sequence[str]) -> StatedInterests:
+        """Return what somebody says they are interested in. Not kept."""
         cache = EmbeddingCache(self.settings.cache)
-        return encode_interests(texts, self.catalogue, self.encoder, cache)
+        vectors = encode_interests(texts, self.catalogue, self.encoder, cache)
+        return StatedInterests(texts=texts, vectors=vectors)
 
 
 def open_region(settings_path: Path) -> Region:

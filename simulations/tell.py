@@ -14,7 +14,7 @@ from rich.table import Table
 from client.feedback_store import ShownList
 from client.recommender import Recommendation, Recommender
 from client.reranking import ListRules
-from privacy.query import FloatArray
+from client.stated_interests import StatedInterests
 from server.report import ReceiptPart, Report
 
 console = Console(highlight=False)
@@ -145,12 +145,12 @@ def recommendations(
     *,
     count: int,
     explain: bool,
-    interests: FloatArray | None = None,
+    interests: StatedInterests | None = None,
     rules: ListRules | None = None,
     experiment: tuple[str, str] = ("", ""),
     keep: Callable[[list[ShownList]], None] | None = None,
 ) -> None:
-    """Show one user's two lists; somebody new may have stated interests.
+    """Show one user's two lists; stated interests count beside what was met.
 
     Parameters
     ----------
@@ -163,13 +163,8 @@ def recommendations(
     if is_new:
         instead = "what is popular" if interests is None else "what suits the stated interests"
         console.print(f"Nobody called {user!r} has events here; {instead} comes instead.")
-    elif interests is not None:
-        console.print(f"{user!r} has events here: they count, stated interests do not.")
     usuals = recommender.usuals(user, count)
-    if is_new and interests is not None:
-        found = recommender.new_for_interests(interests, count, rules)
-    else:
-        found = recommender.new_for(user, count, rules)
+    found = recommender.new_for(user, count, rules, interests)
     if keep is not None:
         keep(_shown(user, usuals, found, experiment))
     _list("Your usuals", usuals, explain=explain)

@@ -26,7 +26,7 @@ from client.catalogue_encoding import encode_interests
 from client.embedding_cache import EmbeddingCache
 from client.encoder import Encoder
 from client.recommender import Recommendation, Recommender
-from privacy.query import FloatArray
+from client.stated_interests import StatedInterests
 from simulations.recommendation.behaviour import Behaviour, complete_journey
 from simulations.recommendation.figures import figure, paired
 from simulations.recommendation.learning import learn
@@ -41,6 +41,7 @@ PAGE = Path("docs") / "recommendation.md"
 BEGIN = "<!-- cold start: made by python -m simulations.recommendation.cold_start -->"
 END = "<!-- cold start: end -->"
 PEOPLE, EPSILON, K = 20_000, 4.0, 16
+NOBODY = "somebody new"
 STATED = 3
 """Interests, the best liked first."""
 WINDOWS = {"the first item": 1, "any of the first five": 5}
@@ -59,17 +60,17 @@ class Newcomer:
 
     Attributes
     ----------
-    interests : float32, shape (m, d)
+    interests : StatedInterests
     items : int64, shape (n,)
         Different items in the order in which they were met.
     """
 
-    interests: FloatArray
+    interests: StatedInterests
     items: Ints
 
 
 def newcomers(
-    everybody: Behaviour, known: int, interests: Sequence[FloatArray]
+    everybody: Behaviour, known: int, interests: Sequence[StatedInterests]
 ) -> tuple[Behaviour, list[Newcomer]]:
     """Divide a population: who came before, and who is new.
 
@@ -78,7 +79,7 @@ def newcomers(
     everybody : Behaviour
     known : int
         So many of the first users came before.
-    interests : sequence of float32, shape (m, d)
+    interests : sequence of StatedInterests
         Of each user who did not.
     """
     before = everybody.users < known
@@ -121,9 +122,11 @@ def hits(
 
     full, alone = recommender(pushed), recommender(clusters)
     lists = {
-        "popularity": [places(full.new_for("somebody new"))] * len(new),
-        "clusters": [places(alone.new_for_interests(one.interests)) for one in new],
-        "clusters and taste": [places(full.new_for_interests(one.interests)) for one in new],
+        "popularity": [places(full.new_for(NOBODY))] * len(new),
+        "clusters": [places(alone.new_for(NOBODY, interests=one.interests)) for one in new],
+        "clusters and taste": [
+            places(full.new_for(NOBODY, interests=one.interests)) for one in new
+        ],
     }
     return {name: _hits(np.array(ranked), new) for name, ranked in lists.items()}
 
@@ -153,7 +156,7 @@ def rows(found: Sequence[dict[str, dict[str, Floats]]]) -> list[dict[str, str]]:
     return lines
 
 
-def stated(likes: Sequence[Sequence[str]], catalogue: PublicCatalogue) -> list[FloatArray]:
+def stated(likes: Sequence[Sequence[str]], catalogue: PublicCatalogue) -> list[StatedInterests]:
     """Return vectors of each person's best liked categories, said as a person would say them."""
     said = [[_words(category) for category in own[:STATED]] for own in likes]
     texts = sorted({text for own in said for text in own})
@@ -164,7 +167,9 @@ def stated(likes: Sequence[Sequence[str]], catalogue: PublicCatalogue) -> list[F
     )
     vectors = encode_interests(texts, public, Encoder(), EmbeddingCache(CACHE))
     place = {text: number for number, text in enumerate(texts)}
-    return [vectors[[place[text] for text in own]] for own in said]
+    return [
+        StatedInterests(texts=own, vectors=vectors[[place[text] for text in own]]) for own in said
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

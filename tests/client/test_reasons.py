@@ -23,6 +23,12 @@ ENGLISH, CHINESE = Language.ENGLISH, Language.CHINESE
             "goes with tea; popular with everybody",
             "\u4e0etea\u76f8\u914d\uff1b\u5927\u5bb6\u90fd\u559c\u6b22",
         ),
+        (
+            Reason(because_of=("tea",), interests=("baking", "coffee"), popular_in="Bakery"),
+            "goes with tea; suits your interest in baking and coffee; popular in Bakery",
+            "\u4e0etea\u76f8\u914d\uff1b\u7b26\u5408\u60a8\u5bf9baking\u548ccoffee\u7684\u5174\u8da3\uff1b"
+            "\u5728\u201cBakery\u201d\u4e2d\u53d7\u6b22\u8fce",
+        ),
         (Habit(days=1, gap=0.0), "once before", "\u4ee5\u524d\u6709\u8fc7\u4e00\u6b21"),
         (
             Habit(days=3, gap=9.2),

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from client.candidates import ALL, Candidates
 from client.recommender import Recommender
 from client.reranking import ListRules
-from client.stated_interests import as_history
+from client.stated_interests import StatedInterests, with_stand_ins
 from client.taste_scoring import TasteScoring, recency_weighted, recent_lift
 from client.text_closeness import TextCloseness
 from client.tuning import tuned, without_latest
@@ -150,15 +150,55 @@ def test_batch_ranks_as_one_by_one() -> None:
         assert [f"item-{item}" for item in items[row]] == own
 
 
-def test_stated_interests_stand_in_for_a_history() -> None:
-    shop = recommender({})
-    popularity = shop.cluster_map.popularity
-    stated = as_history(vectors()[[4]], vectors(), popularity)
-    assert stated.nnz == 3
-    found = shop.new_for_interests(vectors()[[4]], 3)
-    assert len(found) == 3
-    assert not {f"item-{item}" for item in stated.indices} & {one.item_id for one in found}
-    assert [one.item_id for one in shop.new_for_interests(vectors()[:0], 2)] == ["item-0", "item-1"]
+def interested_in(*items: int) -> StatedInterests:
+    texts = [f"things like {item}" for item in items]
+    return StatedInterests(texts=texts, vectors=vectors()[list(items)])
+
+
+def test_well_known_items_close_to_a_stated_interest_stand_for_it() -> None:
+    popularity = np.linspace(2, 1, N_ITEMS, dtype=np.float32)
+    found = interested_in(4).stand_ins(vectors(), popularity)
+    assert list(found) == [0, 1, 2]  # twenty near ones are all there are
+    assert set(found.values()) == {"things like 4"}
+    assert list(interested_in(4, 5).stand_ins(vectors(), popularity).values()) == 3 * [
+        "things like 4"
+    ]
+    assert interested_in().stand_ins(vectors(), popularity) == {}
+
+
+def test_stand_ins_are_older_than_all_that_was_met() -> None:
+    history = with_stand_ins(days({7: 0.0, 3: 90.0}), [5, 1])
+    assert history.toarray()[0, [7, 3, 5, 1]].tolist() == [0.0, 90.0, 91.0, 92.0]
+    assert sorted(history.indices) == [1, 3, 5, 7]
+    assert with_stand_ins(days({}), [5]).toarray()[0, 5] == 1.0
+
+
+def test_somebody_new_gets_what_goes_with_stated_interests_and_why() -> None:
+    shop = recommender({}, popularity=np.array([1.0] * 6 + [9.0] * 3 + [1.0] * 3, np.float32))
+    told = shop.new_for("nobody", 12, interests=interested_in(4))
+    assert {one.item_id for one in told} == {f"item-{item}" for item in range(N_ITEMS)}
+    # Stand-ins, too: they were never met. Nobody is told that an item goes with them.
+    assert told[0].reason.startswith("suits your interest in things like 4; ")
+    assert told[0].kind == "interests"
+    assert not any("goes with" in one.reason for one in told)
+    popular = [one.item_id for one in shop.new_for("nobody", 3, interests=interested_in())]
+    assert popular == ["item-6", "item-7", "item-8"]
+
+
+def test_stated_interests_fade_as_real_items_come() -> None:
+    few = recommender({0: 1.0})
+    many = recommender({0: 1.0, 3: 2.0, 6: 3.0, 4: 4.0, 7: 5.0})
+    interests = interested_in(2)
+
+    def moved(shop: Recommender) -> int:
+        without, with_them = (
+            [one.item_id for one in shop.new_for("user-0", 12, interests=said)]
+            for said in (None, interests)
+        )
+        assert set(without) == set(with_them)  # what was met stays away
+        return sum(a != b for a, b in zip(without, with_them, strict=True))
+
+    assert moved(few) > moved(many)
 
 
 def test_a_cluster_has_a_list_of_its_own() -> None:
@@ -176,7 +216,7 @@ def test_rules_hold_for_everybody() -> None:
     rules = ListRules(excluded_items=frozenset({"item-3", "item-0"}))
     shop = recommender({6: 1.0})
     lists = [shop.new_for("user-0", 12, rules), shop.new_for("nobody", 12, rules)]
-    lists.append(shop.new_for_interests(vectors()[[4]], 12, rules))
+    lists.append(shop.new_for("nobody", 12, rules, interested_in(4)))
     for found in lists:
         assert not {"item-3", "item-0"} & {one.item_id for one in found}
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from client.recommender import Recommender
+from client.stated_interests import StatedInterests
 from simulations.recommendation import benchmark
 from simulations.recommendation.behaviour import Behaviour, _declared
 from simulations.recommendation.benchmark import BEGIN, END, gathered, main, measure, sections
@@ -264,7 +265,12 @@ def test_newcomers_are_no_part_of_the_run_that_serves_them() -> None:
         for name in set(shop.categories)
     }
     stated = [
-        np.array([topics[name] / np.linalg.norm(topics[name]) for name in own[:3]], np.float32)
+        StatedInterests(
+            texts=own[:3],
+            vectors=np.array(
+                [topics[name] / np.linalg.norm(topics[name]) for name in own[:3]], np.float32
+            ),
+        )
         for own in likes[1000:]
     ]
     earlier, new = newcomers(everybody, 1000, stated)
@@ -279,7 +285,7 @@ def test_newcomers_are_no_part_of_the_run_that_serves_them() -> None:
     found = cold_hits(pushed, clusters, split, new)
     recommender = Recommender(split.profiles, shop.vectors, pushed, pd.DataFrame())
     first = shop.item_ids[new[0].items[0]]
-    listed = [one.item_id for one in recommender.new_for_interests(new[0].interests)]
+    listed = [one.item_id for one in recommender.new_for("nobody", interests=new[0].interests)]
     assert found["clusters and taste"]["the first item"][0] == (first in listed)
     popular = hits_of_popularity(pushed.popularity, new)
     assert found["popularity"]["the first item"].tolist() == popular
@@ -295,7 +301,7 @@ def hits_of_popularity(popularity: np.ndarray, new: list[Newcomer]) -> list[floa
 
 
 def test_hits_are_of_what_a_newcomer_took_up_first() -> None:
-    nobody = np.zeros((0, 2), np.float32)
+    nobody = StatedInterests(texts=(), vectors=np.zeros((0, 2), np.float32))
     new = [Newcomer(interests=nobody, items=np.array([4, 2, 9])) for _ in range(3)]
     found = _hits(np.array([[4, 1], [2, 1], [7, 8]]), new)
     assert found["the first item"].tolist() == [1.0, 0.0, 0.0]
