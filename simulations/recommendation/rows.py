@@ -20,6 +20,8 @@ CACHE = Path("runs") / "cache"
 K_OF_JOINT = 8
 NOT_WORSE = 0.0
 """Asked where no gain was: at most two standard errors below popularity."""
+NOT_WORSE_THAN_RECENT = float("-inf")
+"""The same of recent popularity, for clients that follow what is popular lately."""
 
 Plan = Callable[[float], Sequence[Phase]]
 
@@ -50,7 +52,8 @@ class Row:
         Key of a set.
     split : callable
     asked : mapping of float to float
-        By epsilon: the gain over popularity that was asked for, ``NOT_WORSE``, or None.
+        By epsilon: the gain over popularity that was asked for, ``NOT_WORSE``,
+        ``NOT_WORSE_THAN_RECENT``, or None.
     plan : callable
     k : int
     draws : int
@@ -95,8 +98,17 @@ ROWS = (
         asked={0.1: NOT_WORSE, 1: NOT_WORSE, 4: NOT_WORSE},
         split=global_time,
     ),
-    Row(behaviour="quarters", asked={0.1: NOT_WORSE, 4: NOT_WORSE}, plan=following_lately),
-    Row(behaviour="quarters", asked={4: NOT_WORSE}, plan=following_lately, split=global_time),
+    Row(
+        behaviour="quarters",
+        asked={0.1: NOT_WORSE, 4: NOT_WORSE_THAN_RECENT},
+        plan=following_lately,
+    ),
+    Row(
+        behaviour="quarters",
+        asked={4: NOT_WORSE_THAN_RECENT},
+        plan=following_lately,
+        split=global_time,
+    ),
 )
 
 

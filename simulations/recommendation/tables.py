@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from simulations.recommendation.figures import Figure, Group, Line, Paired, References
-from simulations.recommendation.rows import NOT_WORSE
+from simulations.recommendation.rows import NOT_WORSE, NOT_WORSE_THAN_RECENT
 
 Judgement = tuple[Line, float | None]
 """A line, and the gain over popularity that was asked for."""
@@ -104,9 +104,9 @@ def verdicts(found: Sequence[Judgement]) -> str:
 
 
 def is_met(line: Line, asked: float) -> bool:
-    """Tell whether a line has the gain that was asked for, or is not worse than popularity."""
-    to = line.paired["popularity"]
-    if asked == NOT_WORSE:
+    """Tell whether a line has the gain that was asked for, or is not worse than it must be."""
+    to = line.paired[_against(asked)]
+    if asked in (NOT_WORSE, NOT_WORSE_THAN_RECENT):
         return to.gain >= -FEW_CANNOT_TELL * to.error
     return to.gain >= asked * line.popularity["hit_rate"].mean
 
@@ -163,15 +163,19 @@ def _gain(line: Line, asked: float | None) -> dict[str, str]:
 
 
 def _verdict(line: Line, asked: float) -> str:
-    where, to = _where(line), line.paired["popularity"]
+    where, to = _where(line), line.paired[_against(asked)]
     verdict = "met" if is_met(line, asked) else "**not met**"
-    short_of = asked * line.popularity["hit_rate"].mean - to.gain
-    if asked != NOT_WORSE and 0 < short_of < to.error:
+    rate = {"popularity": line.popularity["hit_rate"], **line.rivals}[_against(asked)]
+    if asked > 0 and 0 < asked * rate.mean - to.gain < to.error:
         verdict += ", by less than a standard error"
     return (
         f"- {verdict}: {where['set']}, epsilon {where['eps']}: asked {_asked(asked)}, found "
-        f"{_percent(to, line.popularity['hit_rate'])}"
+        f"{_percent(to, rate)}"
     )
+
+
+def _against(asked: float) -> str:
+    return "recent popularity" if asked == NOT_WORSE_THAN_RECENT else "popularity"
 
 
 def _percent(to: Paired, popular: Figure) -> str:
@@ -181,6 +185,8 @@ def _percent(to: Paired, popular: Figure) -> str:
 def _asked(asked: float | None) -> str:
     if asked is None:
         return "-"
+    if asked == NOT_WORSE_THAN_RECENT:
+        return "not worse than recent popularity"
     return "not worse" if asked == NOT_WORSE else f"{asked:+.0%}"
 
 

@@ -38,7 +38,14 @@ from simulations.recommendation.labels import faults
 from simulations.recommendation.learning import learn
 from simulations.recommendation.measures import MEASURES, measures
 from simulations.recommendation.populations import people_with_topics, session_population
-from simulations.recommendation.rows import NOT_WORSE, ROWS, Row, clusters_alone, joint
+from simulations.recommendation.rows import (
+    NOT_WORSE,
+    NOT_WORSE_THAN_RECENT,
+    ROWS,
+    Row,
+    clusters_alone,
+    joint,
+)
 from simulations.recommendation.saved import keep, kept
 from simulations.recommendation.splits import global_time, leave_last_out, whole
 from simulations.recommendation.tables import fill, is_met, table, verdicts
@@ -241,6 +248,19 @@ def test_met_is_what_the_figures_say() -> None:
     assert "- **not met**: tiny, leave-last-out, epsilon 4: asked not worse, found -30.0%" in said
     assert "- **not met**, by less than a standard error:" in verdicts([(made_up(0.015), 0.2)])
     assert "- **not met**: tiny" in verdicts([(made_up(0.005), 0.2)])
+
+
+def test_who_follows_what_is_popular_lately_is_compared_with_it() -> None:
+    line = made_up(0.05)
+    recent = Paired(gain=-0.021, error=0.01, noise_error=0.0, p=0.04)
+    line.paired["recent popularity"] = recent
+    line.rivals["recent popularity"] = Figure(mean=0.21, error=0.01, noise_error=0.0)
+    assert not is_met(line, NOT_WORSE_THAN_RECENT)
+    said = verdicts([(line, NOT_WORSE_THAN_RECENT)])
+    assert "not met**: tiny, leave-last-out, epsilon 4: asked not worse than recent" in said
+    assert "found -10.0% ± 4.8%" in said
+    line.paired["recent popularity"] = recent.model_copy(update={"gain": -0.02})
+    assert is_met(line, NOT_WORSE_THAN_RECENT)
 
 
 def test_tables_are_markdown_and_go_between_their_marks(tmp_path: Path) -> None:
