@@ -40,7 +40,8 @@ from strategies.plan import recommendation_alone
 K_OF_RIVALS = 16
 """Clusters of texts, and random ones."""
 DRAWS_OF_TEXT_CLUSTERS = 3
-"""At most: a whole clustering each."""
+"""At most: a whole clustering each; one where people are many, whose draws hardly differ."""
+MANY = 10_000
 
 console = Console(highlight=False, width=200)
 
@@ -117,7 +118,7 @@ class Measuring:
         split, by_scores = self.split, self.judge.by_scores
         mu = mu_of(epsilon, delta_for(len(split.profiles)))
         seeds = range(draws)
-        few = min(draws, DRAWS_OF_TEXT_CLUSTERS)
+        few = min(draws, 1 if len(split.profiles) >= MANY else DRAWS_OF_TEXT_CLUSTERS)
         return {
             "popularity": self.judge.judge(
                 [by_scores(noisy_popularity(split, mu, seed)) for seed in seeds]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from simulations.recommendation.figures import Part
 
-FOLDER = Path("runs") / "recommendation"
+FOLDER = Path("docs") / "benchmarks" / "recommendation"
 
 Kept = TypeVar("Kept", bound=Part)
 
