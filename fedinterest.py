@@ -510,6 +510,16 @@ def show_policy(path: Path) -> None:
     show(read_policy(path), code_hash())
 
 
+def _length_of_catalogue(path: str) -> int | None:
+    """Return how many items a run's encoded catalogue has; None where it is not at hand."""
+    from strategies.public_catalogue import PublicCatalogue
+
+    try:
+        return len(PublicCatalogue.load(Path(path)).item_ids) if path else None
+    except ValueError:
+        return None
+
+
 @policies.command("check")
 def check_policy(
     path: Path,
@@ -541,6 +551,7 @@ def check_policy(
 
     policy = read_policy(path)
     config = read_run_config(run)
+    n_items = _length_of_catalogue(config.public.catalogue)
     if noise not in set(NoiseKind):
         raise PolicyError(f"There is no noise of kind {noise!r}: {', '.join(NoiseKind)}.")
     account = read_account(ledger) if ledger else None
@@ -559,7 +570,9 @@ def check_policy(
     lines = forecast(
         policy,
         account,
-        planned_releases(config.privacy.epsilon, config.privacy.delta, planned_phases(config)),
+        planned_releases(
+            config.privacy.epsilon, config.privacy.delta, planned_phases(config, n_items)
+        ),
         trust_model=config.privacy.trust_model,
         noise=NoiseKind(noise),
         participants=config.run.n_clients,

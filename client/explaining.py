@@ -76,7 +76,8 @@ class Explainer:
         stated = stated or {}
         own = history.indices.astype(np.int64)
         speaks = self._speaks_for(history, own, items)
-        lifts = self._map.item_weights[cluster, items] / self._map.popularity[items]
+        usual = np.maximum(self._map.popularity[items], 1e-12)
+        lifts = self._map.item_weights[cluster, items] / usual
         return [
             Reason(
                 because_of=tuple(
@@ -96,10 +97,13 @@ class Explainer:
         By taste, where anything speaks for it; else by their texts.
         """
         speaks = self._by_text(own, items)
+        itself = items[:, None] == own  # what stands in for a history may be listed, too
+        speaks[itself] = 0.0
         if self._taste is None or not len(own):
             return speaks
         weights = recency_weighted(history, self._half_life).data
         goes_with = self._taste.between(own, items).T * weights
+        goes_with[itself] = 0.0
         most = goes_with.max(axis=1, keepdims=True)
         goes_with = np.where(goes_with >= NEXT_TO_IT * most, goes_with, 0.0)
         return np.where(most > 0, goes_with, speaks)

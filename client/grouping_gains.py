@@ -54,7 +54,8 @@ def _gains(earlier: csr_matrix, latest: csr_matrix, lifts: FloatArray, logs: Flo
     users = own // m
     rank = own % m - (np.searchsorted(before, own) - np.searchsorted(before, users * m))
     counts = np.bincount(users, minlength=n)
-    summed = np.bincount(users, 1 / np.log2(2.0 + rank), minlength=n)
+    gain = 1 / np.log2(2.0 + np.arange(m))  # a table: its length is the question's, not people's
+    summed = np.bincount(users, gain[rank], minlength=n)
     return np.asarray(summed / np.maximum(counts, 1))
 
 

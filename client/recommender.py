@@ -60,6 +60,17 @@ class Recommendation:
     kind: str
 
 
+def _best_places(scores: Scores, width: int) -> IntArray:
+    """Return where the best of each row are, ascending; of equal ones the earlier: (n, width)."""
+    if not width:
+        return np.zeros((len(scores), 0), dtype=np.int64)
+    worth = np.where(np.isnan(scores), -np.inf, scores)
+    least = np.partition(worth, -width, axis=1)[:, -width][:, None]
+    better, equal = worth > least, worth == least
+    equal &= np.cumsum(equal, axis=1) <= width - better.sum(axis=1, keepdims=True)
+    return np.nonzero(better | equal)[1].reshape(len(scores), width)
+
+
 class Recommender:
     """Ranks items for the users of one client.
 
@@ -243,8 +254,7 @@ class Recommender:
                     values[place, : len(listed)] = own[np.searchsorted(items, listed)]
                 continue
             width = min(count, len(items))
-            top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-            top = np.sort(top, axis=1)  # of equal scores the earlier item comes first
+            top = _best_places(scores, width)
             chosen = np.take_along_axis(scores, top, 1)
             order = np.argsort(-chosen, axis=1, kind="stable")
             chosen = np.take_along_axis(chosen, order, 1)

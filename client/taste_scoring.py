@@ -7,7 +7,7 @@ Everything is done for many users at once, on the candidates only: a catalogue m
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,8 @@ class TasteScoring:
         self._product: Product = project if exact else np.matmul
         self._texts = texts
         self._lift = np.exp(self.fusion.lift * recent_lift(cluster_map))
-        self._followed = cache(self._follow)
+        # Votes go through the clusters in order, of which a map may have thousands.
+        self._followed = lru_cache(maxsize=1 if exact else None)(self._follow)
 
     def scores(self, last_days: csr_matrix, cluster: int, candidates: IntArray) -> Scores:
         """Score candidates for users of one cluster.

@@ -22,7 +22,7 @@ from client.taste_scoring import TasteScoring
 from client.text_closeness import TextCloseness
 from privacy.query import FloatArray, IntArray
 from strategies.cluster_map import ClusterMap
-from strategies.fusion import Fusion
+from strategies.fusion import CLUSTERS, HALF_LIVES, Fusion
 
 MOST_USERS = 2000
 """To choose by; of more, so many are drawn."""
@@ -34,8 +34,6 @@ FEWEST_USERS = 20
 """To choose by; what fewer took up, such as a device's one user, tells hardly anything."""
 STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
-HALF_LIVES = (8.0, 20.0, 1e9)
-CLUSTERS = (1.0, 0.0)
 TEXTS = (0.3, 1.0)
 
 

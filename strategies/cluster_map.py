@@ -19,11 +19,20 @@ from privacy.query import FloatArray, IntArray
 from strategies.exact_geometry import nearest_centre
 from strategies.fusion import Fusion, are_fusions
 from strategies.item_space import ItemSpace, located
+from strategies.question_kinds.items import MOST_TASTE_ITEMS
 from strategies.taste import Taste
+from strategies.taste_spectrum import MOST_TASTES
 
 VERSION = 3
 MOST_BYTES = 2**28
 """Of all arrays together: what a client is ready to keep of one push-back."""
+LONGEST_LABEL = 200
+"""Characters."""
+
+
+def shown(label: str) -> str:
+    """Return a label as it can be shown to people: short, and without what moves a cursor."""
+    return "".join(one if one.isprintable() else " " for one in label)[:LONGEST_LABEL]
 
 
 def _nothing() -> FloatArray:
@@ -99,6 +108,8 @@ class ClusterMap:
                 f"A cluster map of {k} clusters and {n_items} items has sizes, item weights and "
                 f"labels of shapes {shapes}; they do not fit together."
             )
+        if not all(isinstance(one, str) and one == shown(one) for one in self.labels):
+            raise ValueError("A cluster map has labels that cannot be shown to people.")
         self._check_taste()
         if self.fusion.shape != (0,) and not are_fusions(self.fusion[None]):
             raise ValueError(
@@ -117,7 +128,14 @@ class ClusterMap:
     def _check_taste(self) -> None:
         """Raise ValueError unless what tells of taste and recency fits the items."""
         n_items = self.popularity.shape
+        if type(self.taste_share) not in (int, float):
+            raise ValueError("A cluster map has a share of taste that is no number.")
         m, r = np.count_nonzero(self.taste_weights), len(self.taste_strengths)
+        if r > MOST_TASTES or m > MOST_TASTE_ITEMS:
+            raise ValueError(
+                f"A cluster map has {r} directions of taste over {m} items; at most {MOST_TASTES} "
+                f"over {MOST_TASTE_ITEMS} are looked at."
+            )
         fits = (
             self.recent_popularity.shape in (n_items, (0,))
             and self.taste_weights.shape in (n_items, (0,))
@@ -203,11 +221,17 @@ class ClusterMap:
                 f"Cluster map {path} is of version {version}, this program reads version "
                 f"{VERSION}. Nothing was read. Ask the server for the map again."
             )
-        return cls(
-            run=str(content.pop("run")),
-            catalogue=str(content.pop("catalogue")),
-            encoder=str(content.pop("encoder")),
-            labels=list(header["labels"]),
-            taste_share=float(content.pop("taste_share")),
-            **content,
-        )
+        try:
+            return cls(
+                run=str(content.pop("run")),
+                catalogue=str(content.pop("catalogue")),
+                encoder=str(content.pop("encoder")),
+                labels=list(header["labels"]),
+                taste_share=float(content.pop("taste_share")),
+                **content,
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is not a cluster map ({error}). Nothing was read. "
+                "Ask the server for the map again."
+            ) from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from privacy.query import FloatArray
 from strategies.arm_comparison import Experiment
-from strategies.cluster_map import ClusterMap
+from strategies.cluster_map import ClusterMap, shown
 from strategies.directions import Directions
 from strategies.fusion import Fusion
 from strategies.interest_tree import InterestTree, interest_tree
@@ -245,7 +245,7 @@ class Clustering:
             encoder=self.catalogue.encoder,
             centroids=single_precision(self.centroids),
             noisy_sizes=single_precision(self.sizes),
-            labels=[cluster.label for cluster in self.described().clusters],
+            labels=[shown(cluster.label) for cluster in self.described().clusters],
             item_weights=single_precision(weights),
             popularity=single_precision(popularity),
             recent_popularity=single_precision(self.recent_popularity),

@@ -8,6 +8,10 @@ import numpy as np
 
 from privacy.query import FloatArray
 
+HALF_LIVES = (8.0, 20.0, 1e9)
+CLUSTERS = (1.0, 0.0)
+"""What is tried at home and voted on, the usual first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
@@ -37,7 +41,8 @@ class Fusion:
     @classmethod
     def of(cls, row: FloatArray) -> Fusion:
         """Return what :meth:`row` has written down."""
-        half_life, text, lift, cluster = row.tolist()
+        # The shortest decimal of each: 0.6, not the 0.60000002 that single precision makes of it.
+        half_life, text, lift, cluster = (float(str(value)) for value in row)
         return cls(half_life=half_life, text=text, lift=lift, cluster=cluster)
 
 

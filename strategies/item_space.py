@@ -63,6 +63,8 @@ class ItemSpace:
 
     def __post_init__(self) -> None:
         weights, directions, strengths = self.taste.parts().values()
+        # An array of one number would pass for it, and make vectors of other shapes.
+        _require(type(self.share) in (int, float), "a number for a share")
         _require(0 < self.share <= 1, "a share above 0 and at most 1")
         _require(weights.ndim == 1 and bool((weights >= 0).all()), "weights of items")
         _require(strengths.ndim == 1, "strengths of directions")

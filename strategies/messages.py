@@ -80,7 +80,14 @@ def records_to_request(records: RecordDict) -> Request:
             server_key=str(config["server-key"]),
             signature=str(config["signature"]),
         )
-    except (KeyError, ValueError, TypeError, EOFError, OverflowError) as error:
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        OverflowError,
+    ) as error:
         raise MessageError(f"The request cannot be read: {error}") from error
 
 

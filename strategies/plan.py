@@ -34,12 +34,12 @@ LATEST = 10
 """So many of a user's latest items tell what is popular lately."""
 VOTES_SHARE = 0.03
 """Of a run that asks users how well lists rank; all other shares shrink by it."""
-CLUSTERS_INSTEAD = "clusters and what they go for"
-
 FEEDBACK_SHARE = 0.04
 """Of a run that also asks what came of an experiment; all other phases shrink alike."""
 SPACE_SHARE = 0.005
 """Of a run that chooses the space of its clusters: the choice."""
+CLUSTERS_INSTEAD = "clusters and what they go for"
+"""What a run spends on where it does not ask for taste, for people."""
 
 
 def planned_releases(epsilon: float, delta: float, phases: Sequence[Phase]) -> list[PlannedRelease]:
@@ -141,7 +141,10 @@ def recommendation_alone(
     lately: bool = False,
     votes: bool = False,
 ) -> list[Phase]:
-    """Return the phases of a run that learns what people go for, and no clusters."""
+    """Return the phases of a run that learns what people go for, and no clusters.
+
+    Nobody votes where the votes' share would leave too little for taste.
+    """
     left = _left(votes=votes)
     votes = votes and choose_taste(0.99 * left, signal, limit or UploadLimit()).is_asked_for
     left = _left(votes=votes)

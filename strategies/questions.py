@@ -188,5 +188,5 @@ def unflatten(kind: str, flat: dict[str, FloatArray | float | int | str | list[s
             share = parts["space"].pop("share", math.nan)
             outer["space"] = ItemSpace(share=share, taste=Taste(**parts["space"]))
         return QUESTION_TYPES[kind](**outer)
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"A question of kind {kind!r} has other fields: {error}.") from error

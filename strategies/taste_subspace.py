@@ -192,12 +192,12 @@ def pooled(answered: Sequence[Answered]) -> Found:
     basis, precision, turned = basis[:, new], precision[new], turned[new]
     together = got @ turned.T
     columns, heights, _ = np.linalg.svd(together, full_matrices=False)
-    signal = np.sqrt(np.maximum(heights**2 - noise_edge(*together.shape) ** 2, 0.0))
+    signal = np.sqrt(np.maximum(heights**2 - edge_of_noise(*together.shape) ** 2, 0.0))
     covered = np.linalg.norm((basis * precision).T @ columns, axis=0)
     return Found(directions=columns, values=signal / np.maximum(covered, 1e-12))
 
 
-def noise_edge(m: int, k: int) -> float:
+def edge_of_noise(m: int, k: int) -> float:
     """Return the largest singular value that (m, k) standard normal numbers are likely to have.
 
     Formula: the limit sqrt(m) + sqrt(k) (Davidson and Szarek 2001, theorem 2.13).

@@ -26,6 +26,7 @@ class SpaceChoice(Phase):
     """
 
     asks = GroupingGains
+    is_needed = False
 
     SPACES = (Space.TEXT, Space.TASTE, Space.BOTH)
     """The first one is what the others are compared with."""
@@ -51,7 +52,13 @@ class SpaceChoice(Phase):
         )
 
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
-        """Go on in the space whose groups told the latest items best."""
+        """Go on in the space whose groups told the latest items best.
+
+        Where taste knows no direction all spaces are that of texts, and nothing was compared.
+        """
+        if space_of(Space.BOTH, known.taste) is None:
+            known.enter(Space.BOTH)  # says why clusters are of texts
+            return
         gains = [0.0, *(answer.sums["gains"][0] / known.users).tolist()]
         known.space_gains = dict(zip(self.SPACES[1:], gains[1:], strict=True))
         known.space_gains_noise = answer.sigma / known.users

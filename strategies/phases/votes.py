@@ -10,7 +10,7 @@ import numpy as np
 from privacy.query import FloatArray
 from strategies.aggregation import NoisySum
 from strategies.clustering import Clustering
-from strategies.fusion import Fusion
+from strategies.fusion import CLUSTERS, HALF_LIVES, Fusion
 from strategies.phases.phase import Phase
 from strategies.private_evaluation import PrivateEvaluation
 from strategies.question_kinds.votes import MOST_CHANGE, USERS_WEIGHT, K
@@ -25,12 +25,11 @@ class Votes(Phase):
     """
 
     asks = ListVotes
+    is_needed = False
 
-    HALF_LIVES = (8.0, 20.0, 1e9)
-    CLUSTERS = (1.0, 0.0)
-    DEVIATIONS = 1.0
+    DEVIATIONS = 2.0
     """Another option has to be better than the usual one by so many standard deviations of the
-    noise."""
+    noise: where all are equal, the best of five others is so in one run of nine."""
 
     def ask(self, known: Clustering) -> Question:
         """Send a draft of the map along with the options."""
@@ -76,9 +75,9 @@ def options(k: int) -> FloatArray:
     k : int
         Clusters; with one there is none to follow.
     """
-    clusters = Votes.CLUSTERS if k > 1 else Votes.CLUSTERS[:1]
+    clusters = CLUSTERS if k > 1 else CLUSTERS[:1]
     found = [
         Fusion(half_life=half_life, cluster=cluster).row()
-        for cluster, half_life in product(clusters, Votes.HALF_LIVES)
+        for cluster, half_life in product(clusters, HALF_LIVES)
     ]
     return np.stack(found)

@@ -12,6 +12,8 @@ from strategies.question_kinds.checks import finite, require, require_positive
 from strategies.question_kinds.items import MOST_TASTE_ITEMS
 
 MOST_GROUPINGS = 8
+MOST_GROUPS = 64
+"""Of each grouping: a client holds a number for each user and group at a time."""
 MOST_LIFTS = 2**24
 """Of all groups together: a question must not exhaust a client's memory."""
 
@@ -55,7 +57,7 @@ class GroupingGains:
         require(self.kind, self.lifts.ndim == 3 and self.lifts.shape[2] == m, "lifts of each item")
         groupings, k = self.lifts.shape[:2]
         require(self.kind, 2 <= groupings <= MOST_GROUPINGS, f"2 to {MOST_GROUPINGS} groupings")
-        require(self.kind, k > 0 and self.lifts.size <= MOST_LIFTS, "groups")
+        require(self.kind, 0 < k <= MOST_GROUPS and self.lifts.size <= MOST_LIFTS, "groups")
         require(self.kind, finite(self.logs, self.lifts), "finite arrays")
         require_positive(self.kind, self.largest, "largest difference")
 

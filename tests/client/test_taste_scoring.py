@@ -283,3 +283,18 @@ def test_what_helps_nobody_is_left_as_it_is() -> None:
     assert tuned(nobody, taste_map(), vectors(), usual=usual) == usual
     without = a_map(np.eye(1, 8), N_ITEMS)
     assert tuned(alone, without, vectors()) == Fusion()
+
+
+def test_many_users_lists_are_those_of_each_also_where_items_tie() -> None:
+    popularity = np.ones(N_ITEMS, np.float32)
+    shop = recommender({2: 1.0}, popularity=popularity).weighing(Fusion(), popularity_only=True)
+    places, _ = shop.best_new(np.array([0]), 5)
+    assert [f"item-{place}" for place in places[0]] == [
+        one.item_id for one in shop.new_for("user-0", 5)
+    ]
+
+
+def test_what_stands_for_an_interest_is_not_said_to_go_with_itself() -> None:
+    shop = recommender({5: 1.0})
+    for one in shop.new_for("user-0", 12, interests=interested_in(4)):
+        assert one.item_id not in one.reason

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from strategies import cluster_map as module
-from strategies.cluster_map import ClusterMap
+from strategies.cluster_map import LONGEST_LABEL, ClusterMap, shown
+from strategies.question_kinds.items import MOST_TASTE_ITEMS
+from strategies.taste_spectrum import MOST_TASTES
 
 N_ITEMS = 4
 
@@ -83,11 +85,56 @@ def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
         {"taste_share": float("nan")},
         {"taste_share": 0.5, **WITHOUT},
         {"taste_share": 1.0},
+        {"taste_share": np.full((1, 1, 1), 0.5, np.float32)},
+        {"labels": ["Tea", "\x1b[2JBread"]},
+        {"labels": ["Tea", "Bread" * 100]},
+        {"labels": ["Tea", 5]},
+        {"labels": np.ones(2, np.float32)},
+        {
+            "taste_directions": np.zeros((3, MOST_TASTES + 1), np.float32),
+            "taste_strengths": np.ones(MOST_TASTES + 1, np.float32),
+        },
     ],
 )
 def test_a_map_whose_parts_do_not_fit_is_none(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"A cluster map|A space of items"):
         ClusterMap(**fields(**changes))
+
+
+def test_a_label_is_made_fit_to_be_shown() -> None:
+    assert shown("Tea\xa0and\x1b[2J milk") == "Tea and [2J milk"
+    assert len(shown("x" * 500)) == LONGEST_LABEL
+    ClusterMap(**fields(labels=[shown("\x07"), shown("y" * 500)]))
+
+
+def test_taste_over_too_many_items_is_none() -> None:
+    n_items, m = MOST_TASTE_ITEMS + 5, MOST_TASTE_ITEMS + 1
+    weights = np.zeros(n_items, np.float32)
+    weights[:m] = 1
+    wide: dict[str, Any] = {
+        "item_weights": np.ones((2, n_items), np.float32),
+        "popularity": np.ones(n_items, np.float32),
+        "recent_popularity": np.zeros(0, np.float32),
+        "taste_weights": weights,
+        "taste_directions": np.zeros((m, 2), np.float32),
+    }
+    with pytest.raises(ValueError, match=f"over {m} items"):
+        ClusterMap(**fields(**wide))
+
+
+def test_a_map_that_lacks_something_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "map.npz"
+    ClusterMap(**fields()).save(path)
+    with np.load(path, allow_pickle=False) as archive:
+        content = {name: archive[name] for name in archive.files}
+    for lacking in ("taste_share", "run", "popularity"):
+        some = {name: value for name, value in content.items() if name != lacking}
+        np.savez_compressed(path, allow_pickle=False, **some)
+        with pytest.raises(ValueError, match="Nothing was read"):
+            ClusterMap.load(path)
+    np.savez_compressed(path, allow_pickle=False, **content, more=np.zeros(1))
+    with pytest.raises(ValueError, match="Nothing was read"):
+        ClusterMap.load(path)
 
 
 def test_a_map_that_is_too_large_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

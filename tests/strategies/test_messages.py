@@ -38,6 +38,7 @@ from strategies.questions import (
     TasteMoments,
     TasteProjection,
     flatten,
+    unflatten,
 )
 from strategies.taste import Taste
 from tests.strategies.examples import a_head, distance_histogram, signed
@@ -335,6 +336,12 @@ def test_impossible_request_is_an_error(key: str, value: Any) -> None:
         ("list-votes", {"options": -OPTIONS}),
         ("list-votes", {"options": np.full((2, 4), np.nan, np.float32)}),
         ("list-votes", {"options": np.full((2, 4), np.inf, np.float32)}),
+        ("grouping-gains", {"lifts": np.ones((2, 65, 2), np.float32)}),
+        ("grouping-gains", {"lifts": np.ones((9, 1, 2), np.float32)}),
+        ("grouping-gains", {"lifts": np.full((2, 1, 2), np.nan, np.float32)}),
+        ("grouping-gains", {"items": np.array([1, 0.5, 1], np.float32)}),
+        ("grouping-gains", {"logs": np.zeros(3, np.float32)}),
+        ("grouping-gains", {"largest": 0.0}),
         ("taste-projection", {"weights": np.array([0.5, np.nan, 1], np.float32)}),
         ("taste-projection", {"weights": np.array([0.5, -1, 1], np.float32)}),
         ("taste-projection", {"weights": np.array([0.5, 1, 1], np.float32)}),
@@ -378,3 +385,19 @@ def test_questions_that_differ_in_one_number_have_other_fingerprints() -> None:
         count_weight=0.3,
     )
     assert request(wide).query().fingerprint() != request(QUESTIONS[0]).query().fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("space.share", np.ones((1, 1, 1), np.float32)),
+        ("space.weights", 1.0),
+        ("space.directions", np.eye(3, 65, dtype=np.float32)),
+    ],
+)
+def test_a_space_of_another_shape_is_no_question(name: str, value: Any) -> None:
+    in_a_space = next(one for one in QUESTIONS if getattr(one, "space", None) is not None)
+    flat = flatten(in_a_space)
+    assert name in flat
+    with pytest.raises(ValueError, match=r"needs|has other fields"):
+        unflatten(in_a_space.kind, flat | {name: value})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,26 @@ def test_the_best_space_is_that_of_the_largest_released_gain(known: Clustering) 
         assert known.space_name == expected
         assert known.space_gains == {"taste": gains[0][0] / 100, "both": gains[0][1] / 100}
         assert known.space_gains_noise == pytest.approx(0.005)
+
+
+def test_nothing_is_compared_where_taste_knows_no_direction(known: Clustering) -> None:
+    n_items = len(known.catalogue.item_ids)
+    known.taste = replace(
+        some_taste(n_items),
+        directions=np.zeros((np.count_nonzero(some_taste(n_items).weights), 0), np.float32),
+        strengths=np.zeros(0, np.float32),
+    )
+    for gains in ([[1.0, 2.0]], [[-1.0, -2.0]]):
+        SpaceChoice("space", 0.01).absorb(known, NoisySum({"gains": np.array(gains)}, 0.5))
+        assert known.space_gains == {}
+        assert known.space_name == "text"
+        assert known.without_taste is not None
+
+
+def test_a_run_goes_on_without_what_it_does_not_need() -> None:
+    phases = plan(taste=True, votes=True, space=Space.BEST, experiment=LISTS)
+    spared = {phase.name for phase in phases if not phase.is_needed}
+    assert spared == {"space", "votes", "feedback"}
 
 
 def test_a_run_chooses_its_space_within_its_budget(known: Clustering, people: np.ndarray) -> None:

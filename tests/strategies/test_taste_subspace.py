@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from strategies.taste_subspace import Answered, Subspace, first_subspace, noise_edge, pooled
+from strategies.taste_subspace import Answered, Subspace, edge_of_noise, first_subspace, pooled
 
 M, R, USERS = 120, 6, 3000.0
 Array = NDArray[np.float64]
@@ -74,7 +74,7 @@ def test_noise_alone_has_hardly_any_taste(seed: int) -> None:
 def test_the_edge_is_where_the_noise_ends(m: int, k: int) -> None:
     rng = np.random.default_rng(m)
     largest = [np.linalg.norm(rng.standard_normal((m, k)), 2) for _ in range(10)]
-    assert 0.93 * noise_edge(m, k) < np.mean(largest) < 1.01 * noise_edge(m, k)
+    assert 0.93 * edge_of_noise(m, k) < np.mean(largest) < 1.01 * edge_of_noise(m, k)
 
 
 def test_rounds_turn_towards_what_public_texts_do_not_tell() -> None:
