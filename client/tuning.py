@@ -34,7 +34,7 @@ FEWEST_USERS = 20
 """To choose by; what fewer took up, such as a device's one user, tells hardly anything."""
 STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
-TEXTS = (0.3, 1.0)
+TEXTS = (0.0, 0.3, 1.0)
 
 
 def tuned(
