@@ -23,7 +23,8 @@ TERMS = 5
 REPORT_PAGE = "report.html"
 
 _PROGRESS = re.compile(
-    r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|ERROR|Error:|mu is |answers? (came|of) )"
+    r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|ERROR|Error:|mu is |answers? (came|of) |"
+    r"goes on without|are looked for in|rose above)"
 )
 
 

@@ -119,7 +119,7 @@ def test_somebody_new_states_interests_and_reads_chinese(
     assert result.returncode == 0, result.stderr
     assert "stated interests" in result.stdout
     assert "Your usuals: nothing yet" in result.stdout
-    assert "\u76f8\u914d" in result.stdout or "\u53d7\u6b22\u8fce" in result.stdout
+    assert "\u7b26\u5408\u60a8\u5bf9baking\u7684\u5174\u8da3" in result.stdout
     wrong = fedinterest("recommend", "nobody", "--settings", settings, "--language", "tlh")
     assert_fails(wrong, "'tlh' is not one of en, zh")
 

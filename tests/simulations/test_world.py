@@ -216,7 +216,7 @@ def test_users_vote_over_the_wire_and_the_report_tells(tmp_path: Path) -> None:
         assert told.chosen.model_dump() == asdict(pushed.voted)
 
 
-def test_a_run_that_chooses_its_space_says_which_and_why(tmp_path: Path) -> None:
+def test_a_run_that_cannot_tell_spaces_apart_stays_with_texts_and_says_so(tmp_path: Path) -> None:
     world = a_world(
         tmp_path,
         "recommendation.taste=true",
@@ -224,11 +224,9 @@ def test_a_run_that_chooses_its_space_says_which_and_why(tmp_path: Path) -> None
         "privacy.declared-users=100000",
     )
     assert len(answers_of(world)) == 2 * len(plan(taste=True, space=Space.BEST))
-    told = read_report(world.folder).clustering
-    assert told.space_quality is not None
-    assert set(told.space_quality) == {"taste", "both"}
-    assert told.space_quality_noise is not None
-    assert told.space_quality_noise > 0
+    told = read_report(world.folder).clustering  # twelve people: taste drowns in the noise
+    assert (told.space, told.space_quality, told.space_quality_noise) == ("text", None, None)
+    assert "Nothing of what goes with what rose above the noise" in str(told.warning)
     assert audit([world.folder]).verdict is Verdict.PASS
 
 
