@@ -20,8 +20,6 @@ OF_CLUSTER = 1000
 """So many that the own cluster goes for most."""
 OF_LATELY = 200
 """So many that are most popular lately."""
-
-
 NEWEST = 200
 """So many that can be had for the fewest days."""
 

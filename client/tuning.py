@@ -35,6 +35,7 @@ FEWEST_USERS = 20
 STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
 TEXTS = (0.0, 0.3, 1.0)
+"""Beside the usual weight; not voted on."""
 
 
 def tuned(
