@@ -6,7 +6,7 @@ lately, that are new in the catalogue
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +44,20 @@ class Candidates:
         weights = self._map.item_weights[cluster]
         if len(weights) <= ALL:
             return np.arange(len(weights))
+        looked_at = self._for_everybody.copy()
+        looked_at[_largest(weights, OF_CLUSTER)] = True
+        return np.flatnonzero(looked_at)
+
+    @cached_property
+    def _for_everybody(self) -> NDArray[np.bool_]:
         lately = self._map.recent_popularity
-        parts = [_largest(weights, OF_CLUSTER), np.flatnonzero(self._map.taste_weights)]
-        parts.append(_largest(lately if lately.size else self._map.popularity, OF_LATELY))
+        looked_at = np.zeros(len(self._map.popularity), dtype=np.bool_)
+        looked_at[np.flatnonzero(self._map.taste_weights)] = True
+        looked_at[_largest(lately if lately.size else self._map.popularity, OF_LATELY)] = True
         if self._ages is not None:
-            parts.append(_largest(-np.nan_to_num(self._ages, nan=np.inf), NEWEST))
-        return np.unique(np.concatenate(parts)).astype(np.int64)
+            looked_at[_largest(-np.nan_to_num(self._ages, nan=np.inf), NEWEST)] = True
+        return looked_at
 
 
 def _largest(values: np.ndarray, count: int) -> IntArray:
-    return np.argpartition(-values, count)[:count]
+    return np.argpartition(values, -count)[-count:]

@@ -7,8 +7,6 @@ Everything is done for many users at once, on the candidates only: a catalogue m
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -63,8 +61,6 @@ class TasteScoring:
         self._product: Product = project if exact else np.matmul
         self._texts = texts
         self._lift = np.exp(self.fusion.lift * recent_lift(cluster_map))
-        # Votes go through the clusters in order, of which a map may have thousands.
-        self._followed = lru_cache(maxsize=1 if exact else None)(self._follow)
 
     def scores(self, last_days: csr_matrix, cluster: int, candidates: IntArray) -> Scores:
         """Score candidates for users of one cluster.
@@ -87,7 +83,7 @@ class TasteScoring:
         history = recency_weighted(last_days, self.fusion.half_life)
         liked = self._liking(history, candidates)
         np.maximum(liked, LEAST_TASTE, out=liked)
-        liked *= self._followed(cluster)[candidates]
+        liked *= self._follow(cluster, candidates)
         close = self._texts.of(history, candidates, self._product)
         return standardised(liked) + self.fusion.text * standardised(close)
 
@@ -100,11 +96,11 @@ class TasteScoring:
         found[:, place[there]] = self.taste.scores(history, self._product)[:, there]
         return found
 
-    def _follow(self, cluster: int) -> Scores:
-        """Return what taste is multiplied by in a cluster: float64, shape (n_items,)."""
-        usual = np.maximum(self.cluster_map.popularity, 1e-12)
-        own = np.maximum(self.cluster_map.item_weights[cluster] / usual, 1e-12)
-        return np.asarray(self._lift * own.astype(np.float64) ** self.fusion.cluster)
+    def _follow(self, cluster: int, candidates: IntArray) -> Scores:
+        """Return what taste is multiplied by in a cluster: float64, shape (c,)."""
+        usual = np.maximum(self.cluster_map.popularity[candidates], 1e-12)
+        own = np.maximum(self.cluster_map.item_weights[cluster, candidates] / usual, 1e-12)
+        return np.asarray(self._lift[candidates] * own.astype(np.float64) ** self.fusion.cluster)
 
 
 def recency_weighted(last_days: csr_matrix, half_life: float) -> csr_matrix:
