@@ -43,6 +43,8 @@ class Arm(BaseModel):
     """After so many newer items one counts half in a history."""
     text: Annotated[float, Field(strict=True, ge=0, le=10)] | None = None
     """Weight of closeness in text beside taste."""
+    popularity: Annotated[float, Field(strict=True, ge=0, le=10)] | None = None
+    """Weight of how popular an item is beside taste."""
     recent_lift: Annotated[float, Field(strict=True, ge=0, le=2)] | None = None
     """How far taste follows what is popular lately."""
     cluster: Annotated[float, Field(strict=True, ge=0, le=10)] | None = None
@@ -55,6 +57,7 @@ class Arm(BaseModel):
         own = {
             "half_life": self.half_life,
             "text": self.text,
+            "popularity": self.popularity,
             "lift": self.recent_lift,
             "cluster": self.cluster,
         }

@@ -44,6 +44,8 @@ class InterestProfiles:
     last_days : sparse float64, shape (n_users, n_items)
         Days since the user's last event on each item; stored where the user
         ever met the item.
+    first_days : sparse float64, shape (n_users, n_items)
+        Days since the first one, stored at the same places.
     habits : sparse float64, shape (n_users, n_items)
         Each user's distinct days with an event on each item, decayed by age:
         how usual the item is.
@@ -57,6 +59,7 @@ class InterestProfiles:
     vectors: FloatArray
     counts: csr_matrix
     last_days: csr_matrix
+    first_days: csr_matrix
     habits: csr_matrix
     feedback: Feedback | None = None
 
@@ -73,6 +76,7 @@ class InterestProfiles:
             vectors=self.vectors[users],
             counts=self.counts[users],
             last_days=self.last_days[users],
+            first_days=self.first_days[users],
             habits=self.habits[users],
             feedback=self.feedback.part(users) if self.feedback else None,
         )
@@ -106,6 +110,7 @@ def build_profiles(
     weights = past.value.to_numpy() * 0.5 ** (age / half_life_days)
     shape = (len(user_ids), len(item_ids))
     counts = _add_up(weights, users, items, shape)
+    last_days, first_days = _last_and_first_days(age, users, items, shape)
     mixed = counts @ item_vectors.astype(np.float64)
     return InterestProfiles(
         user_ids=tuple(str(user) for user in user_ids),
@@ -113,7 +118,8 @@ def build_profiles(
         item_vectors=item_vectors,
         vectors=_unit(mixed),
         counts=counts,
-        last_days=_last_days(age, users, items, shape),
+        last_days=last_days,
+        first_days=first_days,
         habits=_habits(age, users, items, shape),
     )
 
@@ -136,11 +142,14 @@ def _unit(rows: Floats) -> FloatArray:
     return np.asarray(scaled / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
 
-def _last_days(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:
-    """Return the least age in days of each user's events on each item."""
+def _last_and_first_days(
+    age: Floats, users: Ints, items: Ints, shape: tuple[int, int]
+) -> tuple[csr_matrix, csr_matrix]:
+    """Return the least and the greatest age in days of each user's events on each item."""
     table = pd.DataFrame({"user": users, "item": items, "age": age})
-    least = table.groupby(["user", "item"], as_index=False)["age"].min()
-    return csr_matrix((least["age"], (least["user"], least["item"])), shape=shape)
+    met = table.groupby(["user", "item"], as_index=False)["age"].agg(["min", "max"])
+    at = (met["user"], met["item"])
+    return csr_matrix((met["min"], at), shape=shape), csr_matrix((met["max"], at), shape=shape)
 
 
 def _habits(age: Floats, users: Ints, items: Ints, shape: tuple[int, int]) -> csr_matrix:

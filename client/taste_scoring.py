@@ -1,4 +1,4 @@
-"""Scores by taste: what goes with a user's latest items, and what their texts are close to.
+"""Scores by taste: what goes with a user's latest items, what is close in text, what is popular.
 
 recency-weighted histories  +  cluster map  +  item vectors  ->  scores of the candidates
 
@@ -66,7 +66,8 @@ class TasteScoring:
         """Score candidates for users of one cluster.
 
         What goes with the history, times how much more popular than usual an item is lately
-        and in the cluster, standardised; plus closeness in text, standardised.
+        and in the cluster; closeness in text; and how popular an item is with everybody, lately
+        and in the cluster, by its logarithm. Each is standardised.
 
         Parameters
         ----------
@@ -83,9 +84,15 @@ class TasteScoring:
         history = recency_weighted(last_days, self.fusion.half_life)
         liked = self._liking(history, candidates)
         np.maximum(liked, LEAST_TASTE, out=liked)
-        liked *= self._follow(cluster, candidates)
+        followed = self._follow(cluster, candidates)
+        liked *= followed
         close = self._texts.of(history, candidates, self._product)
-        return standardised(liked) + self.fusion.text * standardised(close)
+        popular = np.log(followed * np.maximum(self.cluster_map.popularity[candidates], 1e-12))
+        return (
+            standardised(liked)
+            + self.fusion.text * standardised(close)
+            + self.fusion.popularity * standardised(popular[None])
+        )
 
     def _liking(self, history: csr_matrix, candidates: IntArray) -> Scores:
         """Return how well candidates go with histories: float64, shape (n, c); 0 if not known."""

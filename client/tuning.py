@@ -1,6 +1,6 @@
 """How much each view counts, chosen at home: by what the client's own users took up last.
 
-histories without their latest tenth  ->  scores by each choice  ->  the choice that ranks it best
+histories without the items met latest  ->  scores by each choice  ->  the choice that ranks it best
 
 Nothing is released for it and nothing leaves: it only decides what the client shows to its own
 users. A client with few users, such as a device, keeps the usual weights: those that users have
@@ -35,7 +35,8 @@ FEWEST_USERS = 20
 STANDARD_ERRORS = 1.0
 """Another choice has to be better than the usual one by so many."""
 TEXTS = (0.0, 0.3, 1.0)
-"""Beside the usual weight; not voted on."""
+POPULARITIES = (0.0, 1.0)
+"""Beside the usual weights; not voted on."""
 
 
 def tuned(
@@ -69,7 +70,8 @@ def tuned(
     if len(several) > MOST_USERS:
         drawn = np.random.default_rng(seed).choice(several, MOST_USERS, replace=False)
         several = np.sort(drawn)
-    earlier, latest = without_latest(profiles.last_days[several])
+    # By when they were met first: what is bought again tells nothing of what will be new.
+    earlier, latest = without_latest(profiles.last_days[several], by=profiles.first_days[several])
     clusters = cluster_map.clusters_of(profiles.vectors[several], profiles.last_days[several])
 
     texts = TextCloseness(item_vectors)
@@ -82,7 +84,8 @@ def tuned(
         for half_life, cluster in product(HALF_LIVES, CLUSTERS)
     ]
     best = _best(usual, memories, worth)
-    return _best(best, [replace(best, text=text) for text in TEXTS], worth)
+    best = _best(best, [replace(best, text=text) for text in TEXTS], worth)
+    return _best(best, [replace(best, popularity=weight) for weight in POPULARITIES], worth)
 
 
 def _best(
@@ -104,7 +107,9 @@ def usual_fusion(cluster_map: ClusterMap, lift: float = 0.0) -> Fusion:
     return replace(cluster_map.voted or Fusion(), lift=lift)
 
 
-def without_latest(last_days: csr_matrix, part: float = LATEST) -> tuple[csr_matrix, csr_matrix]:
+def without_latest(
+    last_days: csr_matrix, part: float = LATEST, *, by: csr_matrix | None = None
+) -> tuple[csr_matrix, csr_matrix]:
     """Take each user's latest items out of the history.
 
     Parameters
@@ -113,6 +118,8 @@ def without_latest(last_days: csr_matrix, part: float = LATEST) -> tuple[csr_mat
         At least one item in each row.
     part : float
         Of a user's items, rounded down; at least one is taken out.
+    by : sparse, shape (n, n_items), optional
+        Other days to tell the latest by, at the same places.
 
     Returns
     -------
@@ -120,7 +127,8 @@ def without_latest(last_days: csr_matrix, part: float = LATEST) -> tuple[csr_mat
     """
     counts = np.diff(last_days.indptr)
     users = np.repeat(np.arange(last_days.shape[0]), counts)
-    order = np.lexsort((last_days.indices, last_days.data, users))
+    days = last_days.data if by is None else by.data
+    order = np.lexsort((last_days.indices, days, users))
     place = np.arange(last_days.nnz) - last_days.indptr[users]
     is_latest = np.zeros(last_days.nnz, dtype=bool)
     is_latest[order] = place < np.maximum(1, (counts * part).astype(np.int64))[users]

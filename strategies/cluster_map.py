@@ -23,7 +23,7 @@ from strategies.question_kinds.items import MOST_TASTE_ITEMS
 from strategies.taste import Taste
 from strategies.taste_spectrum import MOST_TASTES
 
-VERSION = 3
+VERSION = 4
 MOST_BYTES = 2**28
 """Of all arrays together: what a client is ready to keep of one push-back."""
 LONGEST_LABEL = 200
@@ -73,7 +73,7 @@ class ClusterMap:
     taste_strengths : float32, shape (r,)
         What goes with what, as of :class:`~strategies.taste.Taste`; empty where nobody was
         asked.
-    fusion : float32, shape (4,) or (0,)
+    fusion : float32, shape (5,) or (0,)
         How much each view counts, as of :class:`~strategies.fusion.Fusion`; empty where
         nobody was asked.
     taste_share : float

@@ -68,6 +68,7 @@ def made_up(rng: np.random.Generator) -> Recommender:
         vectors=unit_rows(rng, USERS),
         counts=days,
         last_days=days,
+        first_days=days,
         habits=days,
     )
     return Recommender(profiles, profiles.item_vectors, pushed, pd.DataFrame())

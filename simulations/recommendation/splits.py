@@ -112,6 +112,8 @@ def _profiles(
     counts = np.diff(np.append(starts, len(users))).astype(np.float64)
     at = (users[first], items[first])
     last_days = csr_matrix((age[first], at), shape=shape)
+    oldest = age[np.append(starts[1:], len(users)) - 1]
+    first_days = csr_matrix((oldest, at), shape=shape)
     numbers = csr_matrix((counts, at), shape=shape)
     return InterestProfiles(
         user_ids=tuple(map(str, range(shape[0]))),
@@ -120,6 +122,7 @@ def _profiles(
         vectors=_vectors(last_days, behaviour),
         counts=numbers,
         last_days=last_days,
+        first_days=first_days,
         habits=numbers,
     )
 

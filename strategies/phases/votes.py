@@ -68,7 +68,7 @@ class Votes(Phase):
 
 
 def options(k: int) -> FloatArray:
-    """Return what is voted on, the usual weights first: float32, shape (o, 4).
+    """Return what is voted on, the usual weights first: float32, shape (o, 5).
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class ListVotes:
     ----------
     cluster_map : ClusterMap
         A draft, not to be kept. Where it knows no taste, popularity stands for all options.
-    options : float32, shape (o, 4)
+    options : float32, shape (o, 5)
         Each a row of :class:`~strategies.fusion.Fusion`; the first is the usual one.
     """
 
@@ -48,7 +48,7 @@ class ListVotes:
 
     def __post_init__(self) -> None:
         require_centres(self.kind, self.cluster_map.centroids)
-        require(self.kind, are_fusions(self.options), "options of four weights")
+        require(self.kind, are_fusions(self.options), "options of five weights")
         some = f"2 to {MOST_OPTIONS} options"
         require(self.kind, 2 <= len(self.options) <= MOST_OPTIONS, some)
 

@@ -104,6 +104,7 @@ def profiles_of(
         vectors=array,
         counts=met,
         last_days=met,
+        first_days=met,
         habits=met,
     )
 

@@ -175,7 +175,7 @@ def test_an_impossible_question_is_no_request(region: Region) -> None:
         a_request(region, replace(cell_sums(), radius=-1.0))
 
 
-OPTIONS = np.array([[8, 0.3, 0, 1], [20, 0.3, 0, 1]], np.float32)
+OPTIONS = np.array([[8, 0.3, 0.3, 0, 1], [20, 0.3, 0.3, 0, 1]], np.float32)
 MISFITS: dict[str, Question] = {
     "cell-sums": cell_sums(width=9),
     "distance-histogram": distance_histogram(np.ones((2, 9), np.float32)),

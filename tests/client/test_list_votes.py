@@ -24,7 +24,7 @@ from strategies.questions import ListVotes
 from tests.client.examples import a_map, profiles_of, unit_rows
 
 N_ITEMS, DIM, CLUSTERS = 40, 6, 2
-OPTIONS = np.array([[8, 0.3, 0, 1], [2, 0.3, 0.5, 1], [1e9, 0.0, 0, 0.5]], np.float32)
+OPTIONS = np.array([[8, 0.3, 0.3, 0, 1], [2, 0.3, 1, 0.5, 1], [1e9, 0, 0, 0, 0.5]], np.float32)
 
 Numbers = Sequence[float]
 
@@ -68,7 +68,7 @@ def scores_of(
     history: Sequence[int], cluster: int, draft: ClusterMap, option: Numbers, items: list[Numbers]
 ) -> list[float]:
     """Score all items for a history, the newest first."""
-    half_life, text, lift, follow = option
+    half_life, text, popularity, lift, follow = option
     n = len(items)
     weight = draft.taste_weights.tolist()
     rows: dict[int, Numbers] = dict(
@@ -82,7 +82,7 @@ def scores_of(
         * math.fsum(w / length * rows[item][axis] for item, w in known.items())
         for axis in range(len(draft.taste_strengths))
     ]
-    liked = []
+    liked, popular = [], []
     for item in range(n):
         taste = dot(along, rows[item]) / weight[item] if item in rows else 0.0
         usual = float(draft.popularity[item])
@@ -90,6 +90,7 @@ def scores_of(
         lately = math.exp(lift * min(max(recent, -1.5), 1.5))
         own = float(draft.item_weights[cluster, item]) / usual
         liked.append(max(taste, 1e-7) * lately * own**follow)
+        popular.append(math.log(usual * lately * own**follow))
     close = [
         math.sqrt(
             math.fsum(
@@ -100,7 +101,8 @@ def scores_of(
         )
         for item in range(n)
     ]
-    return [a + text * b for a, b in zip(z(liked), z(close), strict=True)]
+    views = zip(z(liked), z(close), z(popular), strict=True)
+    return [a + text * b + popularity * c for a, b, c in views]
 
 
 def oracle(draft: ClusterMap, profiles: InterestProfiles, options: FloatArray) -> list[list[float]]:
@@ -165,7 +167,7 @@ def test_of_equally_good_items_the_earlier_in_the_catalogue_ranks_first() -> Non
         "taste_strengths": np.ones(1, np.float32),
         "item_weights": np.ones((CLUSTERS, N_ITEMS), np.float32),
     }
-    options = np.array([[8, 0, 0, 1], [8, 0, 0, 0]], np.float32)
+    options = np.array([[8, 0, 0, 0, 1], [8, 0, 0, 0, 0]], np.float32)
     met = [{9: 0.0, 20: 5.0}, {10: 0.0, 20: 5.0}, {10: 0.0, 3: 5.0}]
     users = profiles_of(unit_rows(np.random.default_rng(0), 3, DIM), met, N_ITEMS)
     assert added(a_draft(**level), users, options)[:, 1:3].tolist() == [[1, 1], [0, 0], [1, 1]]

@@ -27,7 +27,7 @@ TASTE: dict[str, Any] = {
     "taste_directions": np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))[0].astype(
         np.float32
     ),
-    "fusion": np.array([20, 0.25, 0, 0.5], np.float32),
+    "fusion": np.array([20, 0.25, 0.5, 0, 0.5], np.float32),
     "taste_strengths": np.array([0.9, 0.5], np.float32),
 }
 ARRAYS = [
@@ -73,7 +73,9 @@ def test_a_region_of_few_users_takes_what_was_voted_for_but_its_operators_lift(
 ) -> None:
     region = a_region(tmp_path, settings={"recent-lift": lift})
     answer(region, a_request(region, push_back(region, **TASTE)))
-    assert region.recommender.fusion == Fusion(half_life=20.0, text=0.25, lift=lift, cluster=0.5)
+    assert region.recommender.fusion == Fusion(
+        half_life=20.0, text=0.25, popularity=0.5, lift=lift, cluster=0.5
+    )
 
 
 def test_unsigned_or_anothers_map_leaves_the_last_good_one(region: Region) -> None:

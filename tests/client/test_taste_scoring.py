@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def days(*users: Mapping[int, float]) -> csr_matrix:
 
 
 def best(last_days: csr_matrix, count: int = 3, **fusion: float) -> list[int]:
-    usual = {"text": 0.0} | fusion
+    usual = {"text": 0.0, "popularity": 0.0} | fusion
     scoring = TasteScoring(taste_map(), TextCloseness(vectors()), Fusion(**usual))
     scores = scoring.scores(last_days, 0, np.arange(N_ITEMS))[0]
     scores[last_days.indices] = -np.inf
@@ -80,7 +81,7 @@ def test_recency_counts_newer_items_not_days() -> None:
 
 
 def test_a_history_of_unknown_items_only_leaves_texts_to_decide() -> None:
-    scoring = TasteScoring(taste_map(), TextCloseness(vectors()), Fusion(text=1.0))
+    scoring = TasteScoring(taste_map(), TextCloseness(vectors()), Fusion(text=1.0, popularity=0.0))
     scores = scoring.scores(days({ASKED: 1.0}), 0, np.arange(N_ITEMS))[0]
     close = (vectors() @ vectors()[ASKED])[:ASKED]
     assert np.argsort(-scores[:ASKED]).tolist() == np.argsort(-close).tolist()
@@ -92,7 +93,9 @@ def test_what_is_popular_lately_is_lifted_as_far_as_wanted() -> None:
     pushed = taste_map(recent_popularity=lately)
     assert recent_lift(pushed)[9] == pytest.approx(1.5)
     for lift, first in ((0.0, 3), (1.0, 9)):
-        scoring = TasteScoring(pushed, TextCloseness(vectors()), Fusion(text=0.0, lift=lift))
+        scoring = TasteScoring(
+            pushed, TextCloseness(vectors()), Fusion(text=0.0, popularity=0.0, lift=lift)
+        )
         scores = scoring.scores(days({0: 1.0}), 0, np.arange(N_ITEMS))[0]
         scores[0] = -np.inf
         assert int(np.argmax(scores)) == first
@@ -103,7 +106,9 @@ def test_the_users_cluster_is_followed_as_far_as_wanted() -> None:
     weights[1, 9] *= 2
     pushed = taste_map(2, item_weights=weights)
     for cluster, follow, first in ((0, 1.0, 3), (1, 1.0, 9), (1, 0.0, 3)):
-        scoring = TasteScoring(pushed, TextCloseness(vectors()), Fusion(text=0.0, cluster=follow))
+        scoring = TasteScoring(
+            pushed, TextCloseness(vectors()), Fusion(text=0.0, popularity=0.0, cluster=follow)
+        )
         scores = scoring.scores(days({0: 1.0}), cluster, np.arange(N_ITEMS))[0]
         scores[0] = -np.inf
         assert int(np.argmax(scores)) == first
@@ -269,7 +274,7 @@ def test_people_who_stay_with_what_they_liked_have_a_long_memory(latest: float) 
     for true_to in (0, 1):
         users = [somebody(true_to) for _ in range(300)]
         profiles = profiles_of(np.zeros((300, 8)), users, N_ITEMS)
-        usual = Fusion(half_life=0.5, text=0.0, lift=0.5)
+        usual = Fusion(half_life=0.5, text=0.0, popularity=0.0, lift=0.5)
         found = tuned(profiles, taste_map(), vectors(), usual=usual)
         assert (found.half_life >= 8.0) is (true_to == 0)
         assert found.lift == 0.5
@@ -298,3 +303,23 @@ def test_what_stands_for_an_interest_is_not_said_to_go_with_itself() -> None:
     shop = recommender({5: 1.0})
     for one in shop.new_for("user-0", 12, interests=interested_in(4)):
         assert one.item_id not in one.reason
+
+
+def test_what_is_bought_again_does_not_tell_what_will_be_new() -> None:
+    rng = np.random.default_rng(0)
+    last, first = [], []
+    for _ in range(300):
+        old, new = (int(group) for group in rng.permutation(2))
+        bought_again = old + GROUPS * 3
+        met = {old + GROUPS * step: 50.0 + step for step in range(3)}
+        met |= {bought_again: 60.0, new: 3.0, new + GROUPS: 2.0}
+        first.append(met)
+        last.append(met | {bought_again: 1.0})
+    shape = np.zeros((300, 8))
+    profiles = replace(
+        profiles_of(shape, last, N_ITEMS), first_days=profiles_of(shape, first, N_ITEMS).last_days
+    )
+    usual = Fusion(half_life=0.5, text=0.0, popularity=0.0)
+    assert tuned(profiles, taste_map(), vectors(), usual=usual).half_life < 8.0
+    by_last = replace(profiles, first_days=profiles.last_days)
+    assert tuned(by_last, taste_map(), vectors(), usual=usual).half_life >= 8.0

@@ -203,6 +203,7 @@ def people(
         vectors=vectors,
         counts=met,
         last_days=met,
+        first_days=met,
         habits=met,
         feedback=feedback,
     )

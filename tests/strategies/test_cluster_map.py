@@ -30,7 +30,7 @@ def fields(**changes: Any) -> dict[str, Any]:
         "taste_weights": np.array([1, 0, 2, 1], np.float32),
         "taste_directions": np.eye(3, 2, dtype=np.float32),
         "taste_strengths": np.array([0.9, 0.4], np.float32),
-        "fusion": np.array([20, 0.3, 0, 1], np.float32),
+        "fusion": np.array([20, 0.3, 0.3, 0, 1], np.float32),
     } | changes
 
 

@@ -54,7 +54,7 @@ CLUSTER_MAP = ClusterMap(
     item_weights=np.ones((2, 3), np.float32),
     popularity=np.ones(3, np.float32),
 )
-OPTIONS = np.array([[8, 0.3, 0, 1], [1e9, 0.3, 0, 0]], np.float32)
+OPTIONS = np.array([[8, 0.3, 0.3, 0, 1], [1e9, 0.3, 0, 0, 0]], np.float32)
 QUESTIONS: list[Question] = [
     CellSums(
         origin=ORIGIN,

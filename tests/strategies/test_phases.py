@@ -39,6 +39,7 @@ def profiles_of(people: np.ndarray, n_items: int) -> InterestProfiles:
         vectors=people.astype(np.float32),
         counts=met,
         last_days=met * 30.0,
+        first_days=met * 30.0,
         habits=met,
     )
 

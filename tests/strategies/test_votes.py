@@ -112,8 +112,8 @@ def test_options_are_few_and_begin_with_the_usual() -> None:
         assert are_fusions(rows)
         assert Fusion.of(rows[0]) == Fusion.of(Fusion().row())
         assert len(np.unique(rows, axis=0)) == len(rows) <= MOST_OPTIONS
-        assert not rows[:, 2].any()  # what is popular lately is not voted on
-        assert (len(np.unique(rows[:, 3])) > 1) is (k > 1)
+        assert not rows[:, 3].any()  # what is popular lately is not voted on
+        assert (len(np.unique(rows[:, 4])) > 1) is (k > 1)
 
 
 def test_votes_come_last_but_for_the_push_back_and_all_shares_shrink() -> None:
