@@ -1,0 +1,17 @@
+"""Errors of a deployment: what was found, what was not done, what to do."""
+
+
+class DeploymentError(Exception):
+    """Something that keeps a server's host or an agent from working."""
+
+
+class SecretFileError(DeploymentError):
+    """A secret that cannot be kept, or that others than its owner can read."""
+
+
+class PortError(DeploymentError):
+    """A port that nothing answers at, or that is taken."""
+
+
+class SupervisionError(DeploymentError):
+    """Processes that cannot be started, looked at or ended."""

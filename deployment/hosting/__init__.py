@@ -1,0 +1,1 @@
+"""Processes, ports and secret files on one host: shared by servers and agents, knowing neither."""

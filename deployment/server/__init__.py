@@ -1,0 +1,1 @@
+"""The server's host: settings, certificates, nginx, SuperLink."""

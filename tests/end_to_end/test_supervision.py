@@ -1,0 +1,170 @@
+"""Processes are kept running, and nothing of them is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from deployment.errors import SupervisionError
+from deployment.hosting.leftovers import end, processes_of
+from deployment.hosting.supervision import Program, Supervisor
+
+T = TypeVar("T")
+SLEEPER = "import time; time.sleep(600)"
+# Leaves a child in its group, one in a session of its own, and ignores being asked to end.
+STUBBORN = """
+import pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = [sys.executable, "-c", "import time; time.sleep(600)"]
+pids = [subprocess.Popen(child).pid, subprocess.Popen(child, start_new_session=True).pid]
+pathlib.Path("children").write_text(" ".join(map(str, pids)))
+time.sleep(600)
+"""
+TELLER = """
+import json, os, pathlib, sys, time
+pathlib.Path("told").write_text(json.dumps([sys.argv[1:], dict(os.environ)]))
+time.sleep(600)
+"""
+
+
+def python(name: str, code: str, *arguments: str, stop_seconds: float = 5.0) -> Program:
+    return Program(
+        name=name,
+        command=(sys.executable, "-c", code, *arguments),
+        environment={"SECRET": 'it\'s "quoted" %(x)s ; #'},
+        stop_seconds=stop_seconds,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "a folder's; #100%"
+    yield folder
+    assert end(processes_of(folder)) == []
+
+
+def wait_for(get: Callable[[], T | None], seconds: float = 20.0) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = get()
+        if value is not None:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"nothing within {seconds} seconds")
+
+
+def new_pid(supervisor: Supervisor, old: int) -> Callable[[], int | None]:
+    def get() -> int | None:
+        pid = supervisor.states()[0].pid
+        return pid if pid not in (None, old) else None
+
+    return get
+
+
+def test_a_program_runs_exactly_as_told_and_inherits_nothing_of_flowers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLWR_INTERNAL_GRPC_CONTROL_API", "1")
+    supervisor = Supervisor(folder, [python("teller", TELLER, "a b", "'\" % ; #", "")])
+    supervisor.start()
+    try:
+        arguments, environment = json.loads(wait_for(lambda: text(folder / "told")))
+        assert arguments == ["a b", "'\" % ; #", ""]
+        assert environment["SECRET"] == 'it\'s "quoted" %(x)s ; #'
+        assert not [key for key in environment if key.startswith(("FLWR_", "SUPERVISOR_"))]
+        assert [state.name for state in supervisor.states()] == ["teller"]
+        exposed = [
+            file.name
+            for file in (folder, *folder.rglob("*"))
+            if stat.S_IMODE(file.stat().st_mode) & 0o077
+        ]
+        assert exposed == []
+        with pytest.raises(SupervisionError, match="run already"):
+            supervisor.start()
+    finally:
+        supervisor.stop()
+    assert supervisor.states() == []
+    supervisor.stop()  # again: nothing to do
+
+
+def text(path: Path) -> str | None:
+    return path.read_text() if path.exists() and path.read_text() else None
+
+
+def test_a_killed_program_comes_back_and_its_orphans_do_not_stay(folder: Path) -> None:
+    supervisor = Supervisor(folder, [python("stubborn", STUBBORN, stop_seconds=1.0)])
+    supervisor.start()
+    try:
+        children = [int(pid) for pid in wait_for(lambda: text(folder / "children")).split()]
+        pid = supervisor.states()[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_for(new_pid(supervisor, pid))
+        wait_for(lambda: None if any(map(psutil.pid_exists, children)) else True)
+    finally:
+        supervisor.stop()
+    assert processes_of(folder) == []
+
+
+def test_what_left_its_group_or_ignores_signals_is_ended_too(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = Supervisor(folder, [python("stubborn", STUBBORN, stop_seconds=1.0)])
+    supervisor.start()
+    wait_for(lambda: text(folder / "children"))
+    detached = int((folder / "children").read_text().split()[1])
+    supervisor.stop()
+    assert processes_of(folder) == []
+    assert f"Left behind and now ended: processes [{detached}]" in caplog.text
+
+
+def test_a_killed_supervisor_leaves_nothing_that_the_next_start_keeps(folder: Path) -> None:
+    supervisor = Supervisor(folder, [python("sleeper", SLEEPER)])
+    supervisor.start()
+    orphan = supervisor.states()[0].pid
+    assert orphan is not None
+    os.kill(psutil.Process(orphan).ppid(), signal.SIGKILL)
+    wait_for(lambda: True if supervisor.states() == [] else None)
+    supervisor.start()
+    try:
+        assert not psutil.pid_exists(orphan)
+        assert supervisor.states()[0].pid not in (None, orphan)
+    finally:
+        supervisor.stop()
+    assert processes_of(folder) == []
+
+
+def test_a_program_that_does_not_come_up_stops_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployment.hosting.supervision._START_SECONDS", 8.0)
+    programs = [python("sleeper", SLEEPER), python("broken", "raise SystemExit(3)")]
+    supervisor = Supervisor(folder, programs)
+    with pytest.raises(SupervisionError, match="broken did not come up within"):
+        supervisor.start()
+    assert supervisor.states() == []
+    assert processes_of(folder) == []
+
+
+def test_a_missing_program_is_told_before_anything_starts(folder: Path) -> None:
+    missing = Program(name="missing", command=("no-such-program",), environment={})
+    with pytest.raises(SupervisionError, match="no-such-program, which is not there"):
+        Supervisor(folder, [missing]).start()
+    assert not folder.exists()
+
+
+def test_a_folder_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    with pytest.raises(SupervisionError, match="too long"):
+        Supervisor(deep, [python("sleeper", SLEEPER)]).start()
+    assert not deep.exists()
