@@ -15,3 +15,11 @@ class PortError(DeploymentError):
 
 class SupervisionError(DeploymentError):
     """Processes that cannot be started, looked at or ended."""
+
+
+class HostError(DeploymentError):
+    """A server's host that cannot be set up or started."""
+
+
+class CertificateError(HostError):
+    """A certificate that is missing, over, or for other names."""

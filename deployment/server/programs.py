@@ -1,0 +1,52 @@
+"""Which processes a server's host runs, in the order of their start."""
+
+from __future__ import annotations
+
+from deployment.hosting.flower_environment import flower_command, flower_environment
+from deployment.hosting.ports import LOOPBACK
+from deployment.hosting.supervision import Program, Supervisor
+from deployment.server.certificates import AUTHORITY, INTERNAL
+from deployment.server.nginx import nginx_command
+from deployment.server.settings import ServerSettings
+
+SUPERLINK = "superlink"
+NGINX = "nginx"
+
+
+def server_programs(settings: ServerSettings) -> list[Program]:
+    """Return the server's programs; nginx comes last and goes first."""
+    return [
+        Program(
+            name=SUPERLINK,
+            command=_superlink_command(settings),
+            environment=flower_environment(settings.flower_home),
+            stop_seconds=20.0,
+        ),
+        Program(name=NGINX, command=nginx_command(settings), environment={}),
+    ]
+
+
+def server_supervisor(settings: ServerSettings) -> Supervisor:
+    """Return the supervisor of the server's programs."""
+    return Supervisor(settings.supervision, server_programs(settings))
+
+
+def _superlink_command(settings: ServerSettings) -> tuple[str, ...]:
+    certificates = settings.certificates
+    return (
+        flower_command("flower-superlink"),
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(settings.superlink_port),
+        "--ssl-ca-certfile",
+        str(certificates / f"{AUTHORITY}.crt"),
+        "--ssl-certfile",
+        str(certificates / f"{INTERNAL}.crt"),
+        "--ssl-keyfile",
+        str(certificates / f"{INTERNAL}.key"),
+        "--enable-supernode-auth",
+        "--database",
+        str(settings.database),
+        "--disable-runtime-dependency-installation",
+    )
