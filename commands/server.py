@@ -120,7 +120,7 @@ def _show(found: ServerStatus) -> None:
             line += f"ended with status {program.exit_status}"
         typer.echo(line)
     if not found.programs:
-        typer.echo("Nothing runs.")
+        typer.echo("Nothing is supervised: fedinterest server up FOLDER.")
     for name, answers in (("SuperLink", found.superlink_answers), ("nginx", found.nginx_answers)):
         typer.echo(f"{name:<12}{'answers' if answers else 'does not answer'}")
     if found.nodes is not None:

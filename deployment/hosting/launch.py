@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from deployment.errors import DeploymentError
-from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, processes_of
+from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, keep_group, processes_of
 from deployment.hosting.secret_files import read_secret
 
 PROGRAMS_FILE = "programs.json"
@@ -26,6 +26,7 @@ def launch(folder: Path, name: str) -> None:
     """Replace this process by the program; does not return."""
     program = json.loads(read_secret(folder / PROGRAMS_FILE))[name]
     end(processes_of(folder, name))
+    keep_group(folder, name)
     inherited = {
         key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)
     }

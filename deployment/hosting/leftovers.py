@@ -1,8 +1,10 @@
 """Which processes of this host belong to a supervised folder, and how they are ended.
 
 Whatever is started under supervision carries the folder and the program in its
-environment, and so do its descendants, even those that left their process group or
-lost their parent (Flower detaches its executors; nginx' workers outlive their master).
+environment, and so do its descendants, even those that left their process group
+(Flower detaches its executors). Some write over their environment (nginx, whose workers
+outlive a killed master): they are known by their process group, which is kept in a file,
+together with their working folder, since numbers of groups come again.
 """
 
 from __future__ import annotations
@@ -13,8 +15,16 @@ from pathlib import Path
 
 import psutil
 
+from deployment.hosting.secret_files import replace
+
 FOLDER_MARK = "FEDINTEREST_SUPERVISED_FOLDER"
 PROGRAM_MARK = "FEDINTEREST_SUPERVISED_PROGRAM"
+_GROUP = ".group"
+
+
+def keep_group(folder: Path, program: str) -> None:
+    """Keep the number of this process' group as that of a program."""
+    replace(folder / f"{program}{_GROUP}", str(os.getpgrp()).encode())
 
 
 def processes_of(folder: Path, program: str | None = None) -> list[psutil.Process]:
@@ -23,23 +33,33 @@ def processes_of(folder: Path, program: str | None = None) -> list[psutil.Proces
     Without this process and those it descends from.
     """
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    place = str(folder.resolve())
+    groups = _groups(folder, program)
     return [
         process
         for process in psutil.process_iter()
-        if process.pid not in own and _belongs(process, folder, program)
+        if process.pid not in own and _belongs(process, place, program, groups)
     ]
 
 
-def _belongs(process: psutil.Process, folder: Path, program: str | None) -> bool:
+def _belongs(
+    process: psutil.Process, place: str, program: str | None, groups: frozenset[int]
+) -> bool:
     try:
         if process.uids().effective != os.geteuid():
             return False
         environment = process.environ()
-    except psutil.Error:  # gone, a zombie, or not ours
+        if environment.get(FOLDER_MARK) == place:
+            return program is None or environment.get(PROGRAM_MARK) == program
+        return os.getpgid(process.pid) in groups and process.cwd() == place
+    except (psutil.Error, OSError):  # gone, a zombie, or not ours
         return False
-    if environment.get(FOLDER_MARK) != str(folder.resolve()):
-        return False
-    return program is None or environment.get(PROGRAM_MARK) == program
+
+
+def _groups(folder: Path, program: str | None) -> frozenset[int]:
+    """Return the numbers of the groups that a folder's programs had at their last start."""
+    kept = [file.read_text() for file in folder.glob(f"{program or '*'}{_GROUP}")]
+    return frozenset(int(number) for number in kept if number.isdecimal())
 
 
 def end(processes: Sequence[psutil.Process], seconds: float = 3.0) -> list[psutil.Process]:

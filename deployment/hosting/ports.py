@@ -5,20 +5,29 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from deployment.errors import PortError
 
 LOOPBACK = "127.0.0.1"
 
 
-def free_port(host: str = LOOPBACK) -> int:
-    """Return a TCP port that nobody listens at now.
+def free_ports(count: int) -> list[int]:
+    """Return so many different TCP ports of loopback that nobody listens at now.
 
-    Another process may take it before its user does; what starts there has to say so.
+    Another process may take one before its user does; what starts there has to say so.
     """
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    with ExitStack() as held:
+        # All are held until the last is found, or one would be given out twice.
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nobody listens at now."""
+    return free_ports(1)[0]
 
 
 def is_listening(port: int, host: str = LOOPBACK) -> bool:

@@ -16,14 +16,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-from xmlrpc.client import Error as XmlRpcError
-from xmlrpc.client import ServerProxy
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
 
 from deployment.errors import SupervisionError
 from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, processes_of
@@ -36,6 +31,7 @@ from deployment.hosting.supervisor_files import (
     check_programs,
     write_files,
 )
+from deployment.hosting.supervisor_remote import ProgramState, SupervisorRemote
 
 __all__ = ["Program", "ProgramState", "Supervisor"]
 
@@ -46,30 +42,6 @@ _START_SECONDS = 30.0
 # A program that cannot start at all has failed by then.
 _SETTLE_SECONDS = 2
 _PACKAGES = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramState:
-    """How a program fares.
-
-    Attributes
-    ----------
-    name : str
-    state : str
-        supervisord's word: ``RUNNING``, ``STARTING`` (up for less than 15 seconds),
-        ``BACKOFF`` (failed, waits to be started again), ``STOPPING``, ``STOPPED``, ``EXITED``.
-    pid : int or None
-    seconds : int or None
-        How long it has been up; None if it is not.
-    exit_status : int or None
-        Of the last end, where supervisord kept it; -1 after a signal.
-    """
-
-    name: str
-    state: str
-    pid: int | None
-    seconds: int | None
-    exit_status: int | None
 
 
 class Supervisor:
@@ -89,6 +61,7 @@ class Supervisor:
         self._folder = folder.resolve()
         self._programs = tuple(programs)
         self._socket = self._folder / SOCKET_FILE
+        self._remote = SupervisorRemote(self._socket)
 
     def start(self) -> None:
         """Start all programs, and return once each has been up for two seconds.
@@ -105,7 +78,7 @@ class Supervisor:
         self._check_commands()
         private_folder(self._folder)
         with self._alone():
-            pid = self._supervisord()
+            pid = self._remote.pid()
             if pid is not None:
                 raise SupervisionError(
                     f"The processes of {self._folder} run already (supervisord is {pid}). "
@@ -122,15 +95,8 @@ class Supervisor:
 
     def states(self) -> list[ProgramState]:
         """Return how each program fares; empty if nothing runs."""
-        try:
-            answers = self._remote().getAllProcessInfo()
-        except (OSError, XmlRpcError):
-            return []
-        order = [program.name for program in self._programs]
-        states = [_state(answer) for answer in cast("list[dict[str, Any]]", answers)]
-        return sorted(
-            states, key=lambda state: order.index(state.name) if state.name in order else len(order)
-        )
+        order = {program.name: place for place, program in enumerate(self._programs)}
+        return sorted(self._remote.states(), key=lambda state: order.get(state.name, len(order)))
 
     def stop(self) -> None:
         """End all programs and what they started; nothing happens if nothing runs.
@@ -148,13 +114,13 @@ class Supervisor:
             self._stop()
 
     def _stop(self) -> None:
-        pid = self._supervisord()
+        pid = self._remote.pid()
         if pid is not None:
-            self._remote().shutdown()
+            self._remote.shutdown()
             # Programs end one after the other.
             patience = 5.0 + sum(program.stop_seconds + 2.0 for program in self._programs)
             deadline = time.monotonic() + patience
-            while self._supervisord() is not None and time.monotonic() < deadline:
+            while self._remote.pid() is not None and time.monotonic() < deadline:
                 time.sleep(0.1)
             _wait_for_end(pid, 5.0)
         self._end_leftovers()
@@ -217,18 +183,6 @@ class Supervisor:
                 )
             time.sleep(0.2)
 
-    def _supervisord(self) -> int | None:
-        """Return supervisord's process id, if it answers."""
-        try:
-            return int(cast("int", self._remote().getPID()))
-        except (OSError, XmlRpcError):
-            return None
-
-    def _remote(self) -> Any:
-        # The address is only a formality: the transport opens the socket.
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        return ServerProxy("http://localhost", transport=transport).supervisor
-
     def _check_path(self) -> None:
         if len(os.fsencode(self._socket)) > _LONGEST_SOCKET_PATH:
             raise SupervisionError(
@@ -258,18 +212,6 @@ class Supervisor:
                     "Nothing was done. Try again in a minute."
                 ) from error
             yield
-
-
-def _state(answer: dict[str, Any]) -> ProgramState:
-    up = answer["pid"] > 0
-    ended = answer["statename"] in ("EXITED", "STOPPED") and answer["stop"] > 0
-    return ProgramState(
-        name=answer["name"],
-        state=answer["statename"],
-        pid=answer["pid"] if up else None,
-        seconds=max(0, answer["now"] - answer["start"]) if up else None,
-        exit_status=answer["exitstatus"] if ended else None,
-    )
 
 
 def _is_up(state: ProgramState) -> bool:

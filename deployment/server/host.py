@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployment.errors import HostError
 from deployment.hosting.ports import LOOPBACK, is_listening
@@ -27,10 +28,12 @@ from deployment.server.certificates import (
 )
 from deployment.server.flower_check import check_flower
 from deployment.server.nginx import write_nginx_configuration
-from deployment.server.nodes import Nodes, count_nodes
 from deployment.server.probing import local_address, nginx_answers, superlink_answers
 from deployment.server.programs import NGINX, SUPERLINK, server_supervisor
 from deployment.server.settings import ServerSettings, read_server_settings
+
+if TYPE_CHECKING:
+    from deployment.server.nodes import Nodes
 
 _ANSWER_SECONDS = 90.0
 _GIVEN_UP = ("BACKOFF", "FATAL", "EXITED", "STOPPED")
@@ -43,7 +46,7 @@ class ServerStatus:
     Attributes
     ----------
     programs : tuple of ProgramState
-        Empty if nothing runs.
+        Empty if no supervisor runs.
     superlink_answers, nginx_answers : bool
     certificate : Certificate
         nginx'.
@@ -59,8 +62,9 @@ class ServerStatus:
 
     @property
     def is_well(self) -> bool:
-        """Whether regions can reach the server."""
-        return self.superlink_answers and self.nginx_answers and self.certificate.days_left > 0
+        """Whether regions can reach the server, and what is killed comes back."""
+        answers = self.superlink_answers and self.nginx_answers
+        return bool(self.programs) and answers and self.certificate.days_left > 0
 
 
 def up(folder: Path) -> Certificate:
@@ -83,6 +87,7 @@ def up(folder: Path) -> Certificate:
             f"The server in {folder} runs already. Nothing was started. "
             "`fedinterest server status` tells how it fares."
         )
+    supervisor.stop()  # what a killed supervisor left behind has the ports
     _check_ports(settings)
     write_nginx_configuration(settings)
     private_folder(settings.flower_home)
@@ -98,13 +103,15 @@ def up(folder: Path) -> Certificate:
 
 def status(folder: Path) -> ServerStatus:
     """Tell how the server in ``folder`` fares, without changing anything."""
+    # What of Flower it needs, `up` compares before anything starts.
+    from deployment.server.nodes import count_nodes
+
     settings = read_server_settings(folder)
-    programs = tuple(server_supervisor(settings).states())
-    superlink = bool(programs) and superlink_answers(settings)
+    superlink = superlink_answers(settings)
     return ServerStatus(
-        programs=programs,
+        programs=tuple(server_supervisor(settings).states()),
         superlink_answers=superlink,
-        nginx_answers=bool(programs) and nginx_answers(settings),
+        nginx_answers=nginx_answers(settings),
         certificate=read_certificate(settings.certificates / f"{PUBLIC}.crt", now()),
         nodes=count_nodes(settings) if superlink else None,
     )

@@ -38,8 +38,9 @@ port = {port}   # nginx, with TLS: the only port that regions need to reach
 superlink-port = {superlink_port}
 enrolment-port = {enrolment_port}
 
-# largest-body-mb = 64   # of one request
-# nginx = "nginx"        # its command or path
+# largest-body-mb = 64        # of one request
+# requests-per-second = 200   # of one address
+# nginx = "nginx"             # its command or path
 """
 
 

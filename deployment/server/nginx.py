@@ -69,6 +69,7 @@ def nginx_configuration(settings: ServerSettings) -> str:
         superlink_port=settings.superlink_port,
         enrolment_port=settings.enrolment_port,
         largest_body_mb=settings.largest_body_mb,
+        requests_per_second=settings.requests_per_second,
     )
 
 

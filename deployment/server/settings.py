@@ -62,7 +62,7 @@ class ServerSettings(BaseModel):
     hosts: tuple[Host, ...]
     """The names and addresses by which regions reach this server; the certificate has them."""
     listen: Annotated[str, BeforeValidator(check_address)] = "0.0.0.0"  # noqa: S104  (it is public)
-    """The address of this machine that nginx listens at; the one above is all of them."""
+    """The address of this machine that nginx listens at: ``0.0.0.0`` is all, ``::`` all of IPv6."""
     port: Port = 8443
     """nginx' port: the only one that regions need to reach."""
     superlink_port: Port = 9443
@@ -71,6 +71,8 @@ class ServerSettings(BaseModel):
     """On loopback: the enrolment service."""
     largest_body_mb: Annotated[int, Field(strict=True, ge=1, le=2048)] = 64
     """Nobody may send more in one request."""
+    requests_per_second: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 200
+    """From one address, in the long run; nodes that ask often, or share an address, need more."""
     database: Path = Path("superlink.sqlite")
     """Flower's nodes, runs and messages."""
     certificates: Path = Path("certificates")

@@ -16,17 +16,18 @@ import psutil
 import pytest
 
 from deployment.errors import SupervisionError
-from deployment.hosting.leftovers import end, processes_of
+from deployment.hosting.leftovers import end, is_alive, processes_of
 from deployment.hosting.supervision import Program, Supervisor
 
 T = TypeVar("T")
 SLEEPER = "import time; time.sleep(600)"
-# Leaves a child in its group, one in a session of its own, and ignores being asked to end.
+# Leaves a child without an environment in its group and one in a session of its own, and does
+# not end when it is asked to.
 STUBBORN = """
 import pathlib, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = [sys.executable, "-c", "import time; time.sleep(600)"]
-pids = [subprocess.Popen(child).pid, subprocess.Popen(child, start_new_session=True).pid]
+pids = [subprocess.Popen(child, env={}).pid, subprocess.Popen(child, start_new_session=True).pid]
 pathlib.Path("children").write_text(" ".join(map(str, pids)))
 time.sleep(600)
 """
@@ -101,44 +102,42 @@ def text(path: Path) -> str | None:
     return path.read_text() if path.exists() and path.read_text() else None
 
 
-def test_a_killed_program_comes_back_and_its_orphans_do_not_stay(folder: Path) -> None:
-    supervisor = Supervisor(folder, [python("stubborn", STUBBORN, stop_seconds=1.0)])
-    supervisor.start()
-    try:
-        children = [int(pid) for pid in wait_for(lambda: text(folder / "children")).split()]
-        pid = supervisor.states()[0].pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        wait_for(new_pid(supervisor, pid))
-        wait_for(lambda: None if any(map(psutil.pid_exists, children)) else True)
-    finally:
-        supervisor.stop()
-    assert processes_of(folder) == []
-
-
-def test_what_left_its_group_or_ignores_signals_is_ended_too(
+def test_a_killed_program_comes_back_and_nothing_of_it_stays(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     supervisor = Supervisor(folder, [python("stubborn", STUBBORN, stop_seconds=1.0)])
     supervisor.start()
-    wait_for(lambda: text(folder / "children"))
-    detached = int((folder / "children").read_text().split()[1])
-    supervisor.stop()
+    try:
+        orphans = [int(pid) for pid in wait_for(lambda: text(folder / "children")).split()]
+        pid = supervisor.states()[0].pid
+        assert pid is not None
+        (folder / "children").unlink()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(new_pid(supervisor, pid))
+        wait_for(lambda: None if any(map(psutil.pid_exists, orphans)) else True)
+        detached = int(wait_for(lambda: text(folder / "children")).split()[1])
+    finally:
+        supervisor.stop()
     assert processes_of(folder) == []
     assert f"Left behind and now ended: processes [{detached}]" in caplog.text
 
 
-def test_a_killed_supervisor_leaves_nothing_that_the_next_start_keeps(folder: Path) -> None:
+def test_a_supervisor_that_hangs_is_seen_and_the_next_start_keeps_nothing_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployment.hosting.supervisor_remote._SECONDS", 1.0)
     supervisor = Supervisor(folder, [python("sleeper", SLEEPER)])
     supervisor.start()
-    orphan = supervisor.states()[0].pid
-    assert orphan is not None
-    os.kill(psutil.Process(orphan).ppid(), signal.SIGKILL)
-    wait_for(lambda: True if supervisor.states() == [] else None)
+    family = processes_of(folder)
+    assert len(family) == 2
+    pid = supervisor.states()[0].pid
+    assert pid is not None
+    os.kill(psutil.Process(pid).ppid(), signal.SIGSTOP)
+    assert supervisor.states() == []
     supervisor.start()
     try:
-        assert not psutil.pid_exists(orphan)
-        assert supervisor.states()[0].pid not in (None, orphan)
+        assert not any(map(is_alive, family))
+        assert supervisor.states()[0].pid not in (None, pid)
     finally:
         supervisor.stop()
     assert processes_of(folder) == []
@@ -147,7 +146,7 @@ def test_a_killed_supervisor_leaves_nothing_that_the_next_start_keeps(folder: Pa
 def test_a_program_that_does_not_come_up_stops_all(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployment.hosting.supervision._START_SECONDS", 8.0)
+    monkeypatch.setattr("deployment.hosting.supervision._START_SECONDS", 5.0)
     programs = [python("sleeper", SLEEPER), python("broken", "raise SystemExit(3)")]
     supervisor = Supervisor(folder, programs)
     with pytest.raises(SupervisionError, match="broken did not come up within"):

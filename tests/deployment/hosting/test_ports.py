@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from deployment.errors import PortError
-from deployment.hosting.ports import free_port, is_listening, wait_until_listening
+from deployment.hosting.ports import free_port, free_ports, is_listening, wait_until_listening
 
 
 def nothing_wrong() -> None:
@@ -31,3 +31,7 @@ def test_a_listener_is_seen_and_its_end_too() -> None:
         wait_until_listening(port, "The listener", 0.0, nothing_wrong)
         assert is_listening(port)
     assert not is_listening(port)
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(free_ports(200))) == 200

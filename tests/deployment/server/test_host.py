@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from commands.server import app
 from deployment.errors import DeploymentError
-from deployment.hosting.ports import free_port
+from deployment.hosting.ports import free_ports
 from deployment.server.certificates import now
 from deployment.server.host import down, status, up
 from deployment.server.init import make_server
@@ -17,13 +17,14 @@ from deployment.server.init import make_server
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    port, superlink_port, enrolment_port = free_ports(3)
     return make_server(
         tmp_path / "server",
         ["localhost"],
         listen="127.0.0.1",
-        port=free_port(),
-        superlink_port=free_port(),
-        enrolment_port=free_port(),
+        port=port,
+        superlink_port=superlink_port,
+        enrolment_port=enrolment_port,
     ).settings.folder
 
 
@@ -73,5 +74,5 @@ def test_a_server_that_does_not_run_says_so_and_ends_quietly(folder: Path) -> No
     runner = CliRunner()
     shown = runner.invoke(app, ["status", str(folder)])
     assert shown.exit_code == 1
-    assert "Nothing runs." in shown.output
+    assert "Nothing is supervised" in shown.output
     assert runner.invoke(app, ["down", str(folder)]).output == "Nothing ran.\n"
