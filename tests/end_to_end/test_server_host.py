@@ -8,10 +8,10 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,15 +23,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.proto.control_pb2 import RegisterNodeRequest
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from typer.testing import CliRunner
 
+from commands.server import app
 from deployment.errors import HostError
 from deployment.hosting.flower_environment import flower_command, flower_environment
 from deployment.hosting.leftovers import FOLDER_MARK, end, is_alive, processes_of
-from deployment.hosting.ports import free_port, free_ports, is_listening
+from deployment.hosting.ports import free_port, free_ports, is_listening, wait_until_listening
 from deployment.server.certificates import make_certificates, renew_certificate
 from deployment.server.host import down, reload_certificate, status, up
 from deployment.server.init import make_server, renew
-from deployment.server.nginx import nginx_command, write_nginx_configuration
+from deployment.server.nginx import FLEET_ROUTES, nginx_command, write_nginx_configuration
 from deployment.server.settings import ServerSettings, read_server_settings
 from tests.end_to_end.raw_requests import Door, received, request, statuses
 
@@ -145,7 +147,8 @@ OTHERWISE_SPELT = [
 
 
 def test_only_the_fleet_requests_of_a_node_reach_the_superlink(running: Running) -> None:
-    assert running.door.statuses(request(ALLOWED)) == [REACHED]
+    for route in FLEET_ROUTES:
+        assert running.door.statuses(request(f"POST /v1/fleet/{route} HTTP/1.1")) == [REACHED]
     before = running.log("superlink").count("uvicorn.access")
     answers = {
         line: running.door.statuses(request(line)) for line in (*ELSEWHERE, *OTHERWISE_SPELT)
@@ -265,7 +268,11 @@ def test_nothing_listens_but_the_public_port_and_flower_on_loopback(running: Run
 
 
 def test_a_second_up_is_refused_and_disturbs_nothing(running: Running) -> None:
+    shown = CliRunner().invoke(app, ["status", str(running.settings.folder)])
+    assert shown.exit_code == 0, shown.output
     pid = running.pid("superlink")
+    for told in (f"process {pid}, up ", "nginx       answers", "connected of", "lasts 90.0 days"):
+        assert told in shown.output
     with pytest.raises(HostError, match="runs already"):
         up(running.settings.folder)
     assert running.pid("superlink") == pid
@@ -428,7 +435,6 @@ def test_a_killed_supervisor_is_seen_and_up_takes_its_processes_over(running: Ru
 def test_nginx_speaks_to_no_other_superlink(tmp_path: Path) -> None:
     settings = new_server(tmp_path / "server")
     other = new_server(tmp_path / "other")
-    write_nginx_configuration(settings)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(
         other.certificates / "superlink.crt", other.certificates / "superlink.key"
@@ -447,16 +453,32 @@ def test_nginx_speaks_to_no_other_superlink(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", settings.superlink_port)) as listener:
         thread = threading.Thread(target=impersonate, args=(listener,), daemon=True)
         thread.start()
-        nginx = subprocess.Popen(nginx_command(settings), stdout=2, stderr=sys.stderr.fileno())
-        try:
-            wait_for(lambda: is_listening(settings.port))
-            door = Door(settings.port, settings.ca_certificate)
+        with only_nginx(settings) as door:
             assert door.statuses(request(ALLOWED)) == [502]
-        finally:
-            nginx.terminate()
-            nginx.wait()
         thread.join(20)
     assert heard == [b""]
+
+
+def test_who_asks_too_often_is_held_back(tmp_path: Path) -> None:
+    settings = new_server(tmp_path / "server").model_copy(update={"requests_per_second": 1})
+    with only_nginx(settings) as door:
+        found = [door.statuses(request(ALLOWED))[0] for _ in range(12)]
+    assert found[:5] == [502] * 5  # one, and a burst of four; no SuperLink is there
+    assert set(found) == {502, 429}
+
+
+@contextmanager
+def only_nginx(settings: ServerSettings) -> Iterator[Door]:
+    write_nginx_configuration(settings)
+    nginx = subprocess.Popen(
+        nginx_command(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until_listening(settings.port, "nginx", 20.0, lambda: None)
+        yield Door(settings.port, settings.ca_certificate)
+    finally:
+        nginx.terminate()
+        nginx.wait()
 
 
 def test_down_leaves_nothing(running: Running) -> None:
