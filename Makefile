@@ -16,7 +16,7 @@ export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check format bench schema data lock clean
+.PHONY: help setup demo nginx test check format bench schema data lock clean
 
 help:
 	@echo "make demo    run the bundled sample with flwr run; results in runs/demo"
@@ -40,7 +40,14 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/fedinterest demo --out runs/demo
 
-test: check
+# The server's host needs nginx. Where it cannot be installed, its tests are skipped.
+nginx:
+	@PATH="$$PATH:/usr/sbin"; command -v nginx > /dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light; } || \
+	  echo "nginx is not installed; tests that need it are skipped"
+
+test: check nginx
 	$(BIN)/python -m pytest
 
 check: $(READY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -36,6 +37,11 @@ from deployment.server.init import make_server, renew
 from deployment.server.nginx import FLEET_ROUTES, nginx_command, write_nginx_configuration
 from deployment.server.settings import ServerSettings, read_server_settings
 from tests.end_to_end.raw_requests import Door, received, request, statuses
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None,
+    reason="nginx is not installed",
+)
 
 ALLOWED = "POST /v1/fleet/get-run HTTP/1.1"
 REACHED = 415
