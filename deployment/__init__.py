@@ -1,0 +1,1 @@
+"""What regions and servers run for months: processes, certificates, approvals, enrolment."""
