@@ -31,22 +31,21 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP384R1())
         now = datetime.now(UTC)
         self._certificate = (
-            _begin("test ca", "test ca", self._key.public_key(), now - timedelta(days=9), now)
+            _begin("test ca", "test ca", self._key.public_key(), now - timedelta(days=9), 18)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
             .sign(self._key, hashes.SHA256())
         )
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str = "localhost", *, begins: float = -2, ends: float = 2) -> Certificate:
-        """Issue a certificate for ``name`` and, if it is localhost, its address; in days from now."""
+        """Issue a certificate; ``begins`` and ``ends`` are days from now. Localhost has an address."""
         key = ec.generate_private_key(ec.SECP384R1())
         names: list[x509.GeneralName] = [x509.DNSName(name)]
         if name == "localhost":
             names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-        now = datetime.now(UTC)
-        first, last = now + timedelta(days=begins), now + timedelta(days=ends - 30)
+        first = datetime.now(UTC) + timedelta(days=begins)
         made = (
-            _begin(name, "test ca", key.public_key(), first, last)
+            _begin(name, "test ca", key.public_key(), first, ends - begins)
             .add_extension(x509.SubjectAlternativeName(names), False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
@@ -65,9 +64,8 @@ class Authority:
 
 
 def _begin(
-    subject: str, issuer: str, key: ec.EllipticCurvePublicKey, first: datetime, last: datetime
+    subject: str, issuer: str, key: ec.EllipticCurvePublicKey, first: datetime, days: float
 ) -> x509.CertificateBuilder:
-    """Begin a certificate that is valid until 30 days after ``last``."""
     return (
         x509.CertificateBuilder()
         .subject_name(_name(subject))
@@ -75,7 +73,7 @@ def _begin(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(first)
-        .not_valid_after(last + timedelta(days=30))
+        .not_valid_after(first + timedelta(days=days))
     )
 
 
