@@ -38,7 +38,7 @@ class Authority:
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str = "localhost", *, begins: float = -2, ends: float = 2) -> Certificate:
-        """Issue a certificate; ``begins`` and ``ends`` are days from now. Localhost has an address."""
+        """Issue a certificate, valid from ``begins`` to ``ends``, in days from now."""
         key = ec.generate_private_key(ec.SECP384R1())
         names: list[x509.GeneralName] = [x509.DNSName(name)]
         if name == "localhost":
