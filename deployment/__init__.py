@@ -1,1 +1,1 @@
-"""What regions and servers run for months: processes, certificates, approvals, enrolment."""
+"""What keeps a deployment running for months: the server's host and each region's agent."""
