@@ -27,10 +27,10 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
-    listen 127.0.0.1:{port} ssl;
+    listen 127.0.0.1:{port} ssl; listen 127.0.0.2:{port} ssl;
     ssl_certificate {certificate}; ssl_certificate_key {key};
     location = /v1/enrol {{
-      client_max_body_size 16k;
+      client_max_body_size 16k; client_body_buffer_size 16k;  # never on the disk
       proxy_pass http://127.0.0.1:{service};
     }}
     location / {{ return 403; }}

@@ -154,8 +154,12 @@ def test_a_token_works_once_over_the_real_service(host: Host, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("method", "path", "size", "status"),
-    [("POST", "/v1/enrol", 16_000, 403), ("POST", "/v1/enrol", 20_000, 413)]
-    + [("GET", "/v1/enrol", 0, 403), ("POST", "/v1/control/list-nodes", 0, 403)],
+    [
+        ("POST", "/v1/enrol", 16_000, 403),
+        ("POST", "/v1/enrol", 20_000, 413),
+        ("GET", "/v1/enrol", 0, 403),
+        ("POST", "/v1/control/list-nodes", 0, 403),
+    ],
 )
 def test_strangers_get_nothing(host: Host, method: str, path: str, size: int, status: int) -> None:
     context = ssl.create_default_context(cafile=str(host.authority.file))
