@@ -130,6 +130,11 @@ def enroll(agent: Agent, token: Token, *, server: str, ca: Path, moment: datetim
         state = _state(answer.body)
         if state is not None:
             return state
+    if answer.status == 429 or answer.status >= 500:
+        raise EnrolmentError(
+            f"{server} could not take the request now (HTTP status {answer.status}). Say the same "
+            "again in some minutes; if that does not help, ask the server's operator."
+        )
     raise EnrolmentError(
         f"{server} did not accept the request (HTTP status {answer.status}). It tells nobody why: "
         "the server's operator can see the reason with `fedinterest server requests`. "
@@ -157,4 +162,7 @@ def _what_to_look_at(answer: Answer, moment: datetime) -> str:
                 f"This machine's clock is {abs(away):.0f} s {side} the server's; more than "
                 f"{CLOCK_SECONDS:.0f} s are not accepted. Set it and say the same again."
             )
-    return "The token may be used, replaced, expired, or another region's: ask for a new one."
+    return (
+        "The token may be used, replaced, expired or another region's, or this node key was "
+        "presented before."
+    )

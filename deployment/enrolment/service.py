@@ -41,11 +41,18 @@ _log = logging.getLogger("fedinterest.enrolment")
 
 
 def make_app(intake: Intake, rate: RateLimit) -> Starlette:
-    """Return the service's application."""
+    """Return the service's application.
+
+    Nothing is compared that would have to be in constant time: proofs are signatures, checked by
+    public keys. How long an answer takes depends on who holds a real token, and on nothing else
+    that its sender does not know.
+    """
+    seldom = RateLimit(1 / 60, 1)  # what anybody can cause at any rate must not fill the log
 
     async def enrol(request: Request) -> Response:
         if not rate.allows():
-            _log.warning("refused: too many requests")
+            if seldom.allows():
+                _log.warning("refused: too many requests (told once a minute)")
             return _refusal()
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -65,7 +72,8 @@ def make_app(intake: Intake, rate: RateLimit) -> Starlette:
         return _answer(outcome)
 
     async def refuse(request: Request, error: Exception) -> Response:
-        _log.warning("refused: another route or method")
+        if seldom.allows():
+            _log.warning("refused: another route or method (told once a minute)")
         return _refusal()
 
     return Starlette(

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from deployment.enrolment.errors import SuperlinkError
 from deployment.enrolment.superlink import reach
 from privacy.signing import SigningKey
@@ -74,8 +76,7 @@ class Host:
         self.server = self.folder / "server"
         SigningKey.create(self.server / "server.key")
         self.run("superlink", *self._superlink(certificate.certificate, certificate.key))
-        command = (sys.executable, "-m", "deployment.enrolment.service", str(self.server))
-        self.run("service", *command, "--port", str(self.service))
+        self.start_service()
         conf = self.folder / "nginx.conf"
         conf.write_text(
             _NGINX_CONF.format(
@@ -89,6 +90,10 @@ class Host:
         self.run("nginx", NGINX, "-p", str(self.folder), "-c", str(conf))
         wait_for(lambda: answers(self.service) and answers(self.nginx), 60)
         wait_for(self._superlink_answers, 120)
+
+    def start_service(self) -> subprocess.Popen[bytes]:
+        command = (sys.executable, "-m", "deployment.enrolment.service", str(self.server))
+        return self.run("service", *command, "--port", str(self.service))
 
     def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a process whose output goes to a file; Flower's files are the test's own."""
@@ -135,6 +140,12 @@ class Host:
         return b"\n".join(shown).decode(errors="replace")
 
     def close(self) -> None:
+        descendants = [
+            one
+            for process in self.processes
+            if process.poll() is None
+            for one in psutil.Process(process.pid).children(recursive=True)
+        ]
         for process in reversed(self.processes):
             for number in (signal.SIGTERM, signal.SIGKILL):
                 try:
@@ -143,6 +154,9 @@ class Host:
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
             process.wait(15)
+        _, left = psutil.wait_procs(descendants, timeout=10)
+        for one in left:  # Flower takes its executors out of the group
+            one.kill()
 
     def _superlink_answers(self) -> bool:
         try:

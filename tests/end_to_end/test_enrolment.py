@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import http.client
 import ssl
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,14 +20,14 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-from deployment.enrolment.errors import UnreachableError
+from deployment.enrolment.errors import EnrolmentError, UnreachableError
 from deployment.enrolment.known_regions import read_known_regions
 from deployment.enrolment.service import REFUSAL
 from deployment.enrolment.token import Token
 from privacy.signing import SigningKey
 from tests.deployment.enrolment.certificates import Authority
 from tests.deployment.enrolment.command_line import run, write_agent, write_token
-from tests.end_to_end.enrolment_host import Host, wait_for
+from tests.end_to_end.enrolment_host import Host, answers, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -65,9 +67,23 @@ def enroll(
     return str(result.output)
 
 
+@contextmanager
+def fleet(host: Host, key: Path) -> Iterator[tuple[FleetHttpClient, bytes]]:
+    """Speak as the SuperNode with this private key; yields its public key, too."""
+    private = serialization.load_ssh_private_key(key.read_bytes(), password=None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    with FleetHttpClient.from_server_address(
+        f"127.0.0.1:{host.superlink}",
+        insecure=False,
+        root_certificates=host.authority.file.read_bytes(),
+        interceptors=[NodeAuthHttpInterceptor(private, private.public_key())],
+    ) as client:
+        yield client, public_key_to_bytes(private.public_key())
+
+
 def activate(host: Host, key: Path) -> int:
     """Ask the SuperLink in as a SuperNode does, by Flower's own client; return the node's id."""
-    with _fleet(host, key) as (client, public):
+    with fleet(host, key) as (client, public):
         return client.ActivateNode(
             ActivateNodeRequest(public_key=public, heartbeat_interval=30)
         ).node_id
@@ -75,27 +91,8 @@ def activate(host: Host, key: Path) -> int:
 
 def pull(host: Host, key: Path, node_id: int) -> None:
     """Ask for messages as a node that was let in before."""
-    with _fleet(host, key) as (client, _):
+    with fleet(host, key) as (client, _):
         client.PullMessages(PullMessagesRequest(node=Node(node_id=node_id)))
-
-
-class _fleet:  # noqa: N801
-    def __init__(self, host: Host, key: Path) -> None:
-        private = serialization.load_ssh_private_key(key.read_bytes(), password=None)
-        assert isinstance(private, ec.EllipticCurvePrivateKey)
-        self._public = public_key_to_bytes(private.public_key())
-        self._client = FleetHttpClient.from_server_address(
-            f"127.0.0.1:{host.superlink}",
-            insecure=False,
-            root_certificates=host.authority.file.read_bytes(),
-            interceptors=[NodeAuthHttpInterceptor(private, private.public_key())],
-        )
-
-    def __enter__(self) -> tuple[FleetHttpClient, bytes]:
-        return self._client, self._public
-
-    def __exit__(self, *error: object) -> None:
-        self._client.close()
 
 
 def test_a_region_is_let_in_by_a_person_and_kept_out_by_one(host: Host, tmp_path: Path) -> None:
@@ -146,10 +143,28 @@ def test_a_token_works_once_over_the_real_service(host: Host, tmp_path: Path) ->
     token = on_server(host, "token", "west").strip()
     assert "waits" in enroll(host, tmp_path / "west", token)
     (tmp_path / "west").rename(tmp_path / "thief")
-    with pytest.raises(Exception, match="It tells nobody why"):
+    with pytest.raises(EnrolmentError, match="It tells nobody why"):
         enroll(host, tmp_path / "west", token)
     assert "token-used-twice  region west" in on_server(host, "requests")
     on_server(host, "revoke", "west", "--yes")
+
+
+def test_a_service_that_is_killed_goes_on_where_it_was(host: Host, tmp_path: Path) -> None:
+    asked, later = (on_server(host, "token", region).strip() for region in ("up", "down"))
+    assert "waits" in enroll(host, tmp_path / "up", asked)
+    (running,) = [one for one in host.processes if one.poll() is None and is_service(one)]
+    running.kill()
+    running.wait(15)
+    with pytest.raises(EnrolmentError, match="HTTP status 502"):
+        enroll(host, tmp_path / "down", later)
+    host.start_service()
+    wait_for(lambda: answers(host.service), 60)
+    assert "waits" in enroll(host, tmp_path / "up", asked)
+    assert "waits" in enroll(host, tmp_path / "down", later)
+
+
+def is_service(process: subprocess.Popen[bytes]) -> bool:
+    return "deployment.enrolment.service" in str(process.args)
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,8 @@ def test_a_simulated_agent_is_not_enrolled(tmp_path: Path, wire: Wire) -> None:
     ("answer", "sentence"),
     [
         (Answer(403, b"", datetime.now(UTC)), "It tells nobody why"),
+        (Answer(429, b"", None), "Say the same again in some minutes"),
+        (Answer(502, b"<html>", None), "Say the same again in some minutes"),
         (Answer(404, b"", None), "There is no enrolment service at this address"),
         (Answer(200, b"", None), "did not accept"),
         (Answer(200, b'{"state":["approved"]}', None), "did not accept"),

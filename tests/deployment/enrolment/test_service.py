@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import logging
 import re
@@ -7,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from deployment.enrolment import service
 from deployment.enrolment.errors import StoreError
 from deployment.enrolment.intake import Intake, Outcome
 from deployment.enrolment.limits import RateLimit
@@ -108,6 +111,41 @@ def test_too_many_requests_are_refused_alike_before_any_work(setting: Setting) -
     assert setting.waiting() == []
 
 
+def test_noise_cannot_fill_the_log(setting: Setting, caplog: pytest.LogCaptureFixture) -> None:
+    with TestClient(make_app(setting.intake, RateLimit(0, 0))) as client:
+        for _ in range(20):
+            client.post(ROUTE, content=b"x")
+            client.get("/elsewhere")
+    assert caplog.text.count("refused") == 1
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_body_that_does_not_come_is_not_waited_for(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    monkeypatch.setattr(service, "BODY_SECONDS", 0.1)
+    app = make_app(setting.intake, RateLimit(0, 10))
+    sent: list[MutableMapping[str, Any]] = []
+    pieces = [{"type": "http.request", "body": b"x" * 100, "more_body": True}]
+
+    async def receive() -> MutableMapping[str, Any]:
+        if pieces:
+            return pieces.pop()
+        if ends:
+            return {"type": "http.disconnect"}
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": ROUTE, "headers": [], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 403
+    assert REFUSAL.encode() in sent[1]["body"]
+    assert setting.refused() == {}
+
+
 def test_permissions_come_back_steadily_and_do_not_pile_up() -> None:
     now = [0.0]
     rate = RateLimit(2, 3, lambda: now[0])
@@ -136,13 +174,13 @@ def test_the_process_listens_on_loopback_and_ends_when_told(tmp_path: Path) -> N
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "deployment.enrolment.service", str(tmp_path)]
-    with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE) as service:
+    with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE) as process:
         try:
             answer = _first_answer(port)
-            listening = Path(f"/proc/{service.pid}/net/tcp").read_text()
+            listening = Path(f"/proc/{process.pid}/net/tcp").read_text()
         finally:
-            service.terminate()
-            _, errors = service.communicate(timeout=20)
+            process.terminate()
+            _, errors = process.communicate(timeout=20)
     assert answer == 403
     assert re.search(rf"0100007F:{port:04X} 00000000:0000 0A", listening)
     assert not re.search(rf"00000000:{port:04X} 00000000:0000 0A", listening)
