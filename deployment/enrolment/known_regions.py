@@ -105,6 +105,7 @@ def write_known_regions(
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
+            _make_durable(path.parent)
         except OSError as error:
             raise KnownRegionsError(
                 f"{path} cannot be written ({error.strerror}): the record of known regions is the "
@@ -175,6 +176,15 @@ def _sequence(db: sqlite3.Connection) -> int:
         " FROM enrolments"
     ).fetchone()
     return int(count)
+
+
+def _make_durable(folder: Path) -> None:
+    """Bring a folder's entries to the disk, so that a replaced file stays replaced."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _parse(content: bytes) -> Any:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +152,17 @@ def test_a_key_of_somebody_else_cannot_be_presented(setting: Setting) -> None:
     assert setting.refused() == {"token-proof-broken": 1}
 
 
-def test_of_two_at_the_same_moment_one_wins(setting: Setting) -> None:
+def test_of_two_at_the_same_moment_one_wins(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = intake_module._check_nonce
+
+    def slowly(*given: Any) -> None:
+        """Between reading the token and writing: whoever could overtake does it here."""
+        time.sleep(0.03)
+        check(*given)
+
+    monkeypatch.setattr(intake_module, "_check_nonce", slowly)
     token = setting.token()
     bodies = [setting.signed(an_agent(), token).write() for _ in range(8)]
     together = threading.Barrier(len(bodies))
