@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from commands import enrolment_server
+
 if TYPE_CHECKING:
     from deployment.server.certificates import Certificate
     from deployment.server.host import ServerStatus
@@ -94,7 +96,7 @@ def up(folder: Path) -> None:
     if os.geteuid() == 0:
         typer.echo("Running as root. Better make a user of its own for the server.", err=True)
     certificate = start(folder)
-    typer.echo("The server is up: SuperLink and nginx answer.")
+    typer.echo("The server is up: SuperLink, enrolment and nginx answer.")
     typer.echo(_lasts(certificate))
 
 
@@ -121,7 +123,11 @@ def _show(found: ServerStatus) -> None:
         typer.echo(line)
     if not found.programs:
         typer.echo("Nothing is supervised: fedinterest server up FOLDER.")
-    for name, answers in (("SuperLink", found.superlink_answers), ("nginx", found.nginx_answers)):
+    for name, answers in (
+        ("SuperLink", found.superlink_answers),
+        ("enrolment", found.enrolment_answers),
+        ("nginx", found.nginx_answers),
+    ):
         typer.echo(f"{name:<12}{'answers' if answers else 'does not answer'}")
     if found.nodes is not None:
         typer.echo(f"{'nodes':<12}{found.nodes.online} connected of {found.nodes.registered}")
@@ -139,6 +145,16 @@ def down(folder: Path) -> None:
     from deployment.server.host import down as stop
 
     typer.echo("The server is down." if stop(folder) else "Nothing ran.")
+
+
+for verb in (
+    enrolment_server.token,
+    enrolment_server.requests,
+    enrolment_server.approve,
+    enrolment_server.revoke,
+    enrolment_server.nodes,
+):
+    app.command()(verb)
 
 
 def _lasts(certificate: Certificate) -> str:

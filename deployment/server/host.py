@@ -1,6 +1,6 @@
 """Start a server's host, look at it, and end it.
 
-settings -> checks -> nginx' configuration -> supervisor -> wait until both answer
+settings -> checks -> nginx' configuration -> supervisor -> wait until all answer
 
 The checks come first: what cannot work is told before anything runs.
 """
@@ -28,8 +28,13 @@ from deployment.server.certificates import (
 )
 from deployment.server.flower_check import check_flower
 from deployment.server.nginx import write_nginx_configuration
-from deployment.server.probing import local_address, nginx_answers, superlink_answers
-from deployment.server.programs import NGINX, SUPERLINK, server_supervisor
+from deployment.server.probing import (
+    enrolment_answers,
+    local_address,
+    nginx_answers,
+    superlink_answers,
+)
+from deployment.server.programs import ENROLMENT, NGINX, SUPERLINK, server_supervisor
 from deployment.server.settings import ServerSettings, read_server_settings
 
 if TYPE_CHECKING:
@@ -47,7 +52,7 @@ class ServerStatus:
     ----------
     programs : tuple of ProgramState
         Empty if no supervisor runs.
-    superlink_answers, nginx_answers : bool
+    superlink_answers, enrolment_answers, nginx_answers : bool
     certificate : Certificate
         nginx'.
     nodes : Nodes or None
@@ -56,6 +61,7 @@ class ServerStatus:
 
     programs: tuple[ProgramState, ...]
     superlink_answers: bool
+    enrolment_answers: bool
     nginx_answers: bool
     certificate: Certificate
     nodes: Nodes | None
@@ -63,7 +69,7 @@ class ServerStatus:
     @property
     def is_well(self) -> bool:
         """Whether regions can reach the server, and what is killed comes back."""
-        answers = self.superlink_answers and self.nginx_answers
+        answers = self.superlink_answers and self.enrolment_answers and self.nginx_answers
         return bool(self.programs) and answers and self.certificate.days_left > 0
 
 
@@ -94,6 +100,7 @@ def up(folder: Path) -> Certificate:
     supervisor.start()
     try:
         _wait(supervisor, SUPERLINK, settings, superlink_answers)
+        _wait(supervisor, ENROLMENT, settings, enrolment_answers)
         _wait(supervisor, NGINX, settings, nginx_answers)
     except BaseException:
         supervisor.stop()
@@ -111,6 +118,7 @@ def status(folder: Path) -> ServerStatus:
     return ServerStatus(
         programs=tuple(server_supervisor(settings).states()),
         superlink_answers=superlink,
+        enrolment_answers=enrolment_answers(settings),
         nginx_answers=nginx_answers(settings),
         certificate=read_certificate(settings.certificates / f"{PUBLIC}.crt", now()),
         nodes=count_nodes(settings) if superlink else None,
@@ -147,6 +155,7 @@ def reload_certificate(folder: Path) -> bool:
 def _check_ports(settings: ServerSettings) -> None:
     for key, port, address in (
         ("superlink-port", settings.superlink_port, LOOPBACK),
+        ("enrolment-port", settings.enrolment_port, LOOPBACK),
         ("port", settings.port, local_address(settings)),
     ):
         if is_listening(port, address):

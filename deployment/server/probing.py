@@ -8,7 +8,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from deployment.hosting.ports import LOOPBACK
+from deployment.hosting.ports import LOOPBACK, is_listening
 from deployment.server.certificates import INTERNAL_HOSTS
 from deployment.server.settings import ServerSettings
 
@@ -23,6 +23,11 @@ def superlink_answers(settings: ServerSettings) -> bool:
         LOOPBACK, settings.superlink_port, INTERNAL_HOSTS[0], settings.ca_certificate, "GET /health"
     )
     return status == http.client.OK
+
+
+def enrolment_answers(settings: ServerSettings) -> bool:
+    """Tell whether somebody listens where the enrolment service should."""
+    return is_listening(settings.enrolment_port)
 
 
 def nginx_answers(settings: ServerSettings) -> bool:

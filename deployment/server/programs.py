@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from deployment.hosting.flower_environment import flower_command, flower_environment
 from deployment.hosting.ports import LOOPBACK
 from deployment.hosting.supervision import Program, Supervisor
@@ -10,6 +12,7 @@ from deployment.server.nginx import nginx_command
 from deployment.server.settings import ServerSettings
 
 SUPERLINK = "superlink"
+ENROLMENT = "enrolment"
 NGINX = "nginx"
 
 
@@ -22,6 +25,11 @@ def server_programs(settings: ServerSettings) -> list[Program]:
             environment=flower_environment(settings.flower_home),
             stop_seconds=20.0,
         ),
+        Program(
+            name=ENROLMENT,
+            command=_enrolment_command(settings),
+            environment={"PYTHONUNBUFFERED": "1"},
+        ),
         Program(name=NGINX, command=nginx_command(settings), environment={}),
     ]
 
@@ -29,6 +37,11 @@ def server_programs(settings: ServerSettings) -> list[Program]:
 def server_supervisor(settings: ServerSettings) -> Supervisor:
     """Return the supervisor of the server's programs."""
     return Supervisor(settings.supervision, server_programs(settings))
+
+
+def _enrolment_command(settings: ServerSettings) -> tuple[str, ...]:
+    service = (sys.executable, "-m", "deployment.enrolment.service", str(settings.folder))
+    return (*service, "--port", str(settings.enrolment_port))
 
 
 def _superlink_command(settings: ServerSettings) -> tuple[str, ...]:

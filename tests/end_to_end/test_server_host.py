@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -227,33 +225,14 @@ def test_without_tls_with_an_old_one_or_another_authority_nothing_is_said(
 
 
 def test_enrolment_passes_in_small_pieces_and_not_often(running: Running) -> None:
-    bodies: list[bytes] = []
-
-    class Service(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, *given: object) -> None:
-            """Say nothing."""
-
     line = "POST /v1/enrol HTTP/1.1"
     door = running.door
     assert door.statuses(request(line, body=b"x" * 16385)) == [413]
-    address = ("127.0.0.1", running.settings.enrolment_port)
-    with http.server.ThreadingHTTPServer(address, Service) as service:
-        thread = threading.Thread(target=service.serve_forever)
-        thread.start()
-        try:
-            assert door.statuses(request(line, body=b"canary-request")) == [202]
-            found = [door.statuses(request(line, body=b"x" * 16384))[0] for _ in range(8)]
-        finally:
-            service.shutdown()
-            thread.join()
-    assert bodies[0] == b"canary-request"
-    assert set(found) == {202, 429}
-    assert len(bodies) == 1 + found.count(202)
+    assert door.statuses(request(line, body=b"canary-request")) == [403]
+    found = [door.statuses(request(line, body=b"x" * 16384))[0] for _ in range(8)]
+    assert set(found) == {403, 429}
+    # These 403 are the service's own: each has reached it.
+    assert running.log("enrolment").count(" refused") == 1 + found.count(403)
     for log in (running.settings.supervision / "logs").iterdir():
         assert "canary" not in log.read_text()
 
@@ -266,7 +245,8 @@ def test_nothing_listens_but_the_public_port_and_flower_on_loopback(running: Run
         for connection in process.net_connections(kind="inet")
         if connection.status == psutil.CONN_LISTEN
     }
-    assert listening == {("127.0.0.1", settings.port), ("127.0.0.1", settings.superlink_port)}
+    ports = (settings.port, settings.superlink_port, settings.enrolment_port)
+    assert listening == {("127.0.0.1", port) for port in ports}
     assert not is_listening(settings.superlink_port, "127.0.0.2")
     commands = [" ".join(process.cmdline()) for process in processes_of(settings.supervision)]
     secret = (settings.certificates / "superlink.key").read_text().splitlines()[1]
@@ -413,7 +393,7 @@ def count(running: Running) -> tuple[int, int] | None:
     return (nodes.online, nodes.registered) if nodes else None
 
 
-@pytest.mark.parametrize("name", ["superlink", "nginx"])
+@pytest.mark.parametrize("name", ["superlink", "enrolment", "nginx"])
 def test_a_killed_process_comes_back_and_leaves_no_orphan(running: Running, name: str) -> None:
     before = running.pid(name)
     orphans = psutil.Process(before).children(recursive=True)

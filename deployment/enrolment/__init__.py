@@ -1,0 +1,1 @@
+"""How a region's agent becomes known to a server: a token, a request, and a person who approves."""
