@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -397,7 +398,7 @@ def count(running: Running) -> tuple[int, int] | None:
 def test_a_killed_process_comes_back_and_leaves_no_orphan(running: Running, name: str) -> None:
     before = running.pid(name)
     orphans = psutil.Process(before).children(recursive=True)
-    assert orphans
+    assert orphans or name == "enrolment"  # which has no children
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: not any(map(is_alive, orphans)))
     wait_for(lambda: status(running.settings.folder).is_well)
