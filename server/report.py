@@ -255,6 +255,7 @@ class WeightsPart(Part):
 
     half_life: float = Field(description="of a history, in items; 1e9: all count alike")
     text: float
+    popularity: float = Field(description="of how popular an item is, beside taste")
     lift: float = Field(description="of what is popular lately")
     cluster: float
 
