@@ -13,6 +13,7 @@ from flwr.app import Message
 from scipy.sparse import csr_matrix
 
 import server.app
+import server.checkpoint
 import server.resuming
 from client.feedback import Feedback
 from client.silo import Silo
@@ -88,8 +89,7 @@ def shoppers(number: int, catalogue: PublicCatalogue) -> Shoppers:
         kind = rng.choice(4, p=[0.4, 0.3, 0.2, 0.1])
         met = rng.integers(0, N_ITEMS // 4, size=14) + kind * (N_ITEMS // 4)
         days[person, met] = rng.integers(1, 300, size=len(met))
-    met = days > 0
-    return Shoppers(unit(met @ catalogue.vectors), csr_matrix(days), catalogue.vectors)
+    return Shoppers(unit((days > 0) @ catalogue.vectors), csr_matrix(days), catalogue.vectors)
 
 
 class Scene:
@@ -121,6 +121,7 @@ class Scene:
         self.silos = [self._silo(number, name) for number, name in enumerate(SILOS)]
         self.requests: list[Request] = []
         self.after_delivery: Callable[[int], None] = lambda number: None
+        self.too_late: set[str] = set()
 
     @property
     def out(self) -> Path:
@@ -148,6 +149,10 @@ class Scene:
             return times
         raise AssertionError(f"It was killed {most} times.")
 
+    def forget(self, region: str) -> None:
+        """Let a region's answer to the question under way come too late."""
+        self.too_late.add(region)
+
     def charges(self) -> dict[str, list[dict[str, Any]]]:
         """Return what each ledger has charged, the server's included, without times."""
         paths = [*sorted((self.out / "ledgers").glob("*.sqlite")), self.out / SERVER_LEDGER]
@@ -162,7 +167,7 @@ class Scene:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array of the results."""
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for name in ("cluster-map.npz", "centroids.npz", "summary.npz"):
             with np.load(self.out / name) as archive:
                 found |= {f"{name}/{key}": archive[key] for key in archive.files}
@@ -172,7 +177,7 @@ class Scene:
         trust = TrustModel(self.flat.get("privacy.trust-model", "local"))
         policy: Policy = a_policy(
             region=name,
-            epsilon=self.flat["privacy.epsilon"],
+            epsilon=2 * self.flat["privacy.epsilon"],
             questions=set(QUESTION_TYPES),
             trust_models={trust},
             least_noise_multiplier=0.001,
@@ -204,7 +209,8 @@ class _Wire(InProcessGrid):
         replies = super().send_and_receive(messages, timeout=timeout)
         if asked:
             self._scene.after_delivery(asked[0].round_number)
-        return replies
+        late, self._scene.too_late = self._scene.too_late, set()
+        return [reply for reply in replies if reply.content["answer"]["region"] not in late]
 
 
 class KillEverywhere:
@@ -224,7 +230,7 @@ class KillEverywhere:
     def __init__(self, patch: pytest.MonkeyPatch, scene: Scene) -> None:
         self.places: list[tuple[object, ...]] = []
         write, release, commit = (
-            server.resuming.write_checkpoint,
+            server.checkpoint.write_checkpoint,
             ServerDoor.release,
             Ledger.commit,
         )

@@ -143,7 +143,7 @@ def full(minimal: Report) -> Report:
         popularity=0.087,
         popularity_noise=0.011,
         difference_noise=0.016,
-        chosen=WeightsPart(half_life=1e9, text=0.3, lift=0.0, cluster=1.0),
+        chosen=WeightsPart(half_life=1e9, text=0.3, popularity=0.3, lift=0.0, cluster=1.0),
         gain=0.0034,
         gain_noise=0.0005,
     )
