@@ -213,6 +213,15 @@ def test_what_goes_with_what_is_shown_as_text(minimal: Report) -> None:
     assert "&lt;tea&gt;</th><td>milk, sugar &amp; spice</td>" in page
 
 
+def test_interruptions_and_answers_that_came_too_late_are_shown(minimal: Report) -> None:
+    assert "Interrupted" not in render(minimal)
+    assert "Not in time" not in render(minimal)
+    minimal.run.resumed, minimal.run.late_answers = 2, 1
+    page = tidy(render(minimal))
+    assert "2 times; went on from what was kept" in page
+    assert "1 answer, not used" in page
+
+
 def test_how_taste_was_asked_for_stands_beside_the_plan(minimal: Report) -> None:
     assert "<small>which items go with which" not in render(minimal)
     minimal.privacy.recommendation_plan = "Taste is <asked> for in 3 answers."

@@ -1,0 +1,53 @@
+"""A server and its regions in a process of their own, which a test lets die.
+
+python -m tests.end_to_end.server_process FOLDER [PHASES]: run the prepared world in FOLDER; with
+PHASES, die by SIGKILL as soon as so many phases are done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tomllib
+from pathlib import Path
+
+import client.app
+import client.region
+import server.app
+import server.checkpoint
+import server.resuming
+from server.checkpoint import Checkpoint
+from simulations.in_process_grid import run_in_process
+from simulations.world import MARKER
+from tests.client.examples import FakeEncoder
+
+
+def die_after(phases: int) -> None:
+    """Let this process end as by ``kill -9``: nothing is tidied up, no ``finally`` runs."""
+    write = server.checkpoint.write_checkpoint
+
+    def write_and_die(path: Path, checkpoint: Checkpoint) -> None:
+        write(path, checkpoint)
+        if checkpoint.state.done == phases:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    server.resuming.write_checkpoint = write_and_die  # type: ignore[attr-defined]
+
+
+def main(folder: Path) -> None:
+    client.region.Encoder = FakeEncoder  # type: ignore[misc, assignment, attr-defined]
+    settings = sorted((folder / "regions").glob("*/agent.toml"))
+    config = tomllib.loads((folder / MARKER).read_text(encoding="utf-8"))
+    run_in_process(
+        server.app.app,
+        client.app.app,
+        [{"agent-settings": str(path)} for path in settings],
+        config,
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        die_after(int(sys.argv[2]))
+    main(Path(sys.argv[1]))
