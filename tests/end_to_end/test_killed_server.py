@@ -38,6 +38,7 @@ def test_a_server_killed_after_the_second_phase_goes_on(
 ) -> None:
     monkeypatch.setattr("simulations.world.Encoder", FakeEncoder)
     monkeypatch.setattr("client.region.Encoder", FakeEncoder)
+    monkeypatch.setattr("server.results.pld_epsilon", lambda events, **rules: 0.0)
     whole, broken = a_world(tmp_path / "whole"), a_world(tmp_path / "broken")
     run_world(whole)
 
