@@ -1,12 +1,13 @@
-"""A server and its regions in a process of their own, which a test lets die.
+"""A server and its regions in a process that is killed with -9, then in another that goes on.
 
-python -m tests.end_to_end.server_process FOLDER [PHASES]: run the prepared world in FOLDER; with
-PHASES, die by SIGKILL as soon as so many phases are done.
+python -m tests.end_to_end.server_process FOLDER PHASES: run the prepared world in FOLDER, die as
+soon as so many phases are done, and run it again.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import tomllib
@@ -50,7 +51,19 @@ def main(folder: Path) -> None:
     )
 
 
+def killed(folder: Path, phases: int) -> None:
+    """Run the world in a process of its own, which dies; what it left is kept for the test."""
+    child = os.fork()  # it knows all modules already, and nothing of a run
+    if child == 0:
+        die_after(phases)
+        main(folder)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+        raise SystemExit(f"The first process ended with {status}, and was not killed.")
+    shutil.copytree(folder, folder.with_name("killed"))
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        die_after(int(sys.argv[2]))
+    killed(Path(sys.argv[1]), int(sys.argv[2]))
     main(Path(sys.argv[1]))
