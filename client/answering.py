@@ -137,6 +137,7 @@ def _misunderstanding(client: Client, request: Request) -> Refusal | None:
     question, query = request.question, request.query()
     try:
         client.door.policy.check_sender(query)
+        client.door.policy.check_time(query, client.door.ledger.clock())
     except RefusalError as error:  # whoever has no business here learns nothing else
         return client.door.refuse(query, error.reason, error.sentence)
     pushed = question.cluster_map if isinstance(question, MapQuality | ListVotes) else request

@@ -94,6 +94,7 @@ class Door:
         """
         try:
             self.policy.check(query, noise=self.noise.kind, code=CODE)
+            self.policy.check_time(query, self.ledger.clock())
             central = query.trust_model is TrustModel.CENTRAL
             noise = SERVER if central else self.noise.kind
             reserved = self.ledger.reserve(query, noise, CODE)
@@ -101,6 +102,10 @@ class Door:
             return self._refuse(query, error)
         if reserved.reply is not None and reserved.head is not None:
             return self._signed(Release.from_bytes(reserved.reply), reserved.head)
+        if reserved.head is not None:
+            exact = _clip_and_sum(query, contribute(reserved.window))
+            answer = _clipped_sum(query, reserved, exact, self.policy.region)
+            return self._signed(answer, reserved.head)
         try:
             totals = _clip_and_sum(query, contribute(reserved.window))
             return self._hand_over(query, reserved, totals)
@@ -123,7 +128,7 @@ class Door:
     ) -> Release | ClippedSum:
         owner, entry = self.policy.region, reserved.entry
         if query.trust_model is TrustModel.CENTRAL:
-            # The exact sums are not kept: a repeated request is refused instead.
+            # The exact sums are not kept: for a repeated request they are summed again.
             exact = _clipped_sum(query, reserved, totals, owner)
             return self._signed(exact, self.ledger.commit(entry, None))
         release = _noised(query, reserved, totals, owner, self.noise)
@@ -176,7 +181,10 @@ class ServerDoor:
         self.noise = noise
 
     def release(self, query: SumQuery, clipped: Sequence[ClippedSum]) -> Release:
-        """Return the noised sum over all clients.
+        """Return the noised sum over all clients; asked again, the same release, whatever came.
+
+        One that was charged and never committed, since this process was killed, has not left
+        here: it is drawn again, under the same charge. At most one of a request is ever returned.
 
         Raises
         ------
@@ -187,7 +195,7 @@ class ServerDoor:
             query, or one that is larger than sums can be.
         """
         _check_clipped(query, clipped)
-        reservation = self.ledger.reserve(query, self.noise.kind)
+        reservation = self.ledger.reserve(query, self.noise.kind, is_unsent_free=True)
         if reservation.reply is not None:
             return Release.from_bytes(reservation.reply)
         totals = {
@@ -198,6 +206,11 @@ class ServerDoor:
         release = _noised(query, reservation, totals, owner, self.noise)
         self.ledger.commit(reservation.entry, release.to_bytes())
         return release
+
+    def released(self, query: SumQuery) -> Release | None:
+        """Return what was released for this very request before; None if nothing was."""
+        reply = self.ledger.reply_to(query)
+        return None if reply is None else Release.from_bytes(reply)
 
 
 def _check_clipped(query: SumQuery, clipped: Sequence[ClippedSum]) -> None:

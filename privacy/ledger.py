@@ -26,6 +26,7 @@ from privacy.records import (
     CALENDAR,
     FORMAT,
     OPERATOR,
+    SERVER,
     Account,
     Identity,
     LedgerEntry,
@@ -39,8 +40,8 @@ from privacy.window import Window
 
 REFUSALS_A_DAY = 100
 """So many refusals are recorded of one day."""
-STRANGERS = frozenset({"server-not-trusted", "signature-wrong"})
-"""Reasons to refuse senders that are not known."""
+STRANGERS = frozenset({"server-not-trusted", "signature-wrong", "expired"})
+"""Reasons to refuse what anybody can send: who has listened can send an old request again."""
 
 
 def system_clock() -> datetime:
@@ -58,7 +59,8 @@ class Reservation:
     window : Window
         That it is charged to.
     reply, head : bytes and SignedHead, optional
-        If this very request was answered before: what was sent.
+        If this very request was answered before: what was sent. A head alone: exact sums, which
+        are not kept, for the server to add its one noise to.
     """
 
     entry: int
@@ -123,7 +125,9 @@ class Ledger:
         """Sign with the ledger's key."""
         return self._sealed.key.sign(message)
 
-    def reserve(self, query: SumQuery, noise: str, code: str = "") -> Reservation:
+    def reserve(
+        self, query: SumQuery, noise: str, code: str = "", *, is_unsent_free: bool = False
+    ) -> Reservation:
         """Charge for ``query``, durably, before anything is computed for it.
 
         Parameters
@@ -133,6 +137,9 @@ class Ledger:
             The kind of noise, or ``server`` where the server promises to add it.
         code : str
             Hash of the program that will answer.
+        is_unsent_free : bool
+            Whether an entry that was charged and never committed may be answered after all,
+            without a new charge: only for whoever sends nothing before it is committed.
 
         Raises
         ------
@@ -145,7 +152,7 @@ class Ledger:
             account = ledger.account
             earlier = account.entry_of(query.server_key, query.run, query.round_number)
             if earlier is not None:
-                return self._repeat(ledger, query, earlier)
+                return self._repeat(ledger, query, earlier, is_unsent_free=is_unsent_free)
             now = present_moment(self.policy, account, ledger.moment)
             self._check_count(account, query)
             window = window_to_charge(self.policy, account.window, now)
@@ -251,6 +258,29 @@ class Ledger:
         refusals = {refusal.fingerprint for refusal in account.refusals}
         return query.fingerprint() in entries | refusals
 
+    def reply_to(self, query: SumQuery) -> bytes | None:
+        """Return what was kept as this very request's answer; None where nothing was."""
+        with self._sealed.transaction() as ledger:
+            account = ledger.account
+            earlier = account.entry_of(query.server_key, query.run, query.round_number)
+            if earlier is None or earlier.fingerprint != query.fingerprint():
+                return None
+            if earlier.state != RecordKind.COMMITTED:
+                return None
+            return self._repeat(ledger, query, earlier).reply
+
+    def head(self) -> SignedHead:
+        """Return the signed head as it is now."""
+        with self._sealed.transaction() as ledger:
+            return ledger.head
+
+    def has_been_at(self, head: SignedHead) -> bool:
+        """Tell whether this ledger once had that head: it has not been exchanged or rolled back."""
+        with self._sealed.transaction() as ledger:
+            return (
+                head.sequence <= ledger.account.sequence and ledger.head_at(head.sequence) == head
+            )
+
     def latest(self, kind: str) -> int:
         """Return the number of the latest entry for questions of a kind; 0 if there is none."""
         return max((entry.entry for entry in self.entries() if entry.kind == kind), default=0)
@@ -259,16 +289,34 @@ class Ledger:
         """Return the epsilon spent in the window in force, at the policy's delta."""
         return spent_by(self.policy, self.account()).window.epsilon
 
-    def _repeat(self, ledger: OpenLedger, query: SumQuery, earlier: LedgerEntry) -> Reservation:
-        """Answer a second request for one round: the same bytes, or not at all."""
+    def _repeat(
+        self,
+        ledger: OpenLedger,
+        query: SumQuery,
+        earlier: LedgerEntry,
+        *,
+        is_unsent_free: bool = False,
+    ) -> Reservation:
+        """Answer a second request for one round: the same bytes, or not at all.
+
+        Under ``central`` what is charged is the server's release, of which its own ledger allows
+        one for a request: sums that it has lost may be summed for it again.
+        """
         if earlier.fingerprint != query.fingerprint():
             raise RefusalError(
                 "another-question-in-this-round",
                 f"Round {query.round_number} of this run has been answered already, "
                 "and to another question.",
             )
+        window = next(one for one in ledger.account.windows if one.name == earlier.window)
+        if is_unsent_free and earlier.state == RecordKind.RESERVED:
+            return Reservation(earlier.entry, window)
         reply = ledger.rows.reply(earlier.entry)
         sequence, digest = ledger.account.answers.get(earlier.entry, (0, None))
+        if earlier.noise == SERVER and sequence:
+            head = ledger.head_at(sequence)
+            self._sealed.witness(head)
+            return Reservation(earlier.entry, window, None, head)
         if reply is None or digest is None:
             raise RefusalError(
                 "already-charged",
@@ -282,7 +330,6 @@ class Ledger:
             )
         head = ledger.head_at(sequence)
         self._sealed.witness(head)  # the first time, it may have failed
-        window = next(one for one in ledger.account.windows if one.name == earlier.window)
         return Reservation(earlier.entry, window, reply, head)
 
     def _check_count(self, account: Account, query: SumQuery) -> None:

@@ -109,6 +109,9 @@ class Answers(_Section):
     """Clients that a request must be for, as its server declares."""
     most_releases_per_run: AtLeastOne = 40
     """A run that asks more often is refused from then on."""
+    clock_tolerance_seconds: Annotated[float, Field(strict=True, ge=0, le=86400)] = 300.0
+    """By so much this region's clock may be ahead of its server's: a request is answered so long
+    after it has expired."""
 
 
 class Trusted(_Section):
@@ -173,6 +176,22 @@ class Policy(_Section):
             query.signed_message(), query.signature, query.server_key
         ):
             raise RefusalError("signature-wrong", "The request's signature is not its server's.")
+
+    def check_time(self, query: SumQuery, now: datetime) -> None:
+        """Raise :class:`RefusalError` if ``query`` has expired.
+
+        Parameters
+        ----------
+        query : SumQuery
+        now : datetime
+            By the region's own clock.
+        """
+        if query.expires and now.timestamp() > query.expires + self.answers.clock_tolerance_seconds:
+            until = datetime.fromtimestamp(query.expires, UTC).isoformat()
+            raise RefusalError(
+                "expired",
+                f"The request was good until {until}; by the clock of {self.region} that is over.",
+            )
 
     def _check_what_runs(self, query: SumQuery, code: str) -> None:
         if self.trusted.encoders and query.encoder not in self.trusted.encoders:

@@ -49,6 +49,8 @@ LEAST_NOISE, MOST_NOISE = 2.0**-16, 2.0**20
 """Noise multipliers of which the noise is many steps wide and still fits into integers."""
 LARGEST_NUMBER = 2**31 - 1
 """Of a round, or of participants."""
+LATEST = 253402300799
+"""The end of the year 9999, in seconds since 1970."""
 LONGEST_NAME = 128
 """Characters of a run's or purpose's name; ledgers keep them."""
 
@@ -163,6 +165,9 @@ class SumQuery:
     server_key, signature : str
         The server's Ed25519 key and its signature over :meth:`signed_message`, in
         hexadecimal; both empty where the server does not sign.
+    expires : int
+        Until when it may be answered, in seconds since 1970 (UTC); 0: for ever. Signed, but no
+        part of what identifies the request: asked again later, it is the same one.
     """
 
     purpose: str
@@ -177,8 +182,11 @@ class SumQuery:
     encoder: str = ""
     server_key: str = ""
     signature: str = ""
+    expires: int = 0
 
     def __post_init__(self) -> None:
+        if type(self.expires) is not int or not 0 <= self.expires <= LATEST:
+            raise ValueError(f"Query {self.purpose!r} expires at {self.expires!r}.")
         for name in ("purpose", "kind", "run", "nonce", "encoder", "server_key", "signature"):
             _check_text(name, getattr(self, name))
         if not 1 <= self.participants <= LARGEST_NUMBER:
@@ -235,11 +243,13 @@ class SumQuery:
 
     def signed_message(self) -> bytes:
         """Return what the server signs: everything but the signature itself."""
-        return f"fedinterest request {self.fingerprint()}".encode()
+        until = f" until {self.expires}" if self.expires else ""
+        return f"fedinterest request {self.fingerprint()}{until}".encode()
 
     def fingerprint(self) -> str:
         """SHA-256 over all that identifies the request, in hexadecimal."""
-        told = {name: value for name, value in asdict(self).items() if name != "signature"}
+        told = asdict(self)
+        del told["signature"], told["expires"]
         canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

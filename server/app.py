@@ -6,8 +6,6 @@ run-config  ->  catalogue (public)  ->  FederatedKMeans.start  ->  report, centr
 from __future__ import annotations
 
 import logging
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flwr.app import Context
@@ -21,6 +19,7 @@ from privacy.signing import SigningKey
 from server.central_noise import SERVER_LEDGER, open_server_door
 from server.planning import effective_mu, planned_phases, recommendation_plan
 from server.results import prepare_output, write_heads, write_results
+from server.resuming import alone_in, follow, unfinished_run
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
@@ -28,8 +27,6 @@ from strategies.public_catalogue import PublicCatalogue
 
 log = logging.getLogger("flwr")
 log.propagate = False  # Opacus gives the root logger a handler, which would print all lines twice
-
-ROUND_TIMEOUT_SECONDS = 600.0
 
 app = ServerApp()
 
@@ -39,30 +36,47 @@ def main(grid: Grid, context: Context) -> None:
     """Run federated K-means over the regions that ``grid`` reaches."""
     config = parse_flat(context.run_config)
     prepare_output(config.out)
-    strategy = build_strategy(config, run=f"{config.run.name}-{context.run_id}")
-    started, clock = datetime.now(UTC), time.monotonic()
+    with alone_in(config.out):
+        _run(grid, config, run=f"{config.run.name}-{context.run_id}")
+    log.info("Results are in %s", config.out)
+
+
+def _run(grid: Grid, config: RunConfig, run: str) -> None:
+    """Begin ``run``, or go on with the one that was interrupted."""
+    kept = unfinished_run(config)
+    resumed = kept.state.run if kept else ""
+    strategy = build_strategy(config, resumed or run, is_resumed=bool(resumed))
+    progress = follow(strategy, config, kept)
     try:
         strategy.start(
             grid,
             strategy.initial_arrays(),
             num_rounds=strategy.num_rounds,
-            timeout=ROUND_TIMEOUT_SECONDS,
+            timeout=config.run.round_seconds,
         )
         write_results(
             config.out,
             strategy,
-            started,
-            time.monotonic() - clock,
+            progress.started,
+            progress.seconds,
             name=config.run.name,
             n_users=config.privacy.declared_users,
         )
     finally:
         write_heads(config.out, strategy)  # also where it failed: regions were charged
-    log.info("Results are in %s", config.out)
+    progress.finish()
 
 
-def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
+def build_strategy(config: RunConfig, run: str, *, is_resumed: bool = False) -> FederatedKMeans:
     """Return the strategy that a configuration describes.
+
+    Parameters
+    ----------
+    config : RunConfig
+    run : str
+        Its name.
+    is_resumed : bool
+        Whether it was begun before.
 
     Raises
     ------
@@ -88,11 +102,13 @@ def build_strategy(config: RunConfig, run: str) -> FederatedKMeans:
         delta=privacy.delta,
         trust_model=privacy.trust_model,
         n_clients=config.run.n_clients,
-        server_door=_server_door(config),
+        server_door=_server_door(config, resumed=run if is_resumed else ""),
         signing_key=_signing_key(config),
         wait_seconds=config.run.wait_seconds,
         ask_once_too_often=config.run.ask_once_too_often,
         recommendation_plan=recommendation_plan(config, n_items),
+        least_answers=config.run.least_answers,
+        request_seconds=3600 * config.run.request_hours,
     )
 
 
@@ -114,7 +130,7 @@ def _public_catalogue(config: RunConfig) -> PublicCatalogue:
     return catalogue
 
 
-def _server_door(config: RunConfig) -> ServerDoor | None:
+def _server_door(config: RunConfig, *, resumed: str) -> ServerDoor | None:
     """Under ``central``, the server keeps a ledger of the noise that it adds."""
     privacy = config.privacy
     if privacy.trust_model is not TrustModel.CENTRAL:
@@ -125,6 +141,7 @@ def _server_door(config: RunConfig) -> ServerDoor | None:
         epsilon=privacy.epsilon,
         delta=privacy.delta,
         noise=NoiseSource(NoiseKind.SEEDED, privacy.server_noise_seed) if seeded else NoiseSource(),
+        resumed=resumed,
     )
 
 

@@ -18,7 +18,13 @@ SERVER_LEDGER = "server-ledger.sqlite"
 
 
 def open_server_door(
-    path: Path, *, epsilon: float, delta: float, noise: NoiseSource, simulated: bool = False
+    path: Path,
+    *,
+    epsilon: float,
+    delta: float,
+    noise: NoiseSource,
+    simulated: bool = False,
+    resumed: str = "",
 ) -> ServerDoor:
     """Return the door of one run, whose budget is the run's.
 
@@ -31,6 +37,8 @@ def open_server_door(
     noise : NoiseSource
     simulated : bool
         Marks the ledger of a run whose clients do not exist; seeded noise does so, too.
+    resumed : str
+        Name of the run that goes on, whose charges are there already; empty for a new one.
 
     Raises
     ------
@@ -46,7 +54,7 @@ def open_server_door(
     )
     ledger = Ledger(path, policy, simulated=simulated or noise.kind is NoiseKind.SEEDED)
     try:
-        charged = bool(ledger.entries())
+        charged = any(entry.run != resumed for entry in ledger.entries())
     except LedgerError as error:
         raise ConfigError(f"{error} Nothing was asked of any region.") from error
     if charged:

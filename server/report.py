@@ -66,6 +66,14 @@ class RunPart(Part):
     n_users: int | None = Field(description="declared, never counted from data; null if not")
     n_rounds: int
     simulated: bool
+    resumed: int = Field(
+        default=0, description="how often the run was interrupted and went on from its checkpoint"
+    )
+    late_answers: int = Field(
+        default=0,
+        description="over all rounds, regions that were asked and not heard of in time; what came "
+        "later was not used, and may have been charged there",
+    )
 
 
 class EncoderPart(Part):
@@ -247,6 +255,7 @@ class WeightsPart(Part):
 
     half_life: float = Field(description="of a history, in items; 1e9: all count alike")
     text: float
+    popularity: float = Field(description="of how popular an item is, beside taste")
     lift: float = Field(description="of what is popular lately")
     cluster: float
 

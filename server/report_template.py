@@ -151,6 +151,10 @@ privacy.noise == "seeded" %}The noise was seeded, and who knows the seed can tak
 {% endif %}
 <dl class="facts">{{ fact("Started", run.started[:16] | replace("T", " ") ~ " UTC") }}
 {{ fact("Took", run.seconds | number(1) ~ " seconds, " ~ run.n_rounds ~ " rounds") }}
+{%- if run.resumed %}{{ fact("Interrupted", run.resumed ~
+  (" time" if run.resumed == 1 else " times") ~ "; went on from what was kept") }}{% endif %}
+{%- if run.late_answers %}{{ fact("Not in time", run.late_answers ~
+  (" answer" if run.late_answers == 1 else " answers") ~ ", not used") }}{% endif %}
 {{ fact("Version", run.version) }}{{ fact("Seed", run.seed) }}{{ fact("Run", run.id) }}</dl>
 </header>
 <main>

@@ -203,6 +203,8 @@ def build_report(
             n_users=n_users,
             n_rounds=len(strategy.history),
             simulated=strategy.noise_kind is NoiseKind.SEEDED,
+            resumed=strategy.resumed,
+            late_answers=sum(record.late for record in strategy.history),
         ),
         encoder=EncoderPart(
             name=known.catalogue.encoder_name,

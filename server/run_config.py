@@ -44,11 +44,29 @@ class RunSection(Section):
     n_clients: Annotated[int, Field(strict=True, ge=1)] = 8
     """Regions to wait for."""
     wait_seconds: Positive = 120.0
-    """How long to wait for them."""
+    """How long to wait for them; a resumed run then goes on with at least ``least-answers``."""
+    resume: bool = True
+    """Where the folder of the results holds an unfinished run of this name and configuration, go
+    on with it: what regions have answered is not asked again. False begins a new run."""
+    round_seconds: Positive = 600.0
+    """How long to wait for the answers to one question; what comes later is not used."""
+    least_answers: Annotated[int, Field(strict=True, ge=1)] = 1
+    """A question with fewer usable answers stops the run, which can be resumed from there."""
+    request_hours: Annotated[Positive, Field(le=24 * 366)] = 24.0
+    """A signed request expires after so long; a region then refuses it."""
     signing_key: str = ""
     """File of the key that signs the requests (``fedinterest key``); left empty, none does."""
     ask_once_too_often: bool = False
     """After the plan is spent, ask again, to show that the regions refuse."""
+
+    @model_validator(mode="after")
+    def _enough_are_asked(self) -> RunSection:
+        if self.least_answers > self.n_clients:
+            raise ValueError(
+                f"run.least-answers is {self.least_answers}, more than run.n-clients "
+                f"({self.n_clients}): no question would ever have enough answers"
+            )
+        return self
 
 
 class ClusteringSection(Section):

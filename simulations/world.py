@@ -49,6 +49,7 @@ OURS = (
     "server-ledger.key",
     "server.key",
     "rejected-events.csv",
+    "run.checkpoint",
     "report.json",
     "report.html",
     "centroids.npz",

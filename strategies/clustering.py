@@ -174,14 +174,19 @@ class Clustering:
     def enter(self, space: Space) -> None:
         """Look for clusters in a space from now on; in that of texts where taste knows nothing."""
         self.space = space_of(space, self.taste)
-        self.placed, self.space_name = self.catalogue, Space.TEXT
-        if self.space is not None:
-            vectors = self.space.of_items(self.catalogue.vectors)
-            self.placed, self.space_name = replace(self.catalogue, vectors=vectors), space
-        elif space is not Space.TEXT:
+        self.space_name = Space.TEXT if self.space is None else space
+        self.place()
+        if self.space is None and space is not Space.TEXT:
             self.without_taste = (
                 "Nothing of what goes with what rose above the noise: the clusters are of texts."
             )
+
+    def place(self) -> None:
+        """Let the catalogue's vectors be those of the space of the clusters."""
+        self.placed = self.catalogue
+        if self.space is not None:
+            vectors = self.space.of_items(self.catalogue.vectors)
+            self.placed = replace(self.catalogue, vectors=vectors)
 
     @property
     def dim(self) -> int:

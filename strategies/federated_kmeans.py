@@ -4,14 +4,15 @@ phase.ask  ->  requests to all regions  ->  answers  ->  one noisy sum  ->  phas
 
 One phase is one round of ``Strategy.start``; the push-back goes out as the
 evaluation of the last one. Answers are added up in the order of the regions'
-names, so that two engines give the same sums.
+names, so that two engines give the same sums. Before a question is sent and after
+its answers were absorbed, the run can be kept (``run_state``), to go on from there.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +26,7 @@ from privacy.query import NoiseKind, SumQuery, TrustModel, sensitivity_of
 from privacy.release import Answer, ClippedSum, Refusal, Release
 from privacy.signing import SigningKey
 from privacy.window import is_window_name
-from strategies.aggregation import NoisySum, add_up
+from strategies.aggregation import add_up
 from strategies.clustering import Clustering
 from strategies.heads import HeadBook
 from strategies.messages import MessageError, records_to_answer, request_to_records
@@ -77,6 +78,11 @@ class RoundRecord:
     bytes_up: int = 0
     seconds: float = 0.0
 
+    @property
+    def late(self) -> int:
+        """Regions that were asked and not heard of in time: what comes later is not used."""
+        return max(self.asked - self.answered - len(self.refusals) - self.malformed, 0)
+
 
 class FederatedKMeans(Strategy):
     """Global interest clusters from noisy sums.
@@ -103,6 +109,22 @@ class FederatedKMeans(Strategy):
         ``central`` nothing is asked beyond the plan.
     recommendation_plan : str, optional
         How the phases ask what goes with what, and why so, in a sentence.
+    least_answers : int
+        A phase with fewer usable answers stops the run.
+    request_seconds : float
+        A signed request expires after so long.
+
+    Attributes
+    ----------
+    keep : callable, optional
+        Called where the run can be kept: before a question is sent, before the server's door
+        releases anything, and after a phase.
+    done : int
+        So many phases were absorbed, or are gone without.
+    pending : Request, optional
+        Asked, or about to be, and not absorbed.
+    resumed : int
+        How often the run was interrupted and went on.
     """
 
     def __init__(
@@ -119,6 +141,8 @@ class FederatedKMeans(Strategy):
         wait_seconds: float = 120.0,
         ask_once_too_often: bool = False,
         recommendation_plan: str | None = None,
+        least_answers: int = 1,
+        request_seconds: float = 86400.0,
     ) -> None:
         self.known = known
         self.phases = list(phases)
@@ -132,10 +156,18 @@ class FederatedKMeans(Strategy):
         self.n_clients = n_clients
         self.wait_seconds = wait_seconds
         self.recommendation_plan = recommendation_plan
+        self.least_answers = least_answers
+        self.request_seconds = request_seconds
+        self.keep: Callable[[], None] | None = None
+        self.done = 0
+        self.pending: Request | None = None
+        self.resumed = 0
         self.history: list[RoundRecord] = []
         self.noises: set[NoiseKind] = set()
         self.windows: set[str] = set()
         self.heads = HeadBook()
+        self._rounds_before = 0
+        self._has_waited = False
         self._query: SumQuery | None = None
         self._asked_at = 0.0
         if ask_once_too_often and trust_model is TrustModel.LOCAL:
@@ -155,8 +187,22 @@ class FederatedKMeans(Strategy):
 
     @property
     def num_rounds(self) -> int:
-        """Rounds of :meth:`start`: the push-back shares one with the phase before it."""
-        return len(self.phases) - 1 + (self.extra is not None)
+        """Rounds of :meth:`start` still to come: the push-back shares one with the phase before."""
+        return len(self.phases) - 1 + (self.extra is not None) - self._rounds_before
+
+    def go_on(self, *, done: int, pending: Request | None, resumed: int) -> None:
+        """Begin after the phases that an interrupted run has done.
+
+        What the server's door has released already is absorbed, and nobody is asked for it.
+        """
+        self.done, self.pending, self.resumed = done, pending, resumed
+        if pending is not None and self.server_door is not None:
+            release = self.server_door.released(self._signed(pending).query())
+            if release is not None:
+                self._learn(self.phases[done], [release])
+        # The push-back is asked in the same round as the phase before it.
+        both = self.done == len(self.phases) - 1
+        self._rounds_before = self.done - 1 if both or self.done >= len(self.phases) else self.done
 
     def initial_arrays(self) -> ArrayRecord:
         """Return what :meth:`start` begins with: no centroids yet."""
@@ -166,20 +212,27 @@ class FederatedKMeans(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Ask the round's question of every region."""
-        if server_round <= len(self.phases) - 1:
-            return self._ask(server_round, self.phases[server_round - 1], MessageType.TRAIN, grid)
+        number = self._rounds_before + server_round
+        if number <= len(self.phases) - 1:
+            if number <= self.done:
+                return []  # only the push-back is left of this round
+            return self._ask(number, self.phases[number - 1], MessageType.TRAIN, grid)
         if self.extra is None:
-            raise StrategyError(f"Round {server_round} is beyond the plan. Nothing was asked.")
+            raise StrategyError(f"Round {number} is beyond the plan. Nothing was asked.")
         return self._ask(len(self.phases) + 1, self.extra, MessageType.TRAIN, grid)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Add the answers up and learn from their sum."""
+        number = self._rounds_before + server_round
+        if number <= min(self.done, len(self.phases) - 1):
+            return None, None  # nothing was asked
         answers = self._receive(replies)
-        if server_round > len(self.phases) - 1:
-            return None, None  # once too often: whatever came back is not used
-        self._absorb(self.phases[server_round - 1], answers)
+        if number > len(self.phases) - 1:
+            self._done()  # once too often: whatever came back is not used
+            return None, None
+        self._absorb(self.phases[self.done], answers)
         if not self.known.centroids.size:
             return None, None
         return self._arrays(self.known.centroids), None
@@ -188,7 +241,7 @@ class FederatedKMeans(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Push the finished map back; its quality is the last question."""
-        if server_round != len(self.phases) - 1:
+        if self._rounds_before + server_round != len(self.phases) - 1:
             return []
         return self._ask(len(self.phases), self.phases[-1], MessageType.EVALUATE, grid)
 
@@ -196,7 +249,7 @@ class FederatedKMeans(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
         """Learn how well the map fits."""
-        if server_round != len(self.phases) - 1:
+        if self._rounds_before + server_round != len(self.phases) - 1:
             return None
         self._absorb(self.phases[-1], self._receive(replies))
         return MetricRecord({"silhouette": self.known.silhouette})
@@ -220,35 +273,25 @@ class FederatedKMeans(Strategy):
         log.info("\t└──> %s", who)
 
     def _ask(self, number: int, phase: Phase, kind: str, grid: Grid) -> list[Message]:
-        question = phase.ask(self.known)
         nodes = self._nodes(grid)
-        multiplier = self.multipliers[phase.name]
-        sensitivity = sensitivity_of(question.blocks())
-        request = Request(
-            run=self.known.run,
-            round_number=number,
-            purpose=phase.name,
-            trust_model=self.trust_model,
-            sigma=multiplier * sensitivity,
-            encoder=self.known.catalogue.encoder,
-            catalogue=self.known.catalogue.fingerprint,
-            question=question,
-            participants=len(nodes),
-        )
-        if self.signing_key is not None:
-            request = request.signed(self.signing_key)
+        if self.pending is None:  # else it is asked again, as it was before the interruption
+            self.pending = self._request(number, phase, len(nodes))
+        request = self._signed(self.pending)
         self._query = request.query()
+        if self.history and self.history[-1].number == number:
+            self.history.pop()
         self.history.append(
             RoundRecord(
                 number=number,
                 purpose=phase.name,
-                sensitivity=sensitivity,
+                sensitivity=self._query.sensitivity,
                 sigma=request.sigma,
                 step=self._query.step,
                 share=phase.share,
                 asked=len(nodes),
             )
         )
+        self._keep()
         self._asked_at = time.monotonic()
         messages = [
             Message(request_to_records(request), dst_node_id=node, message_type=kind)
@@ -257,18 +300,44 @@ class FederatedKMeans(Strategy):
         self.history[-1].bytes_down = sum(_size(message) for message in messages)
         return messages
 
+    def _request(self, number: int, phase: Phase, participants: int) -> Request:
+        question = phase.ask(self.known)
+        return Request(
+            run=self.known.run,
+            round_number=number,
+            purpose=phase.name,
+            trust_model=self.trust_model,
+            sigma=self.multipliers[phase.name] * sensitivity_of(question.blocks()),
+            encoder=self.known.catalogue.encoder,
+            catalogue=self.known.catalogue.fingerprint,
+            question=question,
+            participants=participants,
+        )
+
+    def _signed(self, request: Request) -> Request:
+        if self.signing_key is None:
+            return request
+        return request.signed(self.signing_key, expires=int(time.time() + self.request_seconds))
+
     def _nodes(self, grid: Grid) -> list[int]:
-        """Return all regions; before the first round, wait for those that are still to come."""
+        """Return all regions; before the first question, wait for those that are still to come.
+
+        A run that goes on waits for them, too, but no longer than it has to: some may be gone.
+        """
         deadline = time.monotonic() + self.wait_seconds
-        first = not self.history
-        while len(nodes := sorted(grid.get_node_ids())) < (self.n_clients if first else 1):
+        wanted = self.least_answers if self._has_waited else self.n_clients
+        least = self.least_answers if self.resumed else wanted
+        while len(nodes := sorted(grid.get_node_ids())) < wanted:
             if time.monotonic() > deadline:
+                if len(nodes) >= least:
+                    break
                 raise StrategyError(
-                    f"{len(nodes)} of {self.n_clients} regions are connected after "
+                    f"{len(nodes)} of {wanted} regions are connected after "
                     f"{self.wait_seconds:g} s. Nothing was asked of them. Start the others, "
-                    "or lower run.n-clients."
+                    f"or lower run.{'least-answers' if self._has_waited else 'n-clients'}."
                 )
             time.sleep(POLL_SECONDS)
+        self._has_waited = True
         return nodes
 
     def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
@@ -293,11 +362,12 @@ class FederatedKMeans(Strategy):
         record.answered = len(usable)
         record.seconds = time.monotonic() - self._asked_at
         log.info(
-            "\t└──> %s: %d answered, %d refused, %d unusable, %.2f s",
+            "\t└──> %s: %d answered, %d refused, %d unusable, %d not in time, %.2f s",
             record.purpose,
             record.answered,
             len(record.refusals),
             record.malformed,
+            record.late,
             record.seconds,
         )
         for refusal in record.refusals:
@@ -337,35 +407,52 @@ class FederatedKMeans(Strategy):
         return answer if fits else None
 
     def _absorb(self, phase: Phase, answers: list[Release | ClippedSum]) -> None:
-        if not answers:
+        if len(answers) < self.least_answers:
             reasons = {refusal.reason for refusal in self.history[-1].refusals}
+            few = f"{len(answers)} regions, fewer than run.least-answers ({self.least_answers}),"
             found = (
-                f"No region answered phase {phase.name!r} "
+                f"{few if answers else 'No region'} answered phase {phase.name!r} "
                 f"({', '.join(sorted(reasons)) or 'no replies'})."
             )
             if not phase.is_needed:
                 log.warning("\t     %s The run goes on without it.", found)
+                self._done()
                 return
+            again = " Start it again to go on with this phase." if self.keep else ""
             raise StrategyError(
-                f"{found} The run stops here; what was released before stays charged."
+                f"{found} The run stops here; what was released before stays charged.{again}"
             )
+        self._learn(phase, self._releases(answers))
+
+    def _learn(self, phase: Phase, releases: list[Release]) -> None:
+        """Let a phase absorb its answers; the run is then beyond it."""
         told, space = self.known.warning, self.known.space_name
-        phase.absorb(self.known, self._noisy_sum(answers))
+        self.noises |= {release.noise for release in releases}
+        phase.absorb(self.known, add_up(releases))
+        self._done()
         if self.known.space_name is not space:
             log.info("\t     Clusters are looked for in the space of %s", self.known.space_name)
         if self.known.warning != told:
             log.warning("\t     %s", self.known.warning)
 
-    def _noisy_sum(self, answers: list[Release | ClippedSum]) -> NoisySum:
-        releases = [answer for answer in answers if isinstance(answer, Release)]
-        if self.trust_model is TrustModel.CENTRAL:
-            if self.server_door is None or self._query is None:
-                raise StrategyError("Under trust model central the server needs its own door.")
-            clipped = [answer for answer in answers if isinstance(answer, ClippedSum)]
-            releases = [self.server_door.release(self._query, clipped)]
-        self.noises |= {release.noise for release in releases}
+    def _releases(self, answers: list[Release | ClippedSum]) -> list[Release]:
+        """Return what is noised already; under ``central``, what the server's door makes of it."""
         self.windows |= {answer.window for answer in answers}
-        return add_up(releases)
+        if self.trust_model is not TrustModel.CENTRAL:
+            return [answer for answer in answers if isinstance(answer, Release)]
+        if self.server_door is None or self._query is None:
+            raise StrategyError("Under trust model central the server needs its own door.")
+        clipped = [answer for answer in answers if isinstance(answer, ClippedSum)]
+        self._keep()  # who answered: once it is released, nobody is asked again
+        return [self.server_door.release(self._query, clipped)]
+
+    def _done(self) -> None:
+        self.done, self.pending = self.done + 1, None
+        self._keep()
+
+    def _keep(self) -> None:
+        if self.keep is not None:
+            self.keep()
 
     @staticmethod
     def _arrays(centroids: np.ndarray) -> ArrayRecord:

@@ -8,6 +8,7 @@ answers  ->  the latest genuine head of each region
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from privacy.release import LEDGER_UNUSABLE, Answer, Refusal
 from privacy.signed_head import SignedHead
@@ -41,6 +42,14 @@ class HeadBook:
         self._seen[place] = answer.head.head
         self._heads[answer.region] = answer.head
         return None
+
+    def kept(self) -> dict[str, Any]:
+        """Return what an interrupted run needs to go on: the latest heads, and all seen ones."""
+        return {"heads": dict(self._heads), "seen": dict(self._seen)}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Know again what :meth:`kept` returned."""
+        self._heads, self._seen = dict(kept["heads"]), dict(kept["seen"])
 
     def __iter__(self) -> Iterator[SignedHead]:
         """Go through the latest heads, in the order of the regions' names."""

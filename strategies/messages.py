@@ -48,6 +48,7 @@ def request_to_records(request: Request) -> RecordDict:
         "participants": request.participants,
         "server-key": request.server_key,
         "signature": request.signature,
+        "expires": request.expires,
     }
     config = ConfigRecord(cast(Any, envelope | numbers))
     return RecordDict({"request": config, "arrays": _pack(arrays)})
@@ -79,6 +80,7 @@ def records_to_request(records: RecordDict) -> Request:
             participants=int(_number(config, "participants")),
             server_key=str(config["server-key"]),
             signature=str(config["signature"]),
+            expires=int(_number(config, "expires")),
         )
     except (
         KeyError,

@@ -99,6 +99,8 @@ class Request:
     server_key, signature : str
         The server's Ed25519 key and its signature, in hexadecimal; empty where
         it does not sign.
+    expires : int
+        Until when it may be answered, in seconds since 1970 (UTC); 0: for ever.
     """
 
     run: str
@@ -112,6 +114,7 @@ class Request:
     participants: int = 1
     server_key: str = ""
     signature: str = ""
+    expires: int = 0
 
     def __post_init__(self) -> None:
         self.query()  # an impossible request is an error here, not at the door
@@ -131,11 +134,12 @@ class Request:
             encoder=self.encoder,
             server_key=self.server_key,
             signature=self.signature,
+            expires=self.expires,
         )
 
-    def signed(self, key: SigningKey) -> Request:
-        """Return the same request with its server's signature."""
-        named = replace(self, server_key=key.public)
+    def signed(self, key: SigningKey, *, expires: int = 0) -> Request:
+        """Return the same request with its server's signature, good until ``expires``."""
+        named = replace(self, server_key=key.public, expires=expires)
         return replace(named, signature=key.sign(named.query().signed_message()))
 
     def _digest(self) -> str:

@@ -5,7 +5,7 @@ centroids  ->  noisy residual means  ->  pooled over the rounds, shrunk to likel
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -33,6 +33,15 @@ class LloydPool:
         self.start: Array | None = None
         self.weighted: Array | float = 0.0
         self.precision: Array | float = 0.0
+
+    def kept(self) -> dict[str, Any]:
+        """Return what an interrupted run needs to go on."""
+        return {"start": self.start, "weighted": self.weighted, "precision": self.precision}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Know again what :meth:`kept` returned."""
+        self.start = kept["start"]
+        self.weighted, self.precision = kept["weighted"], kept["precision"]
 
     def add(self, known: Clustering, moves: CellMoves) -> Array:
         """Take in one round; return the pooled, shrunk centroids, shape (k, d)."""
@@ -67,6 +76,11 @@ class Lloyd(Phase):
         super().__init__(name, share)
         self.pool = pool
         self.last = last
+
+    @property
+    def memory(self) -> LloydPool:
+        """The pool."""
+        return self.pool
 
     def ask(self, known: Clustering) -> Question:
         """Ask for residual sums and counts per centroid."""

@@ -8,7 +8,7 @@ post-processing: it costs nothing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,18 @@ def distances(
     )
 
 
+class Memory(Protocol):
+    """What several phases of a run know in common, beside what the server knows."""
+
+    def kept(self) -> dict[str, Any]:
+        """Return what an interrupted run needs to go on."""
+        ...
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Know again what :meth:`kept` returned."""
+        ...
+
+
 class Phase(ABC):
     """One question of a run.
 
@@ -76,6 +88,11 @@ class Phase(ABC):
     @abstractmethod
     def absorb(self, known: Clustering, answer: NoisySum) -> None:
         """Learn from the noisy sum over all users that took part."""
+
+    @property
+    def memory(self) -> Memory | None:
+        """What it shares with other phases of its run, where anything is."""
+        return None
 
     @staticmethod
     def quantile(known: Clustering, answer: NoisySum, largest: float, quantile: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -45,6 +45,14 @@ class TasteRounds:
         self.directions = directions
         self.space = space
         self.subspace: Subspace | None = None
+
+    def kept(self) -> dict[str, Any]:
+        """Return what an interrupted run needs to go on."""
+        return {"subspace": self.subspace}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Know again what :meth:`kept` returned."""
+        self.subspace = kept["subspace"]
 
     def begin(self, known: Clustering) -> None:
         """Choose the items and the first directions, from what is public or popular."""
@@ -97,6 +105,11 @@ class TasteRound(Phase):
         self.rounds = rounds
         self.first = first
         self.last = last
+
+    @property
+    def memory(self) -> TasteRounds:
+        """What the rounds know in common."""
+        return self.rounds
 
     def ask(self, known: Clustering) -> Question:
         """Ask along the directions in which people have most, as far as is known."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from privacy.release import Answer, ClippedSum, Refusal, Release
 from privacy.signed_head import SignedHead
 from privacy.window import Window
 from tests.privacy.examples import (
+    NOW,
+    SetClock,
     a_block,
     a_door,
     a_ledger,
@@ -437,11 +440,89 @@ def test_central_is_refused_unless_the_policy_opts_in(tmp_path: Path) -> None:
     assert refusal.reason == "trust-model-not-allowed"
 
 
-def test_repeated_central_request_is_refused(tmp_path: Path) -> None:
+def test_repeated_central_request_gets_the_sums_again_and_no_new_charge(tmp_path: Path) -> None:
+    """What is charged is the server's release: it makes one for a request, by its own ledger."""
+    door = a_door(tmp_path, trust_models={CENTRAL})
+    query = replace(QUERY, trust_model=CENTRAL)
+    first = door.answer(query, giving(PEOPLE))
+    again = a_door(tmp_path, trust_models={CENTRAL}).answer(query, giving(PEOPLE))
+    assert isinstance(first, ClippedSum)
+    assert isinstance(again, ClippedSum)
+    assert again.to_bytes() == first.to_bytes()
+    assert (again.head, again.signature) == (first.head, first.signature)
+    assert len(door.ledger.entries()) == 1
+
+
+def test_repeated_central_request_that_fails_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
     door = a_door(tmp_path, trust_models={CENTRAL})
     query = replace(QUERY, trust_model=CENTRAL)
     door.answer(query, giving(PEOPLE))
-    assert refused(door.answer(query, forbidden())).reason == "already-charged"
+    before = door.ledger.head()
+    with pytest.raises(AssertionError, match="users were touched"):
+        door.answer(query, forbidden())
+    assert door.ledger.head() == before
+
+
+def test_another_central_question_in_the_same_round_touches_nobody(tmp_path: Path) -> None:
+    door = a_door(tmp_path, trust_models={CENTRAL})
+    query = replace(QUERY, trust_model=CENTRAL)
+    door.answer(query, giving(PEOPLE))
+    other = replace(query, nonce="another")
+    refusal = refused(door.answer(other, forbidden()))
+    assert refusal.reason == "another-question-in-this-round"
+
+
+def until(moment: datetime, seconds: float) -> int:
+    return int(moment.timestamp() + seconds)
+
+
+@pytest.mark.parametrize("late", [299, 301, 10**7])
+def test_expired_request_is_refused_touches_nobody_and_costs_nothing(
+    tmp_path: Path, late: int
+) -> None:
+    """By the region's own clock, which may be ahead of the server's by the policy's tolerance."""
+    door = a_door(tmp_path)
+    query = replace(QUERY, expires=until(NOW, -late))
+    if late < 300:
+        assert isinstance(door.answer(query, giving(PEOPLE)), Release)
+        return
+    refusal = refused(door.answer(query, forbidden()))
+    assert refusal.reason == "expired"
+    assert "north that is over" in refusal.sentence
+    assert door.ledger.entries() == []
+    assert [one.reason for one in door.ledger.refusals()] == ["expired"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "skew", "is_answered"),
+    [(0.0, -1, True), (0.0, 1, False), (3600.0, 3599, True), (3600.0, 3601, False)],
+)
+def test_policy_sets_by_how_much_clocks_may_differ(
+    tmp_path: Path, tolerance: float, skew: int, is_answered: bool
+) -> None:
+    door = a_door(tmp_path, clock_tolerance_seconds=tolerance)
+    query = replace(QUERY, expires=until(NOW, -skew))
+    assert isinstance(door.answer(query, giving(PEOPLE)), Release) is is_answered
+
+
+def test_request_signed_anew_until_later_is_the_same_request(tmp_path: Path) -> None:
+    clock = SetClock()
+    door = a_door(tmp_path, clock=clock)
+    sent = replace(QUERY, expires=until(NOW, 3600))
+    first = door.answer(sent, giving(PEOPLE))
+    clock.pass_days(1)
+    assert refused(door.answer(sent, forbidden())).reason == "expired"
+    again = door.answer(replace(sent, expires=until(NOW, 3 * 86400)), forbidden())
+    assert isinstance(first, Release)
+    assert isinstance(again, Release)
+    assert again.to_bytes() == first.to_bytes()
+    assert len(door.ledger.entries()) == 1
+
+
+@pytest.mark.parametrize("expires", [-1, 2**40, 1.5, True])
+def test_time_that_is_none_is_no_query(expires: Any) -> None:
+    with pytest.raises(ValueError, match="expires at"):
+        replace(QUERY, expires=expires)
 
 
 def test_exact_sums_are_not_kept_on_disk(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from privacy.accountant import epsilon_of
 from privacy.door import ServerDoor
-from privacy.errors import ContributionError, RefusalError
+from privacy.errors import ContributionError, LedgerError, RefusalError
+from privacy.ledger import Ledger
 from privacy.query import FloatArray, NoiseKind, TrustModel
 from privacy.release import ClippedSum, Release
+from privacy.signed_head import SignedHead
 from tests.privacy.examples import a_block, a_ledger, a_noise, a_query
 
 QUERY = a_query(a_block(cells=300, width=50), trust_model=TrustModel.CENTRAL)
@@ -122,6 +124,63 @@ def test_sums_clipped_for_another_query_are_refused(tmp_path: Path, change: dict
 
 def test_server_without_any_sums_is_refused_before_any_charge(tmp_path: Path) -> None:
     refuses(tmp_path, [], "Nothing was released")
+
+
+@pytest.mark.parametrize("noise_kind", [NoiseKind.DISCRETE, NoiseKind.SEEDED])
+def test_noise_that_was_drawn_and_lost_before_the_release_is_drawn_again_under_one_charge(
+    tmp_path: Path, noise_kind: NoiseKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process was killed before anything had left the door."""
+
+    class KilledError(Exception):
+        pass
+
+    def die(ledger: Ledger, entry: int, reply: bytes | None) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "commit", die)
+        with pytest.raises(KilledError):
+            a_server(tmp_path, noise=noise_kind).release(QUERY, THREE)
+    server = a_server(tmp_path, noise=noise_kind)
+    assert server.released(QUERY) is None
+    release = server.release(QUERY, THREE)
+    (entry,) = server.ledger.entries()
+    assert (entry.entry, entry.state) == (release.entry, "committed")
+    found = server.released(QUERY)
+    assert found is not None
+    assert found.to_bytes() == release.to_bytes()
+
+
+def test_two_servers_that_release_at_once_do_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run was resumed while its first server was still alive: the second to commit fails."""
+    slow, quick = a_server(tmp_path), a_server(tmp_path)
+    commit = Ledger.commit
+
+    def late(ledger: Ledger, entry: int, reply: bytes | None) -> SignedHead:
+        monkeypatch.setattr(Ledger, "commit", commit)
+        quick.release(QUERY, THREE)
+        return commit(ledger, entry, reply)
+
+    monkeypatch.setattr(Ledger, "commit", late)
+    with pytest.raises(LedgerError, match="entry 1 is not reserved"):
+        slow.release(QUERY, THREE)
+    assert len(quick.ledger.entries()) == 1
+
+
+def test_whatever_comes_the_second_time_the_release_is_the_first(tmp_path: Path) -> None:
+    first = a_server(tmp_path).release(QUERY, THREE)
+    again = a_server(tmp_path).release(QUERY, [clipped("east", 1e4)])
+    assert again.to_bytes() == first.to_bytes()
+
+
+def test_a_release_of_another_query_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    server = a_server(tmp_path)
+    server.release(QUERY, THREE)
+    assert server.released(replace(QUERY, nonce="another")) is None
+    assert server.released(replace(QUERY, round_number=2)) is None
 
 
 def test_repeated_release_of_the_servers_has_identical_bytes(tmp_path: Path) -> None:

@@ -177,9 +177,7 @@ SITUATIONS = {
         "another-question-in-this-round", QUERY, {}, asked(replace(QUERY, nonce="another"))
     ),
     "crashed": Situation("already-charged", before=crashed),
-    "central again": Situation(
-        "already-charged", CENTRALLY, {"trust_models": {CENTRAL}}, asked(CENTRALLY)
-    ),
+    "expired": Situation("expired", replace(QUERY, expires=int(NOW.timestamp()) - 3600)),
     "damaged": Situation(LEDGER_UNUSABLE, before=damaged),
 }
 

@@ -143,7 +143,7 @@ def full(minimal: Report) -> Report:
         popularity=0.087,
         popularity_noise=0.011,
         difference_noise=0.016,
-        chosen=WeightsPart(half_life=1e9, text=0.3, lift=0.0, cluster=1.0),
+        chosen=WeightsPart(half_life=1e9, text=0.3, popularity=0.3, lift=0.0, cluster=1.0),
         gain=0.0034,
         gain_noise=0.0005,
     )
@@ -211,6 +211,15 @@ def test_what_goes_with_what_is_shown_as_text(minimal: Report) -> None:
     page = render(minimal)
     assert "What goes with what</h2>" in page
     assert "&lt;tea&gt;</th><td>milk, sugar &amp; spice</td>" in page
+
+
+def test_interruptions_and_answers_that_came_too_late_are_shown(minimal: Report) -> None:
+    assert "Interrupted" not in render(minimal)
+    assert "Not in time" not in render(minimal)
+    minimal.run.resumed, minimal.run.late_answers = 2, 1
+    page = tidy(render(minimal))
+    assert "2 times; went on from what was kept" in page
+    assert "1 answer, not used" in page
 
 
 def test_how_taste_was_asked_for_stands_beside_the_plan(minimal: Report) -> None:

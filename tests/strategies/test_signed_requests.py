@@ -18,7 +18,7 @@ from privacy.signing import SigningKey
 from privacy.window import Window
 from strategies.messages import MessageError, records_to_request, request_to_records
 from strategies.questions import QUESTION_TYPES, CellSums, DistanceHistogram, Question, Request
-from tests.privacy.examples import a_door, forbidden, users
+from tests.privacy.examples import NOW, SetClock, a_door, forbidden, users
 from tests.strategies.examples import a_key, distance_histogram
 from tests.strategies.test_messages import QUESTIONS, over_the_wire, request
 
@@ -146,6 +146,36 @@ def test_another_basis_is_refused(tmp_path: Path) -> None:
     turned = replace(sent, question=replace(plane, basis=np.eye(4, 2, -1, dtype=np.float32)))
     assert isinstance(ask(tmp_path / "sent", sent, touched=True), Release)
     assert reason(ask(tmp_path / "turned", turned)) == "signature-wrong"
+
+
+SOON, LATER = int(NOW.timestamp()) + 3600, int(NOW.timestamp()) + 90000
+
+
+def test_an_expired_request_is_refused_and_signed_anew_it_is_the_same(tmp_path: Path) -> None:
+    plain, clock = request(QUESTIONS[0]), SetClock()
+    first = ask(tmp_path, plain.signed(SERVER, expires=SOON), touched=True, clock=clock)
+    clock.pass_days(1)
+    assert reason(ask(tmp_path, plain.signed(SERVER, expires=SOON), clock=clock)) == "expired"
+    again = ask(tmp_path, plain.signed(SERVER, expires=LATER), clock=clock)
+    assert isinstance(first, Release)
+    assert isinstance(again, Release)
+    assert again.to_bytes() == first.to_bytes()
+
+
+@pytest.mark.parametrize("expires", [0, LATER])
+def test_nobody_on_the_way_can_prolong_a_request(tmp_path: Path, expires: int) -> None:
+    sent = request(QUESTIONS[0]).signed(SERVER, expires=SOON)
+    assert reason(ask(tmp_path, replace(sent, expires=expires))) == "signature-wrong"
+
+
+def test_the_time_survives_the_wire_and_does_not_identify_a_request() -> None:
+    sent = request(QUESTIONS[0]).signed(SERVER, expires=SOON)
+    received = records_to_request(over_the_wire(request_to_records(sent)))
+    assert received.expires == SOON
+    assert received.query().signed_message() == sent.query().signed_message()
+    later = request(QUESTIONS[0]).signed(SERVER, expires=LATER)
+    assert later.query().fingerprint() == sent.query().fingerprint()
+    assert later.signature != sent.signature
 
 
 def test_a_request_of_another_server_is_refused(tmp_path: Path) -> None:
