@@ -72,7 +72,7 @@ class RunSection(Section):
 class ClusteringSection(Section):
     """The clusters."""
 
-    k: Annotated[int, Field(strict=True, ge=2, le=1000)] = 8
+    k: Annotated[int, Field(strict=True, ge=2, le=1000)] = 6
     """Number of interest clusters."""
     choose_k: bool = False
     """Let the private summary choose the number of clusters; ``k`` is then the most."""
