@@ -112,7 +112,7 @@ LEANT_ON = (
         ("server_address insecure root_certificates authentication_keys max_retries max_wait_time"),
         ("with http_request_response(", "yield conn"),
     ),
-    LeantOn(f"{NODE}:_verify_fab", ["fab", "trusted_entities"]),
+    LeantOn(f"{NODE}:_verify_fab", "fab trusted_entities"),
     LeantOn(
         f"{CONNECTION}:http_request_response",
         ("server_address insecure root_certificates authentication_keys max_retries max_wait_time"),

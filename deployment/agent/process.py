@@ -38,14 +38,18 @@ def agent_of(arguments: Sequence[str]) -> Agent:
 
 
 def prepare_process(agent: Agent) -> None:
-    """Set this process up, before Flower is imported: it reads its environment then."""
+    """Set this process up: nothing of Flower may have been imported, it reads its environment."""
     os.umask(0o077)
     os.environ |= QUIET_FLOWER
     os.environ.setdefault("FLWR_HOME", str(agent.path.with_name("flower-home")))
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each question otherwise
+    import flwr.supercore  # noqa: F401  (it sets its own log up)
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for name in ("fedinterest", "flwr"):  # the lines of both with their time
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
+        log.setLevel(logging.INFO)
 
 
 def stops_on_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], None]:
