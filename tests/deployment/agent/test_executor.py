@@ -11,6 +11,7 @@ from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode
 from flwr.supercore.fab import Fab
 from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
 
 from deployment.agent.approvals import content_hash
 from deployment.agent.executor import serve
@@ -21,6 +22,13 @@ from tests.deployment.agent.examples import a_bundle, approvals_file
 
 SECRET = "anna bought milk"
 GOOD, EVIL = a_bundle(code="good"), a_bundle(code="evil")
+
+
+@pytest.fixture(autouse=True)
+def task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are made on behalf of a task, whose numbers Flower keeps in one place."""
+    for name in ("_task_id", "_run_id", "_node_id"):
+        monkeypatch.setattr(TaskIdentity, name, 1)
 
 
 class Program:
@@ -57,7 +65,6 @@ def reply(found: TaskAnswering, content: bytes, claimed: bytes | None = None) ->
     run = Run.create_empty(1)
     run.fab_hash = content_hash(claimed or content)
     message = Message(RecordDict(), 1, "train")
-    message.metadata.__dict__["_run_id"] = 1
     said, _ = found.reply_to(message, context, run, Fab(run.fab_hash, content, {}))
     return said
 

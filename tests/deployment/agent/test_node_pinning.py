@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import flwr.supernode.start_client_internal as node
 import pytest
@@ -155,6 +155,11 @@ class Clock:
         self.now += seconds
 
 
+def sleep_often(pauses: NodePauses) -> None:
+    for _ in range(10_000):
+        pauses.sleep(0.5)
+
+
 def test_pauses_grow_with_the_quiet_and_stay_in_bounds() -> None:
     assert pause_after(0, shortest=0.1, longest=3) == 0.1
     assert pause_after(20, shortest=0.1, longest=3) == 1.0
@@ -176,14 +181,12 @@ def test_answer_that_nobody_works_on_is_given_up() -> None:
     clock, works = Clock(), [True]
     pauses = NodePauses(clock, clock.sleep)
     pauses.await_answer(lambda: works[0])
-    for _ in range(10_000):
-        pauses.sleep(0.5)
+    sleep_often(pauses)
     assert clock.now > 100
     works[0] = False
     before = clock.now
     with pytest.raises(LostAnswerError, match="the server will ask again"):
-        for _ in range(10_000):
-            pauses.sleep(0.5)
+        sleep_often(pauses)
     assert PATIENCE < clock.now - before < 2 * PATIENCE
     pauses.answered()
     pauses.sleep(3)
@@ -196,4 +199,4 @@ def test_executor_that_comes_back_in_time_is_waited_for() -> None:
     for number in range(1000):
         works[0] = number % 50 == 0
         pauses.sleep(0.5)
-    assert cast(float, clock.now) > 5 * PATIENCE
+    assert clock.now > 5 * PATIENCE

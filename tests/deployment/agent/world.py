@@ -105,6 +105,7 @@ class TestedAgent:
 
     folder: Path
     server: str
+    fake_encoder: bool = False
     node: subprocess.Popen[bytes] | None = None
     executor: subprocess.Popen[bytes] | None = None
     ready: int = 0
@@ -122,6 +123,8 @@ class TestedAgent:
         )
         (self.folder / "runtime.secret").write_bytes(os.urandom(32).hex().encode())
         (self.folder / "runtime.secret").chmod(0o600)
+        if self.fake_encoder:
+            (self.folder / "fake-encoder").touch()
         self.approve()
 
     @property
@@ -172,7 +175,7 @@ class TestedAgent:
 
     def node_id(self) -> str:
         """Return the number that the server has given the node, from its log."""
-        return str(wait_for(lambda: _after("SuperNode ID: ", self.log)))
+        return str(wait_for(lambda: node_id_in(self.log)))
 
     def refusals(self) -> list[dict[str, Any]]:
         path = self.folder / "refusals.jsonl"
@@ -184,8 +187,9 @@ class TestedAgent:
         return self.stack.enter_context(running(command, self.log, FLWR_HOME=home))
 
 
-def _after(words: str, path: Path) -> str:
-    text = path.read_text() if path.exists() else ""
+def node_id_in(log: Path) -> str:
+    """Return the number that the server has given a node; empty, while it has none."""
+    words, text = "SuperNode ID: ", log.read_text() if log.exists() else ""
     return text.rpartition(words)[2].split()[0] if words in text else ""
 
 
