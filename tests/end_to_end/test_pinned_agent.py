@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from flwr.common.constant import ErrorCode
@@ -20,6 +21,8 @@ from flwr.common.constant import ErrorCode
 from client.region import Region, open_region
 from deployment.agent.approvals import content_hash
 from deployment.agent.gate import ANOTHER_HASH, NOT_APPROVED
+from deployment.agent.settings import read_agent
+from deployment.agent.tasks import TaskSource
 from privacy.ledger import witness_beside
 from privacy.ledger_check import verify_ledger
 from privacy.release import Refusal, Release
@@ -162,20 +165,6 @@ def test_executor_killed_in_the_middle_of_an_answer_leaves_a_whole_ledger(world:
     assert not any("Rollback" in missing for missing in found.unchecked)
 
 
-def test_executor_that_is_told_to_stop_finishes_its_answer(world: World) -> None:
-    agent = world.south
-    assert agent.executor is not None
-    waiting = agent.hold_up(world.relay, world.question())
-    agent.executor.send_signal(signal.SIGTERM)
-    with pytest.raises(Exception, match="timed out"):
-        agent.executor.wait(1)
-    agent.go_on()
-    wait_for(waiting.exists)
-    assert isinstance(read_reply(waiting).answer(), Release)
-    assert agent.executor.wait(20) == 0
-    agent.launch_executor()
-
-
 def test_secrets_are_in_no_command_line_log_or_reply(world: World) -> None:
     replies = [path.read_text() for path in world.relay.folder.glob("*.reply")]
     for agent in (world.north, world.south):
@@ -192,3 +181,23 @@ def test_secrets_are_in_no_command_line_log_or_reply(world: World) -> None:
             assert secret not in text
             assert key not in text
             assert "anna" not in text
+
+
+def test_nobody_without_the_secret_gets_a_task(world: World) -> None:
+    stranger = TaskSource(read_agent(world.north.settings).runtime_address, b"guessed" * 10)
+    with pytest.raises(httpx.HTTPStatusError, match="401"):
+        stranger.acquire()
+    stranger.close()
+
+
+def test_executor_that_is_told_to_stop_finishes_its_answer(world: World) -> None:
+    agent = world.south
+    assert agent.executor is not None
+    waiting = agent.hold_up(world.relay, world.question())
+    agent.executor.send_signal(signal.SIGTERM)
+    with pytest.raises(Exception, match="timed out"):
+        agent.executor.wait(1)
+    agent.go_on()
+    wait_for(waiting.exists)
+    assert isinstance(read_reply(waiting).answer(), Release)
+    assert agent.executor.wait(20) == 0
