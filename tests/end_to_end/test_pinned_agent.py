@@ -151,7 +151,7 @@ def test_executor_killed_in_the_middle_of_an_answer_leaves_a_whole_ledger(world:
     agent.executor.wait(10)
     agent.go_on()
     agent.launch_executor()
-    wait_for(waiting.exists, 50)
+    wait_for(waiting.exists)
     lost = read_reply(waiting)
     assert lost.error is not None
     agent.wait_until_ready()
@@ -166,7 +166,9 @@ def test_executor_killed_in_the_middle_of_an_answer_leaves_a_whole_ledger(world:
 
 
 def test_secrets_are_in_no_command_line_log_or_reply(world: World) -> None:
+    assert isinstance(world.relay.ask(world.north.node_id(), world.question()).answer(), Release)
     replies = [path.read_text() for path in world.relay.folder.glob("*.reply")]
+    assert replies
     for agent in (world.north, world.south):
         secret = (agent.folder / "runtime.secret").read_text()
         key = (agent.folder / "ledger.key").read_text().splitlines()[1]

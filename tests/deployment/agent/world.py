@@ -57,7 +57,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def wait_for(happened: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(happened: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Return the first true value of ``happened``, or fail."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -156,7 +156,7 @@ class TestedAgent:
         self.executor = self._start("tests.deployment.agent.pausable_executor")
 
     def wait_until_ready(self) -> None:
-        wait_for(lambda: self._readiness() > self.ready, 120)
+        wait_for(lambda: self._readiness() > self.ready)
 
     def _readiness(self) -> int:
         return self.log.read_text().count("Ready:") if self.log.exists() else 0
@@ -261,7 +261,7 @@ class Link:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert told.returncode == 0, told.stdout + told.stderr
         wait_for((folder / "ready").exists)
@@ -288,7 +288,7 @@ class Relay:
         path.with_suffix(".part").rename(path)
         return path.with_suffix(".reply")
 
-    def ask(self, node: str, content: RecordDict | Request, seconds: float = 60.0) -> Reply:
+    def ask(self, node: str, content: RecordDict | Request, seconds: float = 120.0) -> Reply:
         if isinstance(content, Request):
             content = request_to_records(content)
         reply = self.send(node, content)
