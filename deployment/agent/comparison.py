@@ -20,8 +20,6 @@ HOME = Path(privacy.__file__).parents[1]
 """Folder of the installed packages."""
 OTHERS = ("server",)
 """Packages of the program that do not run at an agent."""
-LONGEST_LINE = 500
-"""Characters of a line that are shown."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,7 @@ def _changes_of(name: str, before: bytes | None, after: bytes | None) -> Iterato
         lineterm="",
     )
     for line in lines:
-        text = shown(line, keep="\t")
-        cut = f"... ({len(text)} characters)" if len(text) > LONGEST_LINE else ""
-        yield text[:LONGEST_LINE] + cut
+        yield shown(line, keep="\t")  # whole, however long: what is cut off can hide
 
 
 def _text(content: bytes | None) -> str | None:

@@ -9,9 +9,6 @@ from deployment.agent.bundle import Bundle
 from deployment.agent.comparison import CodeComparison, changes
 from deployment.agent.shown_text import shown
 
-MOST_LINES = 2000
-"""Of differences that are shown; how many more there are is told."""
-
 
 def describe_bundle(bundle: Bundle) -> Iterator[str]:
     """Say what a bundle is: hash, size, version, files."""
@@ -23,21 +20,19 @@ def describe_bundle(bundle: Bundle) -> Iterator[str]:
 
 
 def describe_changes(old: Bundle | None, new: Bundle) -> Iterator[str]:
-    """Say what changed since the last approved bundle."""
+    """Say what changed since the last approved bundle: all of it, since what is cut can hide."""
     if old is None:
-        yield "No bundle has been approved before: all of it is new."
-    elif old.hash == new.hash:
+        yield "No bundle has been approved before: all of it is new. Unpack it to read it."
+        return
+    if old.hash == new.hash:
         yield "This is the bundle that was approved last."
         return
-    else:
-        yield f"Changes since the last approved one ({old.hash[:16]}...):"
+    yield f"Changes since the last approved one ({old.hash[:16]}...):"
     lines = list(changes(old, new))
     if not lines:
         yield "  The same files; the archive around them differs."
-    for line in lines[:MOST_LINES]:
+    for line in lines:
         yield f"  {line}"
-    if len(lines) > MOST_LINES:
-        yield f"  ... and {len(lines) - MOST_LINES} lines more. Unpack it and look at the rest."
 
 
 def describe_code(found: CodeComparison) -> Iterator[str]:

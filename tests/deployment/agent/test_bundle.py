@@ -125,6 +125,14 @@ def test_hidden_characters_of_a_change_are_shown() -> None:
     assert shown(text, keep="\n") == text
 
 
+def test_change_far_to_the_right_or_far_down_is_shown() -> None:
+    old = read_bundle(a_bundle(code="x = 1\n"))
+    right = read_bundle(a_bundle(code="x = 1" + " " * 5000 + "; import os\n"))
+    assert "; import os" in "\n".join(describe_changes(old, right))
+    down = read_bundle(a_bundle(code="x = 1\n" + "#\n" * 50_000 + "import os\n"))
+    assert list(describe_changes(old, down))[-2:] == ["  +import os", "   "]
+
+
 def test_file_that_is_no_text_is_told_not_shown() -> None:
     old, new = read_bundle(zipped({"a.py": b"x"})), read_bundle(zipped({"a.py": b"\xff\xfe\x00"}))
     assert list(changes(old, new)) == ["a.py: no text; 1 bytes before, 3 bytes now"]
