@@ -1,7 +1,9 @@
 """Errors of an agent's processes: what was found, what was not done, what to do."""
 
+from deployment.errors import DeploymentError
 
-class AgentError(Exception):
+
+class AgentError(DeploymentError):
     """Something that keeps this agent from running."""
 
 
