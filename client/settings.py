@@ -29,6 +29,31 @@ class SimulationSettings(BaseModel):
     """Makes the noise repeatable; for noise of kind ``seeded``."""
 
 
+class DeploymentSettings(BaseModel):
+    """How this agent runs for months. ``fedinterest agent`` reads it; the client does not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
+
+    server: Annotated[str, Field(pattern=r"^[^\s/@]+:\d{1,5}$")] | None = None
+    """Where the server's Fleet routes are: ``host:port``."""
+    certificate: Path = Path("ca.crt")
+    """Of the authority that vouches for the server (PEM)."""
+    insecure: Annotated[bool, Field(strict=True)] = False
+    """Without TLS; only for a server on this machine."""
+    node_key: Path = Path("node.key")
+    """Proves to the server which node this is (EC P-384, OpenSSH)."""
+    approvals: Path = Path("approvals.toml")
+    """Which bundles may run; copies of them lie beside it."""
+    refusals: Path = Path("refusals.jsonl")
+    """Bundles that came and were not let in."""
+    runtime_secret: Path = Path("runtime.secret")
+    """Shared by the node and the executor, so that nobody else on this machine gets its tasks."""
+    runtime_port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 9094
+    """Where the node gives tasks to the executor, on 127.0.0.1."""
+    logs: Path = Path("logs")
+    """Folder of what the processes say."""
+
+
 class AgentSettings(BaseModel):
     """One agent's settings."""
 
@@ -76,6 +101,7 @@ class AgentSettings(BaseModel):
     as_of: AwareDatetime | None = None
     """The moment of which profiles are made; left out, now."""
     simulation: SimulationSettings | None = None
+    deployment: DeploymentSettings | None = None
 
     @model_validator(mode="after")
     def _seeded_noise_has_a_seed(self) -> AgentSettings:
@@ -116,6 +142,10 @@ _PATHS = (
     "experiment-secret",
 )
 
+_DEPLOYMENT_PATHS = tuple(
+    name for name, field in DeploymentSettings.model_fields.items() if field.annotation is Path
+)
+
 
 def read_settings(path: Path) -> AgentSettings:
     """Read an agent's settings.
@@ -131,6 +161,12 @@ def read_settings(path: Path) -> AgentSettings:
     for key in _PATHS:
         if isinstance(content.get(key), str):
             content[key] = str(folder / content[key])
+    section = content.get("deployment")
+    if isinstance(section, dict):
+        for name in _DEPLOYMENT_PATHS:
+            default = DeploymentSettings.model_fields[name].default
+            if isinstance(section.setdefault(kebab(name), str(default)), str):
+                section[kebab(name)] = str(folder / section[kebab(name)])
     encoder = content.get("encoder")
     if isinstance(encoder, str) and (folder / encoder).is_dir():
         content["encoder"] = str(folder / encoder)

@@ -1,0 +1,1 @@
+"""A region's processes: only code that its operator has approved runs here."""

@@ -1,0 +1,202 @@
+"""The gate in front of Flower's node: asked first, asked again, and missed by nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import flwr.supernode.start_client_internal as node
+import pytest
+from flwr.supercore.constant import TaskType
+from flwr.supercore.fab import Fab
+from flwr.supercore.object_store import ObjectStoreFactory
+from flwr.supercore.run import Run
+from flwr.supernode.nodestate import NodeStateFactory
+
+from deployment.agent import flower_internals
+from deployment.agent.approvals import content_hash
+from deployment.agent.errors import FlowerDriftError, LostAnswerError
+from deployment.agent.flower_internals import LEANT_ON, refuse_drift
+from deployment.agent.gate import BundleGate
+from deployment.agent.node_pinning import ForgetfulState, gated_get_fab, pin_node
+from deployment.agent.pausing import PATIENCE, NodePauses, pause_after
+from deployment.agent.refusals import read_refusals
+from tests.deployment.agent.examples import a_bundle, approvals_file
+
+GOOD, EVIL = a_bundle(code="good"), a_bundle(code="evil")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> BundleGate:
+    return BundleGate(
+        approvals=approvals_file(tmp_path, GOOD),
+        refusals=tmp_path / "refusals.jsonl",
+        where="node",
+    )
+
+
+def fetched(gate: BundleGate, content: bytes, claimed: bytes, kind: str = "") -> Fab:
+    """Return what Flower gets of a server that sends ``content`` as ``claimed``."""
+    told = content_hash(claimed)
+    get = gated_get_fab(
+        lambda fab_hash, run_id: Fab(fab_hash, content, {"valid_license": "theirs"}),
+        gate,
+        {1: kind},
+    )
+    return get(told, 1)
+
+
+def test_approved_bundle_passes_with_our_word_in_place_of_the_servers(gate: BundleGate) -> None:
+    fab = fetched(gate, GOOD, GOOD)
+    assert (fab.content, fab.verifications) == (GOOD, {"valid_license": "operator"})
+
+
+@pytest.mark.parametrize(("content", "claimed"), [(EVIL, EVIL), (EVIL, GOOD), (GOOD, EVIL)])
+def test_refused_bundle_goes_no_further(gate: BundleGate, content: bytes, claimed: bytes) -> None:
+    fab = fetched(gate, content, claimed)
+    assert (fab.content, fab.verifications) == (b"", {})
+    (refused,) = read_refusals(gate.refusals)
+    assert (refused.claimed, refused.found) == (content_hash(claimed), content_hash(content))
+
+
+def test_approved_bundle_as_another_kind_of_task_is_refused(gate: BundleGate) -> None:
+    """No executor takes such a task: the node would wait for it forever."""
+    assert fetched(gate, GOOD, GOOD, TaskType.AGENT_APP).verifications == {}
+    (refused,) = read_refusals(gate.refusals)
+    assert refused.reason == "no-client-app"
+
+
+def test_run_is_forgotten_as_soon_as_its_bundle_is_withdrawn(
+    gate: BundleGate, tmp_path: Path
+) -> None:
+    state = NodeStateFactory(objectstore_factory=ObjectStoreFactory()).state()
+    run = Run.create_empty(1)
+    run.fab_hash = content_hash(GOOD)
+    state.store_run(run)
+    forgetful = ForgetfulState(state, gate)
+    assert forgetful.get_run(1) is None  # its bundle has not come yet
+    state.store_fab(Fab(run.fab_hash, GOOD, {}))
+    assert forgetful.get_run(1) is run
+    assert forgetful.get_run(2) is None
+    approvals_file(tmp_path)
+    assert forgetful.get_run(1) is None
+    assert state.get_run(1) is run
+
+
+def test_flower_is_as_it_was_read() -> None:
+    refuse_drift()
+
+
+@pytest.mark.parametrize("leant_on", LEANT_ON, ids=lambda one: one.place)
+def test_any_function_that_differs_keeps_the_agent_from_starting(
+    leant_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, _, name = leant_on.place.partition(":")
+    owner: Any = __import__("importlib").import_module(module)
+    *path, last = name.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    monkeypatch.setattr(owner, last, lambda *arguments: None)
+    with pytest.raises(FlowerDriftError, match="Nothing was started") as caught:
+        refuse_drift()
+    assert leant_on.place in str(caught.value)
+    assert "Flower 1.41 is wanted" in str(caught.value)
+
+
+def test_steps_in_another_order_keep_the_agent_from_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same words, but the bundle would be parsed before anybody asks."""
+    import inspect
+
+    source = inspect.getsource(node._pull_and_store_message)
+    moved = source.replace("get_fused_config_from_fab(fab.content, run_info)", "None")
+    moved = moved.replace(
+        "# Verify the received FAB", "get_fused_config_from_fab(fab.content, run_info)"
+    )
+    real = inspect.getsource
+
+    def told(function: Any) -> str:
+        return moved if function is node._pull_and_store_message else real(function)
+
+    monkeypatch.setattr(inspect, "getsource", told)
+    with pytest.raises(FlowerDriftError, match="_pull_and_store_message"):
+        refuse_drift()
+
+
+def test_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flower_internals, "version", lambda name: "1.42.0")
+    with pytest.raises(
+        FlowerDriftError, match=r"Flower 1\.42\.0 was found, Flower 1\.41 is wanted"
+    ):
+        refuse_drift()
+
+
+def test_drift_leaves_flower_as_it_is(gate: BundleGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flower_internals, "version", lambda name: "2.0")
+    before = dict(vars(node))
+    with pytest.raises(FlowerDriftError):
+        pin_node(gate, NodePauses())
+    assert vars(node) == before
+
+
+class Clock:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def sleep_often(pauses: NodePauses) -> None:
+    for _ in range(10_000):
+        pauses.sleep(0.5)
+
+
+def test_pauses_grow_with_the_quiet_and_stay_in_bounds() -> None:
+    assert pause_after(0, shortest=0.1, longest=3) == 0.1
+    assert pause_after(20, shortest=0.1, longest=3) == 1.0
+    assert pause_after(1e6, shortest=0.1, longest=3) == 3
+
+
+def test_node_asks_soon_after_a_message_and_seldom_after_a_long_quiet() -> None:
+    clock = Clock()
+    pauses = NodePauses(clock, clock.sleep)
+    pauses.sleep(3)
+    clock.now += 3600
+    pauses.sleep(3)
+    pauses.heard()
+    pauses.sleep(3)
+    assert clock.slept == [0.1, 3, 0.1]
+
+
+def test_answer_that_nobody_works_on_is_given_up() -> None:
+    clock, works = Clock(), [True]
+    pauses = NodePauses(clock, clock.sleep)
+    pauses.await_answer(lambda: works[0])
+    sleep_often(pauses)
+    assert clock.now > 100
+    works[0] = False
+    before = clock.now
+    with pytest.raises(LostAnswerError, match="the server will ask again"):
+        sleep_often(pauses)
+    assert PATIENCE < clock.now - before < 2 * PATIENCE
+    pauses.answered()
+    pauses.sleep(3)
+
+
+def test_executor_that_comes_back_in_time_is_waited_for() -> None:
+    clock, works = Clock(), [False]
+    pauses = NodePauses(clock, clock.sleep)
+    pauses.await_answer(lambda: works[0])
+    for number in range(1000):
+        works[0] = number % 50 == 0
+        pauses.sleep(0.5)
+    assert clock.now > 5 * PATIENCE
