@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from commands import auditing, ledgers, policies, recommending, server
+from commands import agent, auditing, ledgers, policies, recommending, server
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -210,6 +210,7 @@ app.command()(recommending.feedback)
 app.command()(auditing.audit)
 app.add_typer(policies.app, name="policy")
 app.add_typer(ledgers.app, name="ledger")
+app.add_typer(agent.app, name="agent")
 app.add_typer(server.app, name="server")
 
 

@@ -50,8 +50,8 @@ class DeploymentSettings(BaseModel):
     """Shared by the node and the executor, so that nobody else on this machine gets its tasks."""
     runtime_port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 9094
     """Where the node gives tasks to the executor, on 127.0.0.1."""
-    logs: Path = Path("logs")
-    """Folder of what the processes say."""
+    supervision: Path = Path("supervision")
+    """Logs and the supervisor's socket; the path must be short."""
 
 
 class AgentSettings(BaseModel):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands import enrolment_agent
+
 if TYPE_CHECKING:
     from deployment.agent.bundle import Bundle
     from deployment.agent.settings import Agent
@@ -156,3 +158,52 @@ def _list(agent: Agent) -> None:
 
     for line in describe_approvals(read_approvals(agent.deployment.approvals)):
         typer.echo(line)
+
+
+app.command()(enrolment_agent.enroll)
+
+
+@app.command()
+def up(settings: Settings = Path("agent.toml")) -> None:
+    """Start the agent; it goes on in the background until `agent down`.
+
+    Example: fedinterest agent up --settings north/agent.toml
+    """
+    from deployment.agent.host import up as start
+    from deployment.agent.settings import read_agent
+
+    agent = read_agent(settings)
+    start(agent)
+    typer.echo(f"The agent of {agent.region} is up. `fedinterest agent status` tells how it fares.")
+
+
+@app.command()
+def status(settings: Settings = Path("agent.toml")) -> None:
+    """Show how the agent fares; exit status 0 if both of its processes run, else 1.
+
+    Example: fedinterest agent status --settings north/agent.toml
+    """
+    from deployment.agent.host import status as look
+    from deployment.agent.settings import read_agent
+
+    found = look(read_agent(settings))
+    for program in found.programs:
+        typer.echo(program.line())
+    if not found.programs:
+        typer.echo("Nothing is supervised: fedinterest agent up.")
+    typer.echo(f"Approved bundles: {found.approved}")
+    for refused in found.refused:
+        typer.echo(f"Refused {refused.time}: {refused.reason}, {refused.found[:16]}...")
+    raise typer.Exit(0 if found.is_well else 1)
+
+
+@app.command()
+def down(settings: Settings = Path("agent.toml")) -> None:
+    """End the agent, after the answer that is under way.
+
+    Example: fedinterest agent down --settings north/agent.toml
+    """
+    from deployment.agent.host import down as stop
+    from deployment.agent.settings import read_agent
+
+    typer.echo("The agent is down." if stop(read_agent(settings)) else "Nothing ran.")

@@ -115,12 +115,7 @@ def status(folder: Path) -> None:
 
 def _show(found: ServerStatus) -> None:
     for program in found.programs:
-        line = f"{program.name:<12}{program.state.lower():<10}"
-        if program.pid is not None:
-            line += f"process {program.pid}, up {program.seconds} s"
-        elif program.exit_status is not None:
-            line += f"ended with status {program.exit_status}"
-        typer.echo(line)
+        typer.echo(program.line())
     if not found.programs:
         typer.echo("Nothing is supervised: fedinterest server up FOLDER.")
     for name, answers in (

@@ -1,6 +1,6 @@
 """A new agent's folder: settings, rules, keys and an empty list of approvals.
 
-region, events, catalogue  ->  agent.toml, policy.toml, signing key, node key, secret, approvals
+region, events, catalogue  ->  agent.toml, policy.toml, ledger, node key, secret, approvals
 
 Nothing that is there already is changed, and nothing is written before everything was checked.
 """
@@ -26,8 +26,8 @@ from deployment.agent.errors import AgentError
 from deployment.agent.node_key import create_node_key, public_path
 from deployment.agent.private_files import create_private
 from privacy.configuration import kebab
-from privacy.policy import write_default_policy
-from privacy.signing import SigningKey
+from privacy.ledger import Ledger, witness_beside
+from privacy.policy import read_policy, write_default_policy
 
 HEADER = (
     "# One region's agent. Relative paths start at this folder. The server never sees this file.\n"
@@ -84,19 +84,22 @@ def lay_out(
     folder = folder.resolve()
     content = _settings(region, events.resolve(), catalogue.resolve(), server, port)
     deployment = DeploymentSettings.model_fields
-    signing_key = folder / "ledger.key"
+    ledger, signing_key = folder / "ledger.sqlite", folder / "ledger.key"
     secret, node_key, approvals = (
         folder / str(deployment[name].default)
         for name in ("runtime_secret", "node_key", "approvals")
     )
     settings, policy = folder / "agent.toml", folder / "policy.toml"
     _refuse_existing(
-        (settings, policy, signing_key, secret, node_key, public_path(node_key), approvals)
+        (settings, policy, ledger, signing_key, secret, node_key, public_path(node_key), approvals)
     )
     items, used, rejected = _read(events, catalogue, content)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_default_policy(policy, region)
-    public = SigningKey.create(signing_key).public
+    # Ledger and key are made together: a key without its ledger means that one was lost.
+    public = Ledger(
+        ledger, read_policy(policy), key=signing_key, witness=witness_beside(ledger)
+    ).public_key
     node = create_node_key(node_key)
     create_private(secret, secrets.token_hex(32).encode())
     write_approvals(approvals, Approvals())

@@ -36,6 +36,15 @@ class ProgramState:
     seconds: int | None
     exit_status: int | None
 
+    def line(self) -> str:
+        """Return it for people."""
+        line = f"{self.name:<12}{self.state.lower():<10}"
+        if self.pid is not None:
+            line += f"process {self.pid}, up {self.seconds} s"
+        elif self.exit_status is not None:
+            line += f"ended with status {self.exit_status}"
+        return line
+
 
 class SupervisorRemote:
     """A supervisord that may run or not.

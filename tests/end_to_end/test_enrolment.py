@@ -26,7 +26,7 @@ from deployment.enrolment.service import REFUSAL
 from deployment.enrolment.token import Token
 from privacy.signing import SigningKey
 from tests.deployment.enrolment.certificates import Authority
-from tests.deployment.enrolment.command_line import run, write_agent, write_token
+from tests.deployment.enrolment.command_line import point_at, run, write_agent, write_token
 from tests.end_to_end.enrolment_host import Host, answers, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -54,11 +54,9 @@ def enroll(
     settings = folder / "agent.toml"
     if not settings.exists():
         write_agent(folder, folder.name)
-    result = run(
-        *("agent", "enroll", "--settings", settings),
-        *("--server", server or f"localhost:{host.nginx}", "--ca", ca or host.authority.file),
-        *("--token-file", write_token(folder, token)),
-    )
+    point_at(settings, server or f"localhost:{host.nginx}", ca or host.authority.file)
+    token_file = write_token(folder, token)
+    result = run("agent", "enroll", "--settings", settings, "--token-file", token_file)
     if result.exception:
         raise result.exception
     return str(result.output)

@@ -51,6 +51,13 @@ def write_agent(folder: Path, region: str = "north", policy_region: str = "") ->
     return settings
 
 
+def point_at(settings: Path, server: str, certificate: Path) -> None:
+    """Say in agent.toml which server it enrols with."""
+    content, _, _ = settings.read_text(encoding="utf-8").partition("[deployment]")
+    section = f'[deployment]\nserver = "{server}"\ncertificate = "{certificate}"\n'
+    settings.write_text(content + section, encoding="utf-8")
+
+
 def write_token(folder: Path, text: str) -> Path:
     """Keep a token as its receiver does."""
     path = folder / "token.txt"

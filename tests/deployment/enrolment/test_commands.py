@@ -13,7 +13,7 @@ from deployment.enrolment.store import EnrolmentStore
 from deployment.enrolment.token import Token
 from deployment.enrolment.transport import Answer
 from privacy.signing import SigningKey
-from tests.deployment.enrolment.command_line import run, write_agent, write_token
+from tests.deployment.enrolment.command_line import point_at, run, write_agent, write_token
 from tests.deployment.enrolment.examples import an_agent
 from tests.deployment.enrolment.fake_superlink import FakeSuperlink
 
@@ -64,8 +64,8 @@ def server(folder: Path, verb: str, *arguments: str, answer: str = "") -> str:
 def enroll(folder: Path, token: str, **files: str) -> str:
     settings = write_agent(folder / "agent", **files)
     path = write_token(folder, token)
-    common = ("--server", "localhost:1", "--ca", folder / "ca.crt", "--token-file", path)
-    result = run("agent", "enroll", "--settings", settings, *common)
+    point_at(settings, "localhost:1", folder / "ca.crt")
+    result = run("agent", "enroll", "--settings", settings, "--token-file", path)
     if result.exception:
         raise result.exception
     return result.output
@@ -163,9 +163,9 @@ def test_a_simulated_agent_is_not_enrolled(tmp_path: Path, wire: Wire) -> None:
     settings = write_agent(tmp_path / "agent")
     settings.write_text(settings.read_text() + 'noise = "seeded"\n[simulation]\nnoise-seed = 1\n')
     path = write_token(tmp_path, make_token(tmp_path))
+    point_at(settings, "localhost:1", tmp_path / "ca.crt")
     result = run(
-        *("agent", "enroll", "--settings", settings, "--server", "localhost:1"),
-        *("--ca", tmp_path / "ca.crt", "--token-file", path),
+        *("agent", "enroll", "--settings", settings, "--token-file", path),
     )
     assert "simulated agent's. Nothing was sent" in str(result.exception)
     assert not (tmp_path / "agent" / "ledger.sqlite").exists()
