@@ -139,7 +139,7 @@ def list_votes() -> ListVotes:
         taste_directions=unit(2, 2, 4).T.copy(),
         taste_strengths=np.array([0.9, 0.3], np.float32),
     )
-    options = np.array([[8, 0.3, 0, 1], [1, 0, 0, 1], [1e9, 1, 0, 0]], np.float32)
+    options = np.array([[8, 0.3, 0.3, 0, 1], [1, 0, 0, 0, 1], [1e9, 1, 1, 0, 0]], np.float32)
     return ListVotes(cluster_map=draft, options=options)
 
 

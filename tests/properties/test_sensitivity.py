@@ -292,7 +292,9 @@ def a_draft(rng: np.random.Generator, centroids: FloatArray) -> ClusterMap:
     )
 
 
-OPTIONS = np.array([[8, 0.3, 0, 1], [1, 0, 0, 0], [1e9, 2, 1, 1], [0.1, 0.3, 0, 0]], np.float32)
+OPTIONS = np.array(
+    [[8, 0.3, 0.3, 0, 1], [1, 0, 0, 0, 0], [1e9, 2, 1, 1, 1], [0.1, 0.3, 0, 0, 0]], np.float32
+)
 
 
 @st.composite

@@ -76,7 +76,7 @@ def test_taste_in_which_nothing_rose_above_the_noise_is_none() -> None:
         {"taste_strengths": np.ones((2, 1), np.float32)},
         {"taste_strengths": np.array([np.nan, 1], np.float32)},
         {"fusion": np.array([8, 0.3, 0], np.float32)},
-        {"fusion": np.array([[8, 0.3, 0, 1]], np.float32)},
+        {"fusion": np.array([[8, 0.3, 0.3, 0, 1]], np.float32)},
         {"fusion": np.array([0, 0.3, 0, 1], np.float32)},
         {"fusion": np.array([8, -0.3, 0, 1], np.float32)},
         {"fusion": np.array([np.inf, 0.3, 0, 1], np.float32)},
