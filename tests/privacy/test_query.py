@@ -161,6 +161,7 @@ OTHER_VALUES: dict[str, Any] = {
     "encoder": "another encoder",
     "server_key": "ab" * 32,
     "signature": "cd" * 64,
+    "expires": 86400,
 }
 OTHER_BLOCKS: dict[str, Any] = {
     "name": "counts",
@@ -176,10 +177,16 @@ def test_every_field_has_another_value_in_these_tests() -> None:
     assert set(OTHER_BLOCKS) == set(Block.__dataclass_fields__)
 
 
-@pytest.mark.parametrize("field", sorted(set(OTHER_VALUES) - {"signature"}))
+@pytest.mark.parametrize("field", sorted(set(OTHER_VALUES) - {"signature", "expires"}))
 def test_fingerprint_changes_with_every_field_of_the_query(field: str) -> None:
     changed = replace(a_query(), **{field: OTHER_VALUES[field]})
     assert changed.fingerprint() != a_query().fingerprint()
+
+
+def test_an_expiry_is_signed_and_leaves_the_request_the_same() -> None:
+    later = replace(a_query(), expires=86400)
+    assert later.fingerprint() == a_query().fingerprint()
+    assert later.signed_message() != a_query().signed_message()
 
 
 @pytest.mark.parametrize("field", OTHER_BLOCKS)
