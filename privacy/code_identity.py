@@ -6,14 +6,14 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-PACKAGES = ("client", "privacy", "strategies")
+PACKAGES = ("client", "deployment", "privacy", "strategies")
 
 
 @cache
 def code_hash() -> str:
     """Return the SHA-256 of a client's own source files, in hexadecimal.
 
-    Over names and contents of all modules of the packages ``client``,
+    Over names and contents of all modules of the packages ``client``, ``deployment``,
     ``privacy`` and ``strategies`` as they lie on disk. It notices an update
     that nobody has approved; code that lies about itself, it cannot notice.
     """
