@@ -107,12 +107,12 @@ def approve(
 def _sign(path: Path, key: Path) -> None:
     from deployment.agent.approvals import sign_bundle
     from deployment.agent.bundle import load_bundle
-    from deployment.agent.private_files import replace_private
+    from deployment.hosting.secret_files import replace
     from privacy.signing import SigningKey
 
     signing = SigningKey.load(key)
     beside = path.with_name(f"{path.name}.sig")
-    replace_private(beside, sign_bundle(load_bundle(path).hash, signing).encode() + b"\n")
+    replace(beside, sign_bundle(load_bundle(path).hash, signing).encode() + b"\n")
     typer.echo(f"{beside} is the word of release key {signing.public}")
 
 

@@ -22,7 +22,8 @@ import tomli_w
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deployment.agent.errors import ApprovalsError
-from deployment.agent.private_files import read_unalterable, replace_private
+from deployment.agent.private_files import read_unalterable
+from deployment.hosting import secret_files
 from privacy.configuration import describe, kebab
 from privacy.signing import PUBLIC_KEY, SigningKey, is_signed
 
@@ -132,13 +133,13 @@ def write_approvals(path: Path, approvals: Approvals) -> None:
 
     Raises
     ------
-    AgentError
+    SecretFileError
         If it cannot be written; the old one still holds then.
     """
     content: dict[str, Any] = approvals.model_dump(by_alias=True, exclude_none=True)
     content["release-keys"] = list(approvals.release_keys)
     content["approved"] = list(content["approved"])
-    replace_private(path, (HEADER + tomli_w.dumps(content)).encode())
+    secret_files.replace(path, (HEADER + tomli_w.dumps(content)).encode())
 
 
 def content_hash(content: bytes) -> str:

@@ -19,8 +19,8 @@ from deployment.agent.approvals import (
 )
 from deployment.agent.bundle import Bundle, load_bundle
 from deployment.agent.errors import AgentError, BundleError
-from deployment.agent.private_files import replace_private
 from deployment.agent.settings import Agent
+from deployment.hosting import secret_files
 
 SIGNATURE_LETTERS = 128
 """Of an Ed25519 signature in hexadecimal."""
@@ -87,7 +87,8 @@ def approve(agent: Agent, bundle: Bundle, signature: str | None = None) -> Appro
         release_key=key,
         signature=signature,
     )
-    replace_private(copy_of(agent, bundle.hash), bundle.content)
+    secret_files.private_folder(agent.bundles)
+    secret_files.replace(copy_of(agent, bundle.hash), bundle.content)
     write_approvals(path, approvals.with_entry(entry))
     return entry
 

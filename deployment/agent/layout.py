@@ -24,7 +24,7 @@ from client.settings import AgentSettings, DeploymentSettings, read_settings
 from deployment.agent.approvals import Approvals, write_approvals
 from deployment.agent.errors import AgentError
 from deployment.agent.node_key import create_node_key, public_path
-from deployment.agent.private_files import create_private
+from deployment.hosting.secret_files import write_once
 from privacy.configuration import kebab
 from privacy.ledger import Ledger, witness_beside
 from privacy.policy import read_policy, write_default_policy
@@ -101,10 +101,10 @@ def lay_out(
         ledger, read_policy(policy), key=signing_key, witness=witness_beside(ledger)
     ).public_key
     node = create_node_key(node_key)
-    create_private(secret, secrets.token_hex(32).encode())
+    write_once(secret, secrets.token_hex(32).encode())
     write_approvals(approvals, Approvals())
     # Last: while it is missing, nothing can be started in this folder.
-    create_private(settings, (HEADER + tomli_w.dumps(content)).encode())
+    write_once(settings, (HEADER + tomli_w.dumps(content)).encode())
     return NewAgent(
         folder=folder,
         public_key=public,

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from deployment.agent.private_files import create_private
+from deployment.hosting.secret_files import write_once
 
 
 def public_path(path: Path) -> Path:
@@ -25,14 +25,14 @@ def create_node_key(path: Path) -> str:
 
     Raises
     ------
-    AgentError
+    SecretFileError
         If there is something already, or it cannot be written.
     """
     key = ec.generate_private_key(ec.SECP384R1())
     public = key.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
-    create_private(
+    write_once(
         path,
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -40,5 +40,5 @@ def create_node_key(path: Path) -> str:
             serialization.NoEncryption(),
         ),
     )
-    create_private(public_path(path), public + b"\n")
+    write_once(public_path(path), public + b"\n")
     return public.decode()

@@ -1,65 +1,17 @@
-"""Files that only their owner may read or change: made, replaced and checked.
+"""Files that an agent takes its orders from: nobody but its owner and root may change them.
 
-A file is made whole or not at all: it is written beside its place, brought to the disk and
-moved there, so that a crash leaves the old one or the new one.
+How they are written is told in :mod:`deployment.hosting.secret_files`.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from deployment.agent.errors import AgentError
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-
-
-def create_private(path: Path, content: bytes) -> None:
-    """Write a new file of mode 0600.
-
-    Raises
-    ------
-    AgentError
-        If there is something already, or it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise AgentError(f"{path} exists already. It was not changed.") from error
-    except OSError as error:
-        raise AgentError(f"{path} cannot be written ({error.strerror}).") from error
-
-
-def replace_private(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 in one step, over any that is there.
-
-    Raises
-    ------
-    AgentError
-        If it cannot be written; the old one is then still there.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it 0600
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise AgentError(f"{path} cannot be written ({error.strerror}).") from error
 
 
 def read_unalterable(path: Path, error: type[AgentError], otherwise: str) -> bytes:
@@ -118,12 +70,3 @@ def read_secret(path: Path) -> bytes:
 
 LEAST_SECRET = 32
 """Bytes of a shared secret, at least."""
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, so that a moved file stays moved."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 from client.errors import ClientError
 from deployment.agent.errors import AgentError
 from deployment.agent.settings import Agent, read_agent
+from deployment.errors import DeploymentError
 
 CANNOT_START = 2
 """Exit status: starting again would not help."""
@@ -59,7 +60,7 @@ def stops_on_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence
     def run(arguments: Sequence[str]) -> None:
         try:
             main(arguments)
-        except (AgentError, ClientError) as error:
+        except (DeploymentError, ClientError) as error:
             sys.stderr.write(f"{error}\n")
             raise SystemExit(CANNOT_START) from None
 

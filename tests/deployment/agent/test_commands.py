@@ -17,10 +17,11 @@ from client.settings import read_settings
 from commands.agent import app
 from deployment.agent.approvals import Approvals, content_hash, read_approvals, write_approvals
 from deployment.agent.errors import AgentError, ApprovalsError, BundleError, FlowerDriftError
-from deployment.agent.private_files import create_private, read_secret, replace_private
+from deployment.agent.private_files import read_secret
 from deployment.agent.settings import read_agent, server_of
 from deployment.agent.supernode import command_line
 from deployment.agent.supernode import main as supernode
+from deployment.hosting.secret_files import write_once
 from privacy.errors import PrivacyError
 from privacy.policy import read_policy
 from privacy.signing import SigningKey
@@ -291,7 +292,7 @@ def test_the_client_reads_settings_with_and_without_the_section(tmp_path: Path) 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_secret_that_others_can_read_is_not_used(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "runtime.secret"
-    create_private(path, b"s" * 64)
+    write_once(path, b"s" * 64)
     path.chmod(mode)
     with pytest.raises(AgentError, match="by others") as caught:
         read_secret(path)
@@ -302,25 +303,9 @@ def test_short_or_missing_secret_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "runtime.secret"
     with pytest.raises(AgentError, match="cannot be read"):
         read_secret(path)
-    create_private(path, b"short")
+    write_once(path, b"short")
     with pytest.raises(AgentError, match="5 bytes"):
         read_secret(path)
-
-
-def test_file_is_replaced_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    replace_private(path, b"old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(AgentError, match="No space left"):
-        replace_private(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_process_says_in_one_sentence_why_it_does_not_start(
@@ -339,7 +324,7 @@ def test_process_does_not_start_when_flower_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agent = an_agent(tmp_path, server="127.0.0.1:1", insecure=True)
-    create_private(agent.deployment.runtime_secret, b"s" * 64)
+    write_once(agent.deployment.runtime_secret, b"s" * 64)
     monkeypatch.setattr("deployment.agent.supernode.prepare_process", lambda agent: None)
 
     def drifted() -> None:

@@ -98,3 +98,19 @@ def test_a_folder_that_others_enter_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(SecretFileError, match="chmod 700"):
         private_folder(tmp_path / "open")
     assert mode(private_folder(tmp_path / "new" / "inner")) == 0o700
+
+
+def test_file_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    replace(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(SecretFileError, match="No space left"):
+        replace(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
