@@ -65,8 +65,9 @@ def simulate(
     from simulations.run import simulate as run
     from simulations.tell import only_progress, summary
 
-    only_progress()
-    summary(run(checked, out), out)
+    with only_progress():
+        report = run(checked, out)
+    summary(report, out)
 
 
 @app.command()
@@ -128,8 +129,9 @@ def cluster(
     from simulations.cluster_vectors import cluster_vectors
     from simulations.tell import clustered, only_progress
 
-    only_progress()
-    clustered(cluster_vectors(given, settings, out, public=start_from), out)
+    with only_progress():
+        report = cluster_vectors(given, settings, out, public=start_from)
+    clustered(report, out)
 
 
 @app.command()

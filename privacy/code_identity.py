@@ -6,14 +6,15 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-PACKAGES = ("client", "deployment", "privacy", "strategies")
+PACKAGES = ("client", "privacy", "strategies")
+"""What a bundle carries for its clients: installed or unpacked, their hash is the same."""
 
 
 @cache
 def code_hash() -> str:
     """Return the SHA-256 of a client's own source files, in hexadecimal.
 
-    Over names and contents of all modules of the packages ``client``, ``deployment``,
+    Over names and contents of all modules of the packages ``client``,
     ``privacy`` and ``strategies`` as they lie on disk. It notices an update
     that nobody has approved; code that lies about itself, it cannot notice.
     """

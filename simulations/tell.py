@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +25,7 @@ REPORT_PAGE = "report.html"
 
 _PROGRESS = re.compile(
     r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|ERROR|Error:|mu is |answers? (came|of) |"
-    r"goes on without|are looked for in|rose above)"
+    r"goes on|are looked for in|rose above|cannot be (written|locked|kept)|a new one begins)"
 )
 
 
@@ -33,11 +34,22 @@ def is_progress(line: str) -> bool:
     return _PROGRESS.search(line) is not None
 
 
-def only_progress() -> None:
-    """Let Flower's log show a run's progress and nothing else."""
+@contextmanager
+def only_progress() -> Iterator[None]:
+    """Let Flower's log show a run's progress and nothing else, within the block."""
     log = logging.getLogger("flwr")
+    before = log.propagate
+
+    def of_the_run(record: logging.LogRecord) -> bool:
+        return is_progress(record.getMessage())
+
     log.propagate = False  # Opacus gives the root logger a handler, which would print lines twice
-    log.addFilter(lambda record: is_progress(record.getMessage()))
+    log.addFilter(of_the_run)
+    try:
+        yield
+    finally:
+        log.removeFilter(of_the_run)
+        log.propagate = before
 
 
 def summary(report: Report, folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_name_that_a_bundle_gives_itself_is_escaped_and_short() -> None:
 def installed_files() -> dict[str, bytes | str]:
     return {
         path.relative_to(HOME).as_posix(): path.read_bytes()
-        for package in ("client", "deployment", "privacy", "strategies", "server")
+        for package in ("client", "privacy", "strategies", "server")
         for path in (HOME / package).rglob("*.py")
     }
 
