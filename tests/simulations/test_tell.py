@@ -27,7 +27,10 @@ def kept() -> Kept:
     return Kept()
 
 
-def test_a_runs_progress_is_shown_and_flowers_own_lines_are_not(kept: Kept) -> None:
+def test_a_runs_progress_is_shown_and_flowers_own_lines_are_not(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flwr")
     shown = [
         "[ROUND 1/10]",
         "Run sample-1 goes on; it began 2026-01-01",
