@@ -192,7 +192,9 @@ def test_what_is_not_known_stands_for_nothing(plain: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1, 2}, b"bytes", np.array([object()]), a_head], ids=str
+    "value",
+    [object(), {1, 2}, b"bytes", np.array([object()]), a_head],
+    ids=["object", "set", "bytes", "array of objects", "function"],
 )
 def test_what_was_not_named_is_not_written(value: Any) -> None:
     with pytest.raises(PlainValueError, match="cannot be kept"):
