@@ -283,7 +283,7 @@ SEEDED, FLOAT = "Seeded noise", "Floating-point noise"
         ({NoiseKind.SEEDED}, "seeded", {SEEDED}),
         (set(NoiseKind), "seeded", {SEEDED}),
     ],
-    ids=str,
+    ids=["discrete", "float", "discrete and float", "seeded", "all"],
 )
 def test_what_is_not_protected_follows_the_noise_of_the_releases(
     strategy: FederatedKMeans,
