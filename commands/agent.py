@@ -97,7 +97,7 @@ def approve(
 
     agent = read_agent(settings)
     if bundle is not None:
-        _approve(agent, bundle, signature, yes=yes)
+        approve_bundle(agent, bundle, signature, yes=yes)
     elif withdraw is not None:
         _withdraw(agent, withdraw)
     else:
@@ -116,7 +116,10 @@ def _sign(path: Path, key: Path) -> None:
     typer.echo(f"{beside} is the word of release key {signing.public}")
 
 
-def _approve(agent: Agent, path: Path, signature: Path | None, *, yes: bool) -> None:
+def approve_bundle(
+    agent: Agent, path: Path, signature: Path | None = None, *, yes: bool = False
+) -> None:
+    """Show what a bundle is, and put it on the list after a yes."""
     from deployment.agent.approving import approve as put_on_list
     from deployment.agent.approving import last_approved, read_signature
     from deployment.agent.bundle import load_bundle
@@ -161,6 +164,7 @@ def _list(agent: Agent) -> None:
 
 
 app.command()(enrolment_agent.enroll)
+app.command()(enrolment_agent.join)
 
 
 @app.command()

@@ -40,6 +40,55 @@ def enroll(
     typer.echo(_NEXT[state])
 
 
+def join(
+    folder: Path,
+    invitation: Annotated[
+        Path, typer.Option(help="From the server's operator; readable by you alone.")
+    ],
+    events: Annotated[Path, typer.Option(help="Behaviour events: Parquet, CSV or JSON Lines.")],
+    catalogue: Annotated[Path, typer.Option(help="The public catalogue: Parquet or CSV.")],
+    bundle: Annotated[Path, typer.Option(help="The bundle to approve, from the operator.")],
+    wait_minutes: Annotated[
+        float, typer.Option(help="How long to wait for the server's approval.")
+    ] = 60.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve the bundle without asking.")] = False,
+) -> None:
+    """Set up a region's agent, approve a bundle, enrol, and start once the server has approved.
+
+    FOLDER is made. Said again after an interruption, it goes on. It is `agent init`, `approve`,
+    `enroll` and `up` in one.
+
+    Example: fedinterest agent join north --invitation north.invitation --events events.parquet
+    --catalogue catalogue.parquet --bundle fedinterest.fab
+    """
+    from client.settings import read_settings
+    from commands.agent import approve_bundle
+    from deployment.agent.host import up
+    from deployment.enrolment.enrolling import agent_of
+    from deployment.enrolment.invitation import read_invitation
+    from deployment.enrolment.joining import ask_until_decided, settle
+    from deployment.enrolment.keys import fingerprint
+
+    invited = read_invitation(invitation)
+    deployed = settle(folder, invited, events, catalogue)
+    approve_bundle(deployed, bundle, yes=yes)
+    agent = agent_of(read_settings(deployed.path), deployed.deployment.node_key)
+    typer.echo(f"Region {agent.region} asks {invited.server} to be enrolled.")
+    typer.echo(f"  node key    {fingerprint(agent.node_key.public)}")
+    typer.echo(f"  ledger key  {fingerprint(agent.ledger_key)}")
+    state = ask_until_decided(
+        agent,
+        invited,
+        deployed.deployment.certificate,
+        seconds=60 * wait_minutes,
+        tell=lambda found: typer.echo(_NEXT[found]),
+    )
+    if state != "approved":
+        raise typer.Exit(1)
+    up(deployed)
+    typer.echo(f"The agent of {agent.region} is up.")
+
+
 _NEXT = {
     "waiting": (
         "The request waits for the server's operator. Call them (a number that you know, not one "

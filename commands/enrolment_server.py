@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -49,6 +49,57 @@ def token(
     typer.echo(made.text)
 
 
+def invite(
+    regions: list[str],
+    out: Annotated[Path, typer.Option(help="Folder for the files, one for each region.")],
+    address: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="HOST:PORT that regions reach; left out, the first of server.toml."),
+    ] = None,
+    hours: Annotated[float, typer.Option(help="How long they can be used.")] = 72.0,
+    folder: Folder = Path("."),
+) -> None:
+    """Make invitations: for each region a file with the server's address, keys and a token.
+
+    REGIONS are the regions' names, as in their policies.
+
+    Example: fedinterest server invite north south --folder server --out invitations
+    """
+    from datetime import UTC, datetime
+
+    from deployment.enrolment.decisions import operator
+    from deployment.enrolment.invitation import Invitation
+    from deployment.enrolment.places import record_of
+    from deployment.enrolment.store import EnrolmentStore
+    from deployment.enrolment.tokens import make_token
+    from deployment.hosting.secret_files import private_folder, write_once
+    from deployment.server.settings import read_server_settings
+    from privacy.signing import SigningKey
+
+    settings = read_server_settings(folder)
+    key = SigningKey.load(settings.signing_key).public
+    store = EnrolmentStore(record_of(folder))
+    private_folder(out)
+    for region in regions:
+        token = make_token(store, region, hours=hours, who=operator(), moment=datetime.now(UTC))
+        made = Invitation(
+            region=region,
+            server=address or f"{settings.hosts[0]}:{settings.port}",
+            server_key=key,
+            authority=settings.ca_certificate.read_text(encoding="ascii"),
+            token=token,
+        )
+        path = out / f"{region}.invitation"
+        write_once(path, made.write())
+        typer.echo(path)
+    typer.echo(
+        f"Each is good for one request within {hours:g} hours, and holds a secret: give it to the "
+        "region's operator in a way that nobody else reads or changes. Older unused tokens of "
+        "these regions no longer count.",
+        err=True,
+    )
+
+
 def requests(folder: Folder = Path(".")) -> None:
     """Show the requests that wait for approval, and what was refused in the last week.
 
@@ -76,13 +127,13 @@ def requests(folder: Folder = Path(".")) -> None:
 
 
 def approve(
-    region: str,
+    regions: list[str],
     folder: Folder = Path("."),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the keys are compared.")] = False,
 ) -> None:
-    """Let a region take part: register its node, and record its keys.
+    """Let regions take part: register their nodes, and record their keys.
 
-    REGION is the region's name.
+    REGIONS are the regions' names. Each is shown, and asked about, by itself.
 
     Example: fedinterest server approve north
     """
@@ -93,15 +144,17 @@ def approve(
     from deployment.enrolment.store import EnrolmentStore
 
     server = _server(folder)
-    seen = to_approve(EnrolmentStore(server.record), region)
-    _show(seen)
-    if not yes and not typer.confirm(
-        "Has the region's operator read out the same groups to you by telephone?"
-    ):
-        typer.echo("Nothing was approved.", err=True)
-        raise typer.Exit(1)
-    node = decide(server, seen, who=operator(), moment=datetime.now(UTC))
-    typer.echo(f"Region {region} takes part as node {node}. Its agent can be started.")
+    store = EnrolmentStore(server.record)
+    waiting = [to_approve(store, region) for region in regions]  # all, before one is approved
+    for seen in waiting:
+        _show(seen)
+        if not yes and not typer.confirm(
+            "Has the region's operator read out the same groups to you by telephone?"
+        ):
+            typer.echo(f"{seen.region} was not approved, and none after it.", err=True)
+            raise typer.Exit(1)
+        node = decide(server, seen, who=operator(), moment=datetime.now(UTC))
+        typer.echo(f"Region {seen.region} takes part as node {node}. Its agent can be started.")
 
 
 def revoke(

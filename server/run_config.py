@@ -6,6 +6,7 @@ Unknown keys and values out of range are errors that name the key and the value.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -268,3 +269,23 @@ def parse_flat(flat: Mapping[str, Any]) -> RunConfig:
         section, _, key = dotted.partition(".")
         nested.setdefault(section, {})[key] = value
     return parse_config(nested, "run-config")
+
+
+def parse_override(override: str) -> tuple[str, str, Any]:
+    """Return section, key and value of a text such as ``clustering.k=8``.
+
+    The value is in TOML's spelling; bare words are texts.
+
+    Raises
+    ------
+    ConfigError
+        If it is not of that form.
+    """
+    dotted, equals, text = override.partition("=")
+    section, dot, key = dotted.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
+    try:
+        return section, key, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, key, text.strip()

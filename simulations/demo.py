@@ -5,7 +5,6 @@ Eight regions of households, one run by ``flwr run``, one request too many.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from rich.console import Console
@@ -27,8 +26,6 @@ from simulations.world import WITNESS, World, prepare
 HOUSEHOLD = "household-0900"
 LIST_LENGTH = 5
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
 console = Console(highlight=False)
 
 
@@ -38,7 +35,7 @@ def run_demo(folder: Path) -> None:
     world = prepare(read_scenario(SAMPLE, ["run.ask-once-too-often=true", "run.name=demo"]), folder)
     _tell_world(world)
     _step("flwr run: the server asks, the regions answer with noisy sums")
-    peak = run_with_flower(world, _show_line)
+    peak = run_with_flower(world, tell.show_progress)
     report = complete_report(world, peak)
     _step("What the server learned: shared interests, nobody's behaviour")
     tell.clusters(report)
@@ -84,13 +81,6 @@ def _tell_world(world: World) -> None:
         f"  {len(catalogue.item_ids)} public product types, encoded with "
         f"{catalogue.encoder_name} on {catalogue.device}"
     )
-
-
-def _show_line(line: str) -> None:
-    """Pass on what concerns the run; Flower's own start-up lines are in its log."""
-    plain = _ANSI.sub("", line).removeprefix("INFO :").strip()
-    if tell.is_progress(plain):
-        console.print(f"  {plain}", markup=False)
 
 
 def _recommender(world: World) -> Recommender:

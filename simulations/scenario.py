@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from client.settings import DEFAULT_ENCODER
 from privacy.configuration import describe, read_toml
 from privacy.query import NoiseKind
-from server.run_config import ConfigError, RunConfig, Section
+from server.run_config import ConfigError, RunConfig, Section, parse_override
 
 SAMPLE = Path(__file__).parent / "scenarios" / "sample.toml"
 
@@ -72,20 +71,9 @@ def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     """
     content = read_toml(path, "Scenario", ConfigError, "Nothing was started.")
     for override in overrides:
-        section, key, value = _parse_override(override)
+        section, key, value = parse_override(override)
         content.setdefault(section, {})[key] = value
     try:
         return Scenario.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"Scenario {path}: {describe(error)}. Nothing was started.") from error
-
-
-def _parse_override(override: str) -> tuple[str, str, Any]:
-    dotted, equals, text = override.partition("=")
-    section, dot, key = dotted.strip().partition(".")
-    if not (equals and dot and section and key):
-        raise ConfigError(f"--set {override!r} is not of the form section.key=value.")
-    try:
-        return section, key, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return section, key, text.strip()

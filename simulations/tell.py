@@ -23,6 +23,7 @@ console = Console(highlight=False)
 TERMS = 5
 REPORT_PAGE = "report.html"
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PROGRESS = re.compile(
     r"(├──> |└──> |\[ROUND |Strategy execution|refused \(|ERROR|Error:|mu is |answers? (came|of) |"
     r"goes on|are looked for in|rose above|cannot be (written|locked|kept)|a new one begins)"
@@ -32,6 +33,13 @@ _PROGRESS = re.compile(
 def is_progress(line: str) -> bool:
     """Tell whether a line of Flower's log is about the run, not about Flower itself."""
     return _PROGRESS.search(line) is not None
+
+
+def show_progress(line: str) -> None:
+    """Show a line of a run's log if it concerns the run; Flower's own are in its log."""
+    plain = _ANSI.sub("", line).removeprefix("INFO :").strip()
+    if is_progress(plain):
+        console.print(f"  {plain}", markup=False)
 
 
 @contextmanager

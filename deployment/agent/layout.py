@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,7 @@ from privacy.configuration import kebab
 from privacy.ledger import Ledger, witness_beside
 from privacy.policy import read_policy, write_default_policy
 
+SETTINGS = "agent.toml"
 HEADER = (
     "# One region's agent. Relative paths start at this folder. The server never sees this file.\n"
 )
@@ -59,7 +60,15 @@ class NewAgent:
 
 
 def lay_out(
-    folder: Path, *, region: str, events: Path, catalogue: Path, server: str | None, port: int
+    folder: Path,
+    *,
+    region: str,
+    events: Path,
+    catalogue: Path,
+    server: str | None,
+    port: int,
+    authority: str = "",
+    server_keys: Sequence[str] = (),
 ) -> NewAgent:
     """Make an agent's folder.
 
@@ -73,6 +82,10 @@ def lay_out(
         ``host:port``.
     port : int
         Where the node will give tasks to the executor, on this machine.
+    authority : str
+        The certificate that vouches for the server, in PEM; empty, the operator adds it.
+    server_keys : sequence of str
+        Public keys that the policy pins.
 
     Raises
     ------
@@ -85,17 +98,18 @@ def lay_out(
     content = _settings(region, events.resolve(), catalogue.resolve(), server, port)
     deployment = DeploymentSettings.model_fields
     ledger, signing_key = folder / "ledger.sqlite", folder / "ledger.key"
-    secret, node_key, approvals = (
+    secret, node_key, approvals, certificate = (
         folder / str(deployment[name].default)
-        for name in ("runtime_secret", "node_key", "approvals")
+        for name in ("runtime_secret", "node_key", "approvals", "certificate")
     )
-    settings, policy = folder / "agent.toml", folder / "policy.toml"
-    _refuse_existing(
-        (settings, policy, ledger, signing_key, secret, node_key, public_path(node_key), approvals)
-    )
+    settings, policy = folder / SETTINGS, folder / "policy.toml"
+    made = [settings, policy, ledger, signing_key, secret, node_key, public_path(node_key)]
+    _refuse_existing([*made, approvals, *([certificate] if authority else [])])
     items, used, rejected = _read(events, catalogue, content)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_default_policy(policy, region)
+    write_default_policy(policy, region, server_keys)
+    if authority:
+        write_once(certificate, authority.encode(), mode=0o644)
     # Ledger and key are made together: a key without its ledger means that one was lost.
     public = Ledger(
         ledger, read_policy(policy), key=signing_key, witness=witness_beside(ledger)
@@ -139,7 +153,7 @@ def _settings(
     }
 
 
-def _refuse_existing(paths: tuple[Path, ...]) -> None:
+def _refuse_existing(paths: Sequence[Path]) -> None:
     found = [str(path) for path in paths if os.path.lexists(path)]
     if found:
         raise AgentError(

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from client.settings import AgentSettings
-from deployment.enrolment.errors import EnrolmentError
+from deployment.enrolment.errors import EnrolmentError, UnreachableError
 from deployment.enrolment.intake import CLOCK_SECONDS
 from deployment.enrolment.keys import NodeKey
 from deployment.enrolment.request import Proofs, SignedRequest, make_request
@@ -131,7 +131,7 @@ def enroll(agent: Agent, token: Token, *, server: str, ca: Path, moment: datetim
         if state is not None:
             return state
     if answer.status == 429 or answer.status >= 500:
-        raise EnrolmentError(
+        raise UnreachableError(
             f"{server} could not take the request now (HTTP status {answer.status}). Say the same "
             "again in some minutes; if that does not help, ask the server's operator."
         )

@@ -61,9 +61,10 @@ def lines(judge: Judge, epsilon: float, seeds: int) -> Iterator[str]:
         ranks, evaluation = rankings(judge, epsilon, seed)
         judged.append({what: judge.judge([rank]) for what, rank in ranks.items()})
         told += [evaluation] if evaluation is not None else []
-        voted = f"{evaluation.chosen.half_life:g}" if evaluation is not None else "none"
+        chosen = evaluation.chosen if evaluation is not None else None
+        voted = f"half-life {chosen.half_life:g}, text {chosen.text:g}" if chosen else "nothing"
         rates = ", ".join(f"{what} {one.hit_rate:.4f}" for what, one in judged[-1].items())
-        yield f"{name}, noise {seed}: {rates}; half-life voted for: {voted}"
+        yield f"{name}, noise {seed}: {rates}; voted for: {voted}"
     all_of = {what: over_noises([one[what] for one in judged]) for what in judged[0]}
     gain, error = all_of["voted"].gain(all_of["without"])
     choice, choice_error = all_of["voted"].gain(all_of["usual"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import final
 
@@ -27,9 +28,9 @@ class Votes(Phase):
     asks = ListVotes
     is_needed = False
 
-    DEVIATIONS = 2.0
+    DEVIATIONS = 2.2
     """Another option has to be better than the usual one by so many standard deviations of the
-    noise: where all are equal, the best of five others is so in one run of nine."""
+    noise: where all are equal, the best of eight others is so in one run of nine."""
 
     def ask(self, known: Clustering) -> Question:
         """Send a draft of the map along with the options."""
@@ -76,8 +77,9 @@ def options(k: int) -> FloatArray:
         Clusters; with one there is none to follow.
     """
     clusters = CLUSTERS if k > 1 else CLUSTERS[:1]
+    # Not each with each: the more options, the shorter is what one user can say of one of them.
+    views = [*(Fusion(cluster=cluster) for cluster in clusters), Fusion(text=0.0)]
     found = [
-        Fusion(half_life=half_life, cluster=cluster).row()
-        for cluster, half_life in product(clusters, HALF_LIVES)
+        replace(view, half_life=half_life).row() for view, half_life in product(views, HALF_LIVES)
     ]
     return np.stack(found)
