@@ -23,3 +23,7 @@ class HostError(DeploymentError):
 
 class CertificateError(HostError):
     """A certificate that is missing, over, or for other names."""
+
+
+class SuperlinkAwayError(HostError):
+    """A server's SuperLink that does not answer now; one that was killed comes back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from deployment.agent.approvals import Approval, Approvals
@@ -15,8 +16,12 @@ def describe_bundle(bundle: Bundle) -> Iterator[str]:
     yield f"{shown(bundle.name)} {shown(bundle.version)} (as it calls itself)"
     yield f"  SHA-256  {bundle.hash}"
     yield f"  {len(bundle.content)} bytes, {len(bundle.files)} files:"
-    for name, content in bundle.files.items():
-        yield f"    {len(content):>9}  {shown(name)}"
+    folders = Counter(name.partition("/")[0] for name in bundle.files if "/" in name)
+    for folder, number in sorted(folders.items()):
+        yield f"    {number:>4}  in {shown(folder)}/"
+    for name in bundle.files:
+        if "/" not in name:
+            yield f"          {shown(name)}"
 
 
 def describe_changes(old: Bundle | None, new: Bundle) -> Iterator[str]:

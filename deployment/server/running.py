@@ -21,7 +21,7 @@ from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StreamLogsR
 from flwr.proto.fab_pb2 import Fab
 from flwr.supercore.control import ControlHttpClient
 
-from deployment.errors import HostError
+from deployment.errors import HostError, SuperlinkAwayError
 from deployment.server.settings import ServerSettings
 
 Value = bool | int | float | str
@@ -123,7 +123,7 @@ def follow(settings: ServerSettings, run: int, show: Callable[[str], None]) -> R
                     for line in part.log_output.splitlines():
                         show(line)
                 end = _end(control, run)
-        except HostError:
+        except SuperlinkAwayError:
             gone_since = gone_since or time.monotonic()
             if time.monotonic() - gone_since > _GONE_SECONDS:
                 raise
@@ -158,7 +158,7 @@ def _reached(settings: ServerSettings, otherwise: str) -> Iterator[ControlHttpCl
         finally:
             client.close()
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise HostError(
+        raise SuperlinkAwayError(
             f"The SuperLink at {settings.control} cannot be spoken to ({type(error).__name__}). "
             f"{otherwise}. `fedinterest server status` tells how the server fares."
         ) from error

@@ -108,7 +108,8 @@ def find_evidence(
     Parameters
     ----------
     paths : sequence of Path
-        Ledgers, folders of ledgers, or a run's folder.
+        Ledgers, folders of ledgers, or runs' folders. A run's folder at a server may hold no
+        ledger: what was kept and published there is compared with the ledgers of the others.
     heads : sequence of Path
         What servers kept, besides any ``heads.json`` beside the ledgers.
     witnesses, policies : sequence of Path
@@ -125,7 +126,7 @@ def find_evidence(
         found.add(path)
     if not found.ledgers and not found.servers:
         raise EvidenceError("No ledger was named. Nothing was audited.")
-    homes = [*found.folders, *(path.parent for path in found.ledgers.values())]
+    homes = [*found.folders, *found.runs, *(path.parent for path in found.ledgers.values())]
     claims, unused = _claims(homes)
     beside = {
         (home / HEADS).resolve(): home for home in reversed(homes) if (home / HEADS).is_file()
@@ -154,6 +155,7 @@ class _Ledgers:
         self.ledgers: dict[Path, Path] = {}
         self.servers: dict[Path, Path] = {}
         self.folders: list[Path] = []
+        self.runs: list[Path] = []
         self.unused: list[str] = []
         self.has_files = False
 
@@ -178,6 +180,9 @@ class _Ledgers:
     def _add_folder(self, path: Path) -> None:
         folder = (path / LEDGERS if (path / LEDGERS).is_dir() else path).absolute()
         inside = sorted(one for one in folder.glob(PATTERN) if one.name != SERVER_LEDGER)
+        if not inside and (folder / HEADS).is_file() and not (folder / SERVER_LEDGER).exists():
+            self.runs.append(folder)
+            return
         if not inside and not (folder / SERVER_LEDGER).exists():
             raise EvidenceError(
                 f"{path} holds no ledger ({PATTERN}). Nothing was audited. Name a ledger, a "

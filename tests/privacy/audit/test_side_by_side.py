@@ -377,6 +377,20 @@ def test_what_is_no_ledger_is_unusable(tmp_path: Path, make: str) -> None:
     assert str(path) in found.ledgers[0].unchecked[0]
 
 
+def test_what_a_server_keeps_without_ledgers_is_compared_with_the_regions(tmp_path: Path) -> None:
+    """At a deployed server, a run's folder holds heads and a report; ledgers are at the regions."""
+    server, east = tmp_path / "server", tmp_path / "east"
+    heads = a_run(tmp_path / "run", ("east",))
+    (server / "ledgers").mkdir(parents=True)
+    a_record(server, heads, answered=1)
+    shutil.copytree(tmp_path / "run" / "ledgers", east)
+    assert audit([server, east]).verdict is Verdict.PASS
+    other = a_run(tmp_path / "rolled-back", ("east",))
+    assert other != heads
+    shutil.copytree(tmp_path / "rolled-back" / "ledgers", tmp_path / "back" / "east")
+    assert audit([server, tmp_path / "back" / "east"]).verdict is Verdict.FAIL
+
+
 def test_a_folder_in_a_ledgers_place_is_unusable(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").mkdir()
     with pytest.raises(EvidenceError, match="holds no ledger"):
