@@ -168,15 +168,23 @@ app.command()(enrolment_agent.join)
 
 
 @app.command()
-def up(settings: Settings = Path("agent.toml")) -> None:
+def up(
+    settings: Settings = Path("agent.toml"),
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here until told to end; for systemd.")
+    ] = False,
+) -> None:
     """Start the agent; it goes on in the background until `agent down`.
 
     Example: fedinterest agent up --settings north/agent.toml
     """
+    from deployment.agent.host import run
     from deployment.agent.host import up as start
     from deployment.agent.settings import read_agent
 
     agent = read_agent(settings)
+    if foreground:
+        run(agent)
     start(agent)
     typer.echo(f"The agent of {agent.region} is up. `fedinterest agent status` tells how it fares.")
 
