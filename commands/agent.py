@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import enrolment_agent
+from commands import agent_doctor, enrolment_agent
 
 if TYPE_CHECKING:
     from deployment.agent.bundle import Bundle
@@ -165,6 +165,7 @@ def _list(agent: Agent) -> None:
 
 app.command()(enrolment_agent.enroll)
 app.command()(enrolment_agent.join)
+app.command()(agent_doctor.doctor)
 
 
 @app.command()

@@ -23,6 +23,7 @@ def enroll(
     from datetime import UTC, datetime
 
     from client.settings import read_settings
+    from deployment.agent.enrolment_note import EnrolmentNote, write_note
     from deployment.agent.settings import read_agent, server_of
     from deployment.enrolment.enrolling import agent_of
     from deployment.enrolment.enrolling import enroll as ask
@@ -36,7 +37,15 @@ def enroll(
     typer.echo(f"Region {agent.region}")
     typer.echo(f"  node key    {fingerprint(agent.node_key.public)}")
     typer.echo(f"  ledger key  {fingerprint(agent.ledger_key)}")
-    state = ask(agent, token, server=server, ca=deployment.certificate, moment=datetime.now(UTC))
+    moment = datetime.now(UTC)
+    state = ask(agent, token, server=server, ca=deployment.certificate, moment=moment)
+    note = EnrolmentNote(
+        time=moment.isoformat(timespec="seconds"),
+        server=server,
+        state=state,
+        node_key=agent.node_key.public,
+    )
+    write_note(deployment.node_key, note)
     typer.echo(_NEXT[state])
 
 

@@ -140,10 +140,8 @@ class Supervisor:
         pid = self._remote.pid()
         if pid is not None:
             self._remote.shutdown()
-            deadline = time.monotonic() + self.patience
-            while self._remote.pid() is not None and time.monotonic() < deadline:
-                time.sleep(0.1)
-            _wait_for_end(pid, 5.0)
+            # From then on supervisord answers nobody: its process tells when all has ended.
+            _wait_for_end(pid, self.patience)
         self._end_leftovers()
         self._socket.unlink(missing_ok=True)
 

@@ -170,6 +170,29 @@ def test_a_folder_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
     assert not deep.exists()
 
 
+SLOW = """
+import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(8)
+    pathlib.Path("finished").write_text("whole")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path("ready").write_text("yes")
+time.sleep(600)
+"""
+
+
+def test_a_program_gets_its_time_to_end(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = Supervisor(folder, [python("slow", SLOW, stop_seconds=20.0)])
+    supervisor.start()
+    try:
+        wait_for(lambda: text(folder / "ready"))
+    finally:
+        supervisor.stop()
+    assert text(folder / "finished") == "whole"
+    assert "Left behind" not in caplog.text
+
+
 STANDS_STILL = """
 import pathlib, time
 from deployment.hosting.standing_still import stand_still
@@ -184,6 +207,7 @@ time.sleep(600)
 def test_a_program_that_waits_for_somebody_stays_down_and_says_why(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("deployment.hosting.supervision._SETTLE_SECONDS", 12)
     supervisor = Supervisor(folder, [python("sleeper", SLEEPER), python("waits", STANDS_STILL)])
     folder.mkdir(mode=0o700)
     (folder / "wrong").touch()
@@ -192,6 +216,7 @@ def test_a_program_that_waits_for_somebody_stays_down_and_says_why(
     assert supervisor.states() == []
     (folder / "wrong").unlink()
     (folder / "starts").unlink()
+    monkeypatch.undo()
     supervisor.start()
     try:
         sleeper, waits = supervisor.states()
