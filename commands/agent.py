@@ -220,3 +220,21 @@ def down(settings: Settings = Path("agent.toml")) -> None:
     from deployment.agent.settings import read_agent
 
     typer.echo("The agent is down." if stop(read_agent(settings)) else "Nothing ran.")
+
+
+@app.command()
+def unit(
+    settings: Settings = Path("agent.toml"),
+    user: Annotated[
+        str | None,
+        typer.Option(help="Whom it runs as; left out, the folder's owner.", show_default=False),
+    ] = None,
+) -> None:
+    """Print a hardened unit for systemd that keeps the agent running.
+
+    Example: fedinterest agent unit --settings north/agent.toml > fedinterest-agent-north.service
+    """
+    from deployment.agent.service import agent_unit
+    from deployment.agent.settings import read_agent
+
+    typer.echo(agent_unit(read_agent(settings), user), nl=False)

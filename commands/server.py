@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from commands import enrolment_server
+from commands import enrolment_server, server_upkeep
 
 if TYPE_CHECKING:
     from deployment.server.certificates import Certificate
@@ -234,8 +234,10 @@ for verb in (
     enrolment_server.approve,
     enrolment_server.revoke,
     enrolment_server.nodes,
+    server_upkeep.unit,
 ):
     app.command()(verb)
+app.command("new-authority")(server_upkeep.new_authority)
 
 
 def _lasts(certificate: Certificate) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deployment.agent.errors import AgentError
+from deployment.agent.settings import Agent
 from deployment.hosting.secret_files import replace
 
 
@@ -48,6 +50,18 @@ def note_path(node_key: Path) -> Path:
 def write_note(node_key: Path, note: EnrolmentNote) -> None:
     """Keep a note, in place of the one before; may raise SecretFileError."""
     replace(note_path(node_key), json.dumps(asdict(note), indent=1).encode() + b"\n")
+
+
+def note_state(agent: Agent, state: str) -> None:
+    """Keep what the server has just told of this agent's node key; may raise AgentError."""
+    key = agent.deployment.node_key
+    note = EnrolmentNote(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        server=agent.deployment.server or "",
+        state=state,
+        node_key=public_point(key),
+    )
+    write_note(key, note)
 
 
 def read_note(node_key: Path) -> EnrolmentNote | None:

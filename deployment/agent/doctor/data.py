@@ -45,13 +45,19 @@ def events_mode(path: Path) -> Finding:
         )
     if not os.access(path, os.R_OK):
         return wrong(name, f"Events {path} cannot be read by this user.", "Set its owner right.")
-    if mode & OPEN_TO_OTHERS:
+    if mode & OPEN_TO_OTHERS and not _is_kept_in(path):
         return warning(
             name,
             f"Events {path} are open to others on this machine (mode {mode:04o}).",
             f"chmod 600 {path}, or let the folder keep others out.",
         )
     return well(name, f"Events {path} are this user's alone.")
+
+
+def _is_kept_in(path: Path) -> bool:
+    """Tell whether a folder above the file lets nobody else through."""
+    others = stat.S_IXGRP | stat.S_IXOTH
+    return any(not folder.stat().st_mode & others for folder in path.resolve().parents)
 
 
 def rows(settings: AgentSettings) -> Finding:
