@@ -17,12 +17,20 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client.answering import answer
-from client.errors import ClientError, SettingsError
+from client.errors import ClientError, SettingsError, UnreadableRequestError
 from client.region import Region, open_region
-from strategies.messages import answer_to_records, records_to_request
+from privacy.code_identity import code_hash
+from strategies.messages import MessageError, answer_to_records, records_to_request
 
 SIMULATION = "FEDINTEREST_SIMULATION"
 """Environment variable: folder with ``regions/region-<number>/agent.toml``."""
+
+ANOTHER_VERSION = (
+    "A server's request cannot be read: %s. Nothing was answered or charged. The server runs "
+    "another version than this program (code %s...): install the release that its bundle was built "
+    "from; `fedinterest agent doctor` compares the two."
+)
+LONGEST_WORDS = 300
 
 log = logging.getLogger("fedinterest.client")
 
@@ -44,6 +52,9 @@ def answer_question(message: Message, context: Context) -> Message:
         region = _region_at(path, path.stat().st_mtime_ns)
         reply = answer(region, records_to_request(message.content))
         return Message(answer_to_records(reply), reply_to=message)
+    except MessageError as error:
+        log.error(ANOTHER_VERSION, _printable(error), code_hash()[:16])
+        raise UnreadableRequestError(UnreadableRequestError.__name__) from None
     except Exception as error:
         log.exception("The message could not be answered")
         raise ClientError(type(error).__name__) from None
@@ -53,6 +64,12 @@ def answer_question(message: Message, context: Context) -> Message:
 def receive_map(message: Message, context: Context) -> Message:
     """Keep the pushed-back map, and say with noise how well it fits."""
     return answer_question(message, context)
+
+
+def _printable(error: MessageError) -> str:
+    """Return an error's words for the log; some are the server's, which may be hostile."""
+    words = str(error)[:LONGEST_WORDS]
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def settings_path(context: Context) -> Path:

@@ -9,6 +9,13 @@ class SettingsError(ClientError):
     """Agent settings that cannot be read or that say something impossible."""
 
 
+class UnreadableRequestError(ClientError):
+    """A request that this program cannot read: the server runs another version of it.
+
+    The server knows it by its name (``strategies.reply_faults``).
+    """
+
+
 class EventsError(ClientError):
     """Behaviour events that cannot be read."""
 

@@ -50,14 +50,22 @@ def show_policy(policy: Policy, code: str) -> None:
     )
     console.print(f"  These rules, as ledgers name them: {policy.digest()}", soft_wrap=True)
     console.print(f"  This program: {code}", soft_wrap=True)
-    for warning in _warnings(policy, code):
+    for warning in policy_warnings(policy, code):
         console.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
 
 
 _EVENTS = {"all": "all events up to now", "window": "the window's own events"}
 
 
-def _warnings(policy: Policy, code: str) -> list[str]:
+def policy_warnings(policy: Policy, code: str) -> list[str]:
+    """Return what to think about: each a sentence; none where a policy is careful.
+
+    Parameters
+    ----------
+    policy : Policy
+    code : str
+        Hash of this program.
+    """
     answers, trusted = policy.answers, policy.trusted
     found = []
     if unknown := answers.questions - set(QUESTION_TYPES):

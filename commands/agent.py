@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import enrolment_agent
+from commands import agent_doctor, enrolment_agent
 
 if TYPE_CHECKING:
     from deployment.agent.bundle import Bundle
@@ -165,18 +165,27 @@ def _list(agent: Agent) -> None:
 
 app.command()(enrolment_agent.enroll)
 app.command()(enrolment_agent.join)
+app.command()(agent_doctor.doctor)
 
 
 @app.command()
-def up(settings: Settings = Path("agent.toml")) -> None:
+def up(
+    settings: Settings = Path("agent.toml"),
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here until told to end; for systemd.")
+    ] = False,
+) -> None:
     """Start the agent; it goes on in the background until `agent down`.
 
     Example: fedinterest agent up --settings north/agent.toml
     """
+    from deployment.agent.host import run
     from deployment.agent.host import up as start
     from deployment.agent.settings import read_agent
 
     agent = read_agent(settings)
+    if foreground:
+        run(agent)
     start(agent)
     typer.echo(f"The agent of {agent.region} is up. `fedinterest agent status` tells how it fares.")
 
@@ -211,3 +220,21 @@ def down(settings: Settings = Path("agent.toml")) -> None:
     from deployment.agent.settings import read_agent
 
     typer.echo("The agent is down." if stop(read_agent(settings)) else "Nothing ran.")
+
+
+@app.command()
+def unit(
+    settings: Settings = Path("agent.toml"),
+    user: Annotated[
+        str | None,
+        typer.Option(help="Whom it runs as; left out, the folder's owner.", show_default=False),
+    ] = None,
+) -> None:
+    """Print a hardened unit for systemd that keeps the agent running.
+
+    Example: fedinterest agent unit --settings north/agent.toml > fedinterest-agent-north.service
+    """
+    from deployment.agent.service import agent_unit
+    from deployment.agent.settings import read_agent
+
+    typer.echo(agent_unit(read_agent(settings), user), nl=False)

@@ -23,6 +23,7 @@ def enroll(
     from datetime import UTC, datetime
 
     from client.settings import read_settings
+    from deployment.agent.enrolment_note import note_state
     from deployment.agent.settings import read_agent, server_of
     from deployment.enrolment.enrolling import agent_of
     from deployment.enrolment.enrolling import enroll as ask
@@ -37,6 +38,7 @@ def enroll(
     typer.echo(f"  node key    {fingerprint(agent.node_key.public)}")
     typer.echo(f"  ledger key  {fingerprint(agent.ledger_key)}")
     state = ask(agent, token, server=server, ca=deployment.certificate, moment=datetime.now(UTC))
+    note_state(deployed, state)
     typer.echo(_NEXT[state])
 
 
@@ -63,6 +65,7 @@ def join(
     """
     from client.settings import read_settings
     from commands.agent import approve_bundle
+    from deployment.agent.enrolment_note import note_state
     from deployment.agent.host import up
     from deployment.enrolment.enrolling import agent_of
     from deployment.enrolment.invitation import read_invitation
@@ -83,6 +86,7 @@ def join(
         seconds=60 * wait_minutes,
         tell=lambda found: typer.echo(_NEXT[found]),
     )
+    note_state(deployed, state)
     if state != "approved":
         raise typer.Exit(1)
     up(deployed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from commands import enrolment_server
+from commands import enrolment_server, server_upkeep
 
 if TYPE_CHECKING:
     from deployment.server.certificates import Certificate
@@ -83,7 +83,12 @@ def _renew(folder: Path, host: list[str] | None) -> None:
 
 
 @app.command()
-def up(folder: Path) -> None:
+def up(
+    folder: Path,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here until told to end; for systemd.")
+    ] = False,
+) -> None:
     """Start the server in FOLDER, and wait until it answers.
 
     It goes on in the background, and what is killed is started again, until `server down`.
@@ -92,10 +97,13 @@ def up(folder: Path) -> None:
     """
     import os
 
+    from deployment.server.host import run
     from deployment.server.host import up as start
 
     if os.geteuid() == 0:
         typer.echo("Running as root. Better make a user of its own for the server.", err=True)
+    if foreground:
+        run(folder)
     certificate = start(folder)
     typer.echo("The server is up: SuperLink, enrolment and nginx answer.")
     typer.echo(_lasts(certificate))
@@ -226,8 +234,10 @@ for verb in (
     enrolment_server.approve,
     enrolment_server.revoke,
     enrolment_server.nodes,
+    server_upkeep.unit,
 ):
     app.command()(verb)
+app.command("new-authority")(server_upkeep.new_authority)
 
 
 def _lasts(certificate: Certificate) -> str:

@@ -33,6 +33,7 @@ from strategies.messages import MessageError, records_to_answer, request_to_reco
 from strategies.phases.calibration import Mean
 from strategies.phases.phase import Phase
 from strategies.questions import Request
+from strategies.reply_faults import UNREADABLE_ANSWER, ReplyFault, fault_of
 
 log = logging.getLogger("flwr")
 
@@ -170,6 +171,7 @@ class FederatedKMeans(Strategy):
         self._has_waited = False
         self._query: SumQuery | None = None
         self._asked_at = 0.0
+        self._faults: set[str] = set()
         if ask_once_too_often and trust_model is TrustModel.LOCAL:
             extra = Mean("once-too-often", ONCE_TOO_OFTEN_SHARE)
             self.multipliers |= noise_multipliers(epsilon, delta, {extra.name: extra.share})
@@ -343,6 +345,7 @@ class FederatedKMeans(Strategy):
     def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
         """Sort the replies; return the usable ones in the order of their regions' names."""
         record = self.history[-1]
+        self._faults = set()
         answers: dict[str, Answer] = {}
         for reply in replies:
             record.bytes_up += _size(reply)
@@ -376,11 +379,15 @@ class FederatedKMeans(Strategy):
 
     def _read(self, reply: Message) -> Answer | None:
         """Return the reply's answer, or None where it is none to what was asked."""
-        if reply.has_error() or self._query is None:
+        if self._query is None:
+            return None
+        if reply.has_error():
+            self._note_fault(reply, fault_of(reply.error))
             return None
         try:
             answer = records_to_answer(reply.content)
         except MessageError:
+            self._note_fault(reply, UNREADABLE_ANSWER)
             return None
         query = self._query
         told = (answer.run, answer.round_number, answer.purpose)
@@ -406,9 +413,13 @@ class FederatedKMeans(Strategy):
         )
         return answer if fits else None
 
+    def _note_fault(self, reply: Message, fault: ReplyFault) -> None:
+        self._faults.add(fault.reason)
+        log.warning("\t     Node %s %s", reply.metadata.src_node_id, fault.sentence)
+
     def _absorb(self, phase: Phase, answers: list[Release | ClippedSum]) -> None:
         if len(answers) < self.least_answers:
-            reasons = {refusal.reason for refusal in self.history[-1].refusals}
+            reasons = {refusal.reason for refusal in self.history[-1].refusals} | self._faults
             few = f"{len(answers)} regions, fewer than run.least-answers ({self.least_answers}),"
             found = (
                 f"{few if answers else 'No region'} answered phase {phase.name!r} "

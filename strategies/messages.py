@@ -21,6 +21,9 @@ from privacy.release import Answer, ClippedSum, Refusal, Release
 from privacy.signed_head import SignedHead
 from strategies.questions import Request, flatten, unflatten
 
+FORMAT = 1
+"""Of requests. To be raised with every change of what a request's fields, or those of a
+``SumQuery``, mean: an older client then says so, and does not take a signature for wrong."""
 _QUESTION = "question."
 _HEAD = "head."
 LONGEST_SENTENCE = 500
@@ -37,6 +40,7 @@ def request_to_records(request: Request) -> RecordDict:
     arrays = {name: value for name, value in flat.items() if isinstance(value, np.ndarray)}
     numbers = {_QUESTION + name: value for name, value in flat.items() if name not in arrays}
     envelope = {
+        "format": FORMAT,
         "run": request.run,
         "round-number": request.round_number,
         "purpose": request.purpose,
@@ -64,6 +68,8 @@ def records_to_request(records: RecordDict) -> Request:
     """
     try:
         config = records.config_records["request"]
+        if (found := _number(config, "format")) != FORMAT:
+            raise ValueError(f"it is of format {found}, this program reads format {FORMAT}")
         flat: dict[str, Any] = dict(_unpack(records.array_records["arrays"]))
         for key, value in config.items():
             if key.startswith(_QUESTION):

@@ -94,7 +94,8 @@ class Approvals(_Part):
     def latest(self) -> Approval | None:
         """The entry that counts and was made last."""
         counted = [entry for entry in self.approved if self.counts(entry)]
-        return max(counted, key=_moment, default=None)
+        # Of one second, the last in the list.
+        return max(reversed(counted), key=_moment, default=None)
 
     def with_entry(self, approval: Approval) -> Approvals:
         """Return the list with one more entry, in place of any of the same bundle."""

@@ -20,7 +20,7 @@ from deployment.agent.gate import BundleGate
 from deployment.agent.pausing import pause_after
 from deployment.agent.private_files import read_secret
 from deployment.agent.process import agent_of, prepare_process, stops_on_errors
-from deployment.agent.settings import Agent
+from deployment.agent.settings import Agent, read_rules
 
 SHORTEST, LONGEST = 0.02, 0.5
 """Seconds between two questions to the node: while there is work, and after a long quiet."""
@@ -50,7 +50,10 @@ def work(agent: Agent, secret: bytes, stop: threading.Event) -> None:
     ------
     FlowerDriftError
         If Flower is built otherwise than supposed here.
+    PolicyError
+        If the region's rules cannot be used: every answer would need them.
     """
+    read_rules(agent)
     from client import app as program
     from deployment.agent.flower_internals import refuse_drift
     from deployment.agent.tasks import TaskAnswering, TaskSource

@@ -22,6 +22,8 @@ COMMAND = "flwr.supernode.cli.flower_supernode"
 CONNECTION = "flwr.supernode.fleet_http_connection"
 STATE = "flwr.supercore.corestate.in_memory_corestate"
 NODE_STATE = "flwr.supernode.nodestate.in_memory_nodestate"
+AUTHENTICATION = "flwr.supernode.node_auth_http_interceptor"
+FLEET = "flwr.supernode.fleet_http_client"
 TASKS = "flwr.supernode.runtime.run_clientapp"
 RUNTIME = "flwr.supernode.servicer.runtime.runtime_handlers"
 
@@ -116,7 +118,22 @@ LEANT_ON = (
     LeantOn(
         f"{CONNECTION}:http_request_response",
         ("server_address insecure root_certificates authentication_keys max_retries max_wait_time"),
-        ("return run_from_proto(response.run)", "return fab_from_proto(response.fab)", "yield ("),
+        (
+            "NodeAuthHttpInterceptor(private_key, public_key)",
+            "return run_from_proto(response.run)",
+            "return fab_from_proto(response.fab)",
+            "yield (",
+        ),
+    ),
+    LeantOn(
+        f"{AUTHENTICATION}:NodeAuthHttpInterceptor.intercept",
+        "self context call_next",
+        ("return call_next(context)",),
+    ),
+    LeantOn(
+        f"{FLEET}:FleetHttpClient.ActivateNode",
+        "self request",
+        ('rpc_method="/flwr.proto.Fleet/ActivateNode"',),
     ),
     LeantOn(
         f"{COMMAND}:flower_supernode",

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import NoReturn
 
 from deployment.agent.approvals import read_approvals
 from deployment.agent.errors import AgentError
 from deployment.agent.refusals import RefusedBundle, read_refusals
-from deployment.agent.settings import Agent, server_of
+from deployment.agent.settings import Agent, read_rules, server_of
 from deployment.hosting.flower_environment import flower_environment
 from deployment.hosting.supervision import Program, ProgramState, Supervisor
 
@@ -50,25 +51,36 @@ def up(agent: Agent) -> None:
 
     Raises
     ------
-    DeploymentError
-        If the server is not known, they run already, or one does not come up; nothing is left
-        running then.
+    DeploymentError, PolicyError
+        If the server is not known, the policy cannot be used, they run already, or one does not
+        come up; nothing is left running then.
     """
+    _check(agent).start()
+
+
+def run(agent: Agent) -> NoReturn:
+    """Become the supervisor of node and executor; raises what ``up`` raises."""
+    _check(agent).run()
+
+
+def _check(agent: Agent) -> Supervisor:
+    """Tell now what would keep the processes from working; return their supervisor."""
     server_of(agent)
-    read_approvals(agent.deployment.approvals)  # a damaged list is told now
-    supervisor = _supervisor(agent)
+    read_approvals(agent.deployment.approvals)
+    read_rules(agent)
+    supervisor = agent_supervisor(agent)
     if supervisor.states():
         raise AgentError(
             f"The agent of {agent.region} runs already. Nothing was started. "
             "`fedinterest agent status` tells how it fares."
         )
-    supervisor.start()
+    return supervisor
 
 
 def status(agent: Agent) -> AgentStatus:
     """Tell how the agent fares, without changing anything."""
     return AgentStatus(
-        programs=tuple(_supervisor(agent).states()),
+        programs=tuple(agent_supervisor(agent).states()),
         approved=len(read_approvals(agent.deployment.approvals).approved),
         refused=read_refusals(agent.deployment.refusals),
     )
@@ -82,13 +94,14 @@ def down(agent: Agent) -> bool:
     SupervisionError
         If a process could not be ended.
     """
-    supervisor = _supervisor(agent)
+    supervisor = agent_supervisor(agent)
     ran = bool(supervisor.states())
     supervisor.stop()
     return ran
 
 
-def _supervisor(agent: Agent) -> Supervisor:
+def agent_supervisor(agent: Agent) -> Supervisor:
+    """Return the supervisor of an agent's two processes."""
     environment = flower_environment(agent.path.with_name("flower-home"))
 
     def program(name: str, module: str, stop_seconds: float) -> Program:

@@ -59,6 +59,15 @@ class NewAgent:
     n_items: int
 
 
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """How many events can and cannot be used, and how many items there are."""
+
+    used: int
+    rejected: int
+    items: int
+
+
 def lay_out(
     folder: Path,
     *,
@@ -105,7 +114,7 @@ def lay_out(
     settings, policy = folder / SETTINGS, folder / "policy.toml"
     made = [settings, policy, ledger, signing_key, secret, node_key, public_path(node_key)]
     _refuse_existing([*made, approvals, *([certificate] if authority else [])])
-    items, used, rejected = _read(events, catalogue, content)
+    counted = _read(events, catalogue, content)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_default_policy(policy, region, server_keys)
     if authority:
@@ -123,9 +132,9 @@ def lay_out(
         folder=folder,
         public_key=public,
         node_key=node,
-        n_events=used,
-        n_rejected=rejected,
-        n_items=items,
+        n_events=counted.used,
+        n_rejected=counted.rejected,
+        n_items=counted.items,
     )
 
 
@@ -162,20 +171,32 @@ def _refuse_existing(paths: Sequence[Path]) -> None:
         )
 
 
-def _read(events: Path, catalogue: Path, content: dict[str, Any]) -> tuple[int, int, int]:
+def _read(events: Path, catalogue: Path, content: dict[str, Any]) -> RowCounts:
     """Check settings and files as the client will; return how much is in them."""
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "agent.toml"
         trial.write_text(tomli_w.dumps(content), encoding="utf-8")
-        settings: AgentSettings = read_settings(trial)
+        counted = count_rows(read_settings(trial))
+    if not counted.used:
+        raise EventsError(
+            f"{events} has no event that can be used with {catalogue}. Nothing was written."
+        )
+    return counted
+
+
+def count_rows(settings: AgentSettings) -> RowCounts:
+    """Count what the client will be able to use; nothing of the agent's is written.
+
+    Raises
+    ------
+    EventsError, CatalogueError
+        If a file cannot be read.
+    """
+    with TemporaryDirectory() as folder:
         items = read_catalogue(settings.catalogue)
         rejected = Path(folder) / "rejected.csv"
         table = read_events(settings.events, items.item_ids, rejected)
-        if table.empty:
-            raise EventsError(
-                f"{events} has no event that can be used with {catalogue}. Nothing was written."
-            )
-        return len(items.item_ids), len(table), sum(1 for _ in _rows(rejected))
+        return RowCounts(len(table), sum(1 for _ in _rows(rejected)), len(items.item_ids))
 
 
 def _rows(path: Path) -> Iterator[str]:

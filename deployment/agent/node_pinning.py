@@ -18,16 +18,21 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import flwr.supernode.fleet_http_connection as fleet
 import flwr.supernode.start_client_internal as node
+import httpx
 from flwr.app import Message
 from flwr.common.constant import Status
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.constant import TaskType
 from flwr.supercore.corestate import in_memory_corestate
 from flwr.supercore.fab import Fab
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supercore.run import Run
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from flwr.supernode.nodestate import NodeState
 
+from deployment.agent.admission import Admission
 from deployment.agent.flower_internals import refuse_drift
 from deployment.agent.gate import ANOTHER_TASK, BundleGate
 from deployment.agent.pausing import NodePauses
@@ -39,8 +44,15 @@ GATE_IS_ON = {"operator": "the list of approvals decides"}
 """Makes Flower verify bundles; its keys are not used."""
 
 
-def pin_node(gate: BundleGate, pauses: NodePauses) -> Any:
+def pin_node(gate: BundleGate, pauses: NodePauses, admission: Admission) -> Any:
     """Put the gate in front of Flower's SuperNode, in this process.
+
+    Parameters
+    ----------
+    gate : BundleGate
+    pauses : NodePauses
+    admission : Admission
+        Looks at each answer of the server's.
 
     Returns
     -------
@@ -79,6 +91,15 @@ def pin_node(gate: BundleGate, pauses: NodePauses) -> Any:
     def verify(fab: Fab, trusted_entities: dict[str, str]) -> bool:
         return gate.approves(fab.content)
 
+    class WatchedAuthentication(NodeAuthHttpInterceptor):
+        def intercept(
+            self, context: ProtobufRequestContext, call_next: ProtobufCall
+        ) -> httpx.Response:
+            response = super().intercept(context, call_next)
+            admission.look_at(context.rpc_method, response)
+            return response
+
+    setattr(fleet, "NodeAuthHttpInterceptor", WatchedAuthentication)  # noqa: B010
     for name, replacement in {
         "_init_connection": gated_connection,
         "_pull_and_store_message": pull_and_forget,

@@ -13,9 +13,11 @@ from client.errors import ClientError
 from deployment.agent.errors import AgentError
 from deployment.agent.settings import Agent, read_agent
 from deployment.errors import DeploymentError
+from deployment.hosting.standing_still import stand_still
+from privacy.errors import PrivacyError
 
 CANNOT_START = 2
-"""Exit status: starting again would not help."""
+"""Exit status: starting again would not help, somebody has to act."""
 
 QUIET_FLOWER = {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -54,14 +56,16 @@ def prepare_process(agent: Agent) -> None:
 
 
 def stops_on_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], None]:
-    """Let an error that the operator has to see to end the process with one sentence."""
+    """Let an error that the operator has to see to end the process with one sentence, for good."""
 
     @wraps(main)
     def run(arguments: Sequence[str]) -> None:
         try:
             main(arguments)
-        except (DeploymentError, ClientError) as error:
+        except (DeploymentError, ClientError, PrivacyError) as error:
             sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
+            stand_still(str(error))
             raise SystemExit(CANNOT_START) from None
 
     return run

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from client.settings import DeploymentSettings, read_settings
 from deployment.agent.errors import AgentError
+from privacy.errors import PolicyError
+from privacy.policy import Policy, read_policy
 
 RUNTIME_HOST = "127.0.0.1"
 """Tasks are given out on this machine only."""
@@ -82,6 +84,24 @@ def server_of(agent: Agent) -> str:
             "Nothing was started. Leave it out, and name the certificate of the server's authority."
         )
     return server
+
+
+def read_rules(agent: Agent) -> Policy:
+    """Return the region's policy.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be used, or is another region's.
+    """
+    path = read_settings(agent.path).policy
+    policy = read_policy(path)
+    if policy.region != agent.region:
+        raise PolicyError(
+            f"Policy {path} is for region {policy.region!r}, the agent is {agent.region!r}. "
+            "Nothing is answered. Name the right policy in agent.toml."
+        )
+    return policy
 
 
 def free_port() -> int:

@@ -58,11 +58,13 @@ def main(arguments: Sequence[str]) -> None:
     options = command_line(agent)
     from flwr.supercore.exit import ExitCode, flwr_exit
 
+    from deployment.agent.admission import Admission
     from deployment.agent.node_pinning import pin_node
 
     deployment = agent.deployment
     gate = BundleGate(approvals=deployment.approvals, refusals=deployment.refusals, where="node")
-    command = pin_node(gate, NodePauses())
+    admission = Admission(deployment.supervision / "node.not-let-in")
+    command = pin_node(gate, NodePauses(), admission)
     sys.argv = ["flower-supernode", *options]
     command.flower_supernode()
     # Flower comes back when its connection has broken, with its local service still running: as a

@@ -16,12 +16,11 @@ from pathlib import Path
 
 from deployment.enrolment.errors import UnreachableError
 from deployment.enrolment.request import ROUTE
+from deployment.hosting.tls import fault_of, reason_of, trusting
 
 SECONDS = 30.0
 _LONGEST_ANSWER = 4096
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:]+\]|[^:/@\s\[\]]+):(?P<port>[0-9]{1,5})")
-# Of OpenSSL's x509_vfy.h.
-_NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,8 @@ def post(server: str, ca: Path, body: bytes) -> Answer:
     try:
         connection.connect()  # nothing is sent before the server has proved who it is
     except (OSError, UnicodeError) as error:
-        raise UnreachableError(_why(server, host, ca, error)) from error
+        fault = fault_of(server, host, ca, error)
+        raise UnreachableError(f"{fault.what}. Nothing was sent. {fault.remedy}") from error
     try:
         connection.request("POST", ROUTE, body, {"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -87,51 +87,12 @@ def post(server: str, ca: Path, body: bytes) -> Answer:
 
 def _context(ca: Path) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=str(ca))
-    except (OSError, ssl.SSLError) as error:
+        return trusting(ca)
+    except OSError as error:
         raise UnreachableError(
-            f"The certificate authority {ca} cannot be read ({_reason(error)}). Nothing was sent. "
-            "Name the file (PEM) that the server's operator gave you."
+            f"The certificate authority {ca} cannot be read ({reason_of(error)}). Nothing was "
+            "sent. Name the file (PEM) that the server's operator gave you."
         ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _why(server: str, host: str, ca: Path, error: Exception) -> str:
-    """Say what kept the connection from being made."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        match error.verify_code:
-            case code if code == _EXPIRED:
-                what = f"The certificate of {server} has expired"
-                remedy = "The server's operator has to renew it; look at this machine's date, too."
-            case code if code == _NOT_YET_VALID:
-                what = f"The certificate of {server} is not valid yet"
-                remedy = "Look at this machine's date."
-            case code if code in (_OTHER_NAME, _OTHER_ADDRESS):
-                what = f"The certificate of {server} is for another name than {host!r}"
-                remedy = "Use the name that the server's operator gave you."
-            case _:
-                what = f"The certificate of {server} is not one of the authority in {ca}"
-                remedy = (
-                    "Either the file is another server's, or somebody stands in between: "
-                    "ask the server's operator."
-                )
-        return f"{what} ({error.verify_message}). Nothing was sent. {remedy}"
-    if isinstance(error, ssl.SSLError):
-        return (
-            f"{server} does not speak TLS as it should ({_reason(error)}). Nothing was sent. "
-            "Look whether the port is the server's public one."
-        )
-    return (
-        f"{server} cannot be reached ({_reason(error)}). Nothing was sent. "
-        "Look at the address and at the network's rules."
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return error.reason or type(error).__name__
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _time(header: str | None) -> datetime | None:

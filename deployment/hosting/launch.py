@@ -16,8 +16,9 @@ from pathlib import Path
 from deployment.errors import DeploymentError
 from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, keep_group, processes_of
 from deployment.hosting.secret_files import read_secret
+from deployment.hosting.standing_still import forget_reason
+from deployment.hosting.supervisor_files import PROGRAMS_FILE
 
-PROGRAMS_FILE = "programs.json"
 # What the operator's shell says to Flower or supervisord does not concern the program.
 _NOT_INHERITED = ("FLWR_", "SUPERVISOR_")
 
@@ -27,6 +28,7 @@ def launch(folder: Path, name: str) -> None:
     program = json.loads(read_secret(folder / PROGRAMS_FILE))[name]
     end(processes_of(folder, name))
     keep_group(folder, name)
+    forget_reason(folder, name)
     inherited = {
         key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)
     }

@@ -1,7 +1,8 @@
 """Keep a few processes of one folder running, by supervisord.
 
 A program that ends is started again, after a pause that grows while it keeps failing;
-it is never given up. A program's process group is ended as a whole, and so is what
+it is never given up, unless it says itself that somebody has to act
+(``hosting.standing_still``). A program's process group is ended as a whole, and so is what
 left the group (``hosting.leftovers``). One folder has one supervisor at a time.
 """
 
@@ -16,15 +17,19 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
 from deployment.errors import SupervisionError
 from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, processes_of
 from deployment.hosting.secret_files import PRIVATE, private_folder
+from deployment.hosting.standing_still import forget_reason, reason_of
 from deployment.hosting.supervisor_files import (
     CONFIGURATION_FILE,
+    LOG_FILE,
     LOG_FOLDER,
     SOCKET_FILE,
     Program,
@@ -42,6 +47,7 @@ _START_SECONDS = 30.0
 # A program that cannot start at all has failed by then.
 _SETTLE_SECONDS = 2
 _PACKAGES = Path(__file__).resolve().parents[2]
+_SUPERVISORD = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", CONFIGURATION_FILE]
 
 
 class Supervisor:
@@ -74,18 +80,9 @@ class Supervisor:
         SupervisionError
             If they run already, or a program does not come up; nothing is left running then.
         """
-        self._check_path()
-        self._check_commands()
-        private_folder(self._folder)
+        self._check()
         with self._alone():
-            pid = self._remote.pid()
-            if pid is not None:
-                raise SupervisionError(
-                    f"The processes of {self._folder} run already (supervisord is {pid}). "
-                    "Nothing was started."
-                )
-            self._end_leftovers()  # of a supervisord that was killed
-            write_files(self._folder, self._programs)
+            self._prepare(foreground=False)
             try:
                 self._run_supervisord()
                 self._wait_until_up()
@@ -93,10 +90,36 @@ class Supervisor:
                 self._stop()
                 raise
 
+    def run(self) -> NoReturn:
+        """Become the supervisor: this process keeps all programs running until it is told to end.
+
+        For whoever starts this as a service. SIGTERM ends the programs, then the supervisor.
+
+        Raises
+        ------
+        SupervisionError
+            If they run already, or cannot be started; nothing is left running then.
+        """
+        self._check()
+        with self._alone():  # until this process is another
+            self._prepare(foreground=True)
+            os.chdir(self._folder)
+            os.umask(0o077)
+            os.execve(sys.executable, _SUPERVISORD, self._environment())  # noqa: S606
+
+    @property
+    def patience(self) -> float:
+        """Seconds that ending all programs may take: they end one after the other."""
+        return 5.0 + sum(program.stop_seconds + 2.0 for program in self._programs)
+
     def states(self) -> list[ProgramState]:
         """Return how each program fares; empty if nothing runs."""
         order = {program.name: place for place, program in enumerate(self._programs)}
-        return sorted(self._remote.states(), key=lambda state: order.get(state.name, len(order)))
+        found = sorted(self._remote.states(), key=lambda state: order.get(state.name, len(order)))
+        return [
+            state if state.pid else replace(state, reason=reason_of(self._folder, state.name))
+            for state in found
+        ]
 
     def stop(self) -> None:
         """End all programs and what they started; nothing happens if nothing runs.
@@ -117,12 +140,8 @@ class Supervisor:
         pid = self._remote.pid()
         if pid is not None:
             self._remote.shutdown()
-            # Programs end one after the other.
-            patience = 5.0 + sum(program.stop_seconds + 2.0 for program in self._programs)
-            deadline = time.monotonic() + patience
-            while self._remote.pid() is not None and time.monotonic() < deadline:
-                time.sleep(0.1)
-            _wait_for_end(pid, 5.0)
+            # From then on supervisord answers nobody: its process tells when all has ended.
+            _wait_for_end(pid, self.patience)
         self._end_leftovers()
         self._socket.unlink(missing_ok=True)
 
@@ -138,7 +157,24 @@ class Supervisor:
                 "ended. End them by hand before anything is started here."
             )
 
-    def _run_supervisord(self) -> None:
+    def _check(self) -> None:
+        self._check_path()
+        self._check_commands()
+        private_folder(self._folder)
+
+    def _prepare(self, *, foreground: bool) -> None:
+        pid = self._remote.pid()
+        if pid is not None:
+            raise SupervisionError(
+                f"The processes of {self._folder} run already (supervisord is {pid}). "
+                "Nothing was started."
+            )
+        self._end_leftovers()  # of a supervisord that was killed
+        for program in self._programs:
+            forget_reason(self._folder, program.name)
+        write_files(self._folder, self._programs, foreground=foreground)
+
+    def _environment(self) -> dict[str, str]:
         environment = {
             key: value
             for key, value in os.environ.items()
@@ -150,13 +186,15 @@ class Supervisor:
             [str(_PACKAGES), *(str(Path(path).resolve()) for path in inherited)]
         )
         environment[FOLDER_MARK] = str(self._folder)
-        command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", CONFIGURATION_FILE]
+        return environment
+
+    def _run_supervisord(self) -> None:
         try:
             # It puts itself into the background once it has read its configuration.
             subprocess.run(
-                command,
+                _SUPERVISORD,
                 cwd=self._folder,
-                env=environment,
+                env=self._environment(),
                 umask=0o077,
                 check=True,
                 capture_output=True,
@@ -165,7 +203,7 @@ class Supervisor:
         except (subprocess.SubprocessError, OSError) as error:
             raise SupervisionError(
                 f"supervisord did not start ({type(error).__name__}); "
-                f"{self._folder / LOG_FOLDER / 'supervisord.log'} may say why. Nothing runs."
+                f"{self._folder / LOG_FILE} may say why. Nothing runs."
             ) from error
 
     def _wait_until_up(self) -> None:
@@ -175,6 +213,10 @@ class Supervisor:
             down = [state.name for state in states if not _is_up(state)]
             if states and not down:
                 return
+            if held := [state for state in states if state.reason]:
+                raise SupervisionError(
+                    f"{held[0].name} does not start: {held[0].reason} All was stopped again."
+                )
             if time.monotonic() > deadline:
                 names = ", ".join(down) or "supervisord"
                 raise SupervisionError(

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployment.errors import SupervisionError
-from deployment.hosting.launch import PROGRAMS_FILE
 from deployment.hosting.secret_files import private_folder, replace
 
 CONFIGURATION_FILE = "supervisord.conf"
+PROGRAMS_FILE = "programs.json"
 SOCKET_FILE = "supervisor.sock"
 LOG_FOLDER = "logs"
+LOG_FILE = f"{LOG_FOLDER}/supervisord.log"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 # The pause before the n-th restart in a row is n seconds, so this never gives up: after a day of
@@ -73,7 +74,7 @@ def check_programs(programs: Sequence[Program]) -> None:
             raise SupervisionError(f"Program {program.name} has no command. Nothing was started.")
 
 
-def write_files(folder: Path, programs: Sequence[Program]) -> None:
+def write_files(folder: Path, programs: Sequence[Program], *, foreground: bool = False) -> None:
     """Write supervisord's configuration and the programs for their launcher."""
     private_folder(folder / LOG_FOLDER)
     content = {
@@ -81,14 +82,14 @@ def write_files(folder: Path, programs: Sequence[Program]) -> None:
         for program in programs
     }
     replace(folder / PROGRAMS_FILE, json.dumps(content).encode())
-    replace(folder / CONFIGURATION_FILE, _configuration(programs).encode())
+    replace(folder / CONFIGURATION_FILE, _configuration(programs, foreground=foreground).encode())
 
 
-def _configuration(programs: Sequence[Program]) -> str:
+def _configuration(programs: Sequence[Program], *, foreground: bool) -> str:
     sections = [
         f"""[supervisord]
-nodaemon = false
-logfile = {LOG_FOLDER}/supervisord.log
+nodaemon = {str(foreground).lower()}
+logfile = {LOG_FILE}
 logfile_maxbytes = 5MB
 logfile_backups = 3
 pidfile = supervisord.pid

@@ -28,6 +28,8 @@ class ProgramState:
         How long it has been up; None if it is not.
     exit_status : int or None
         Of the last end, where supervisord kept it; -1 after a signal.
+    reason : str
+        Why it stands still until somebody acts; empty if it does not.
     """
 
     name: str
@@ -35,11 +37,14 @@ class ProgramState:
     pid: int | None
     seconds: int | None
     exit_status: int | None
+    reason: str = ""
 
     def line(self) -> str:
         """Return it for people."""
         line = f"{self.name:<12}{self.state.lower():<10}"
-        if self.pid is not None:
+        if self.reason:
+            line += f"waits for you: {self.reason}"
+        elif self.pid is not None:
             line += f"process {self.pid}, up {self.seconds} s"
         elif self.exit_status is not None:
             line += f"ended with status {self.exit_status}"
@@ -68,16 +73,20 @@ class SupervisorRemote:
         answers = cast("Sequence[dict[str, Any]]", self._ask("getAllProcessInfo") or [])
         return [_state(answer) for answer in answers]
 
+    def hold(self, program: str) -> bool:
+        """Ask supervisord to end a program and not to start it again; tell whether it will."""
+        return bool(self._ask("stopProcess", program, False))
+
     def shutdown(self) -> None:
         """Ask supervisord to end all programs and itself; it does so after its answer."""
         self._ask("shutdown")
 
-    def _ask(self, verb: str) -> Any:
+    def _ask(self, verb: str, *arguments: str | bool) -> Any:
         # The address is a formality: the transport opens the socket.
         remote = ServerProxy("http://localhost", transport=_SocketTransport(self._path))
         try:
             with remote:
-                return getattr(remote.supervisor, verb)()
+                return getattr(remote.supervisor, verb)(*arguments)
         except (OSError, HTTPException, Error):
             return None
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from deployment.errors import HostError
 from deployment.hosting.ports import LOOPBACK, is_listening
@@ -83,20 +83,8 @@ def up(folder: Path) -> Certificate:
         process does not answer in time; nothing is left running then.
     """
     settings = read_server_settings(folder)
-    check_flower()
-    private_folder(settings.folder)
-    read_secret(settings.signing_key)
-    certificate = check_certificates(settings.certificates, settings.hosts, now())
+    certificate = _check(settings)
     supervisor = server_supervisor(settings)
-    if supervisor.states():
-        raise HostError(
-            f"The server in {folder} runs already. Nothing was started. "
-            "`fedinterest server status` tells how it fares."
-        )
-    supervisor.stop()  # what a killed supervisor left behind has the ports
-    _check_ports(settings)
-    write_nginx_configuration(settings)
-    private_folder(settings.flower_home)
     supervisor.start()
     try:
         _wait(supervisor, SUPERLINK, settings, superlink_answers)
@@ -105,6 +93,38 @@ def up(folder: Path) -> Certificate:
     except BaseException:
         supervisor.stop()
         raise
+    return certificate
+
+
+def run(folder: Path) -> NoReturn:
+    """Become the supervisor of the server in ``folder``; does not wait until it answers.
+
+    Raises
+    ------
+    DeploymentError
+        If something is wrong beforehand; nothing was started then.
+    """
+    settings = read_server_settings(folder)
+    _check(settings)
+    server_supervisor(settings).run()
+
+
+def _check(settings: ServerSettings) -> Certificate:
+    """Tell now what would keep the server from working, and write what its processes read."""
+    check_flower()
+    private_folder(settings.folder)
+    read_secret(settings.signing_key)
+    certificate = check_certificates(settings.certificates, settings.hosts, now())
+    supervisor = server_supervisor(settings)
+    if supervisor.states():
+        raise HostError(
+            f"The server in {settings.folder} runs already. Nothing was started. "
+            "`fedinterest server status` tells how it fares."
+        )
+    supervisor.stop()  # what a killed supervisor left behind has the ports
+    _check_ports(settings)
+    write_nginx_configuration(settings)
+    private_folder(settings.flower_home)
     return certificate
 
 

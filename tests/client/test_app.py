@@ -39,6 +39,7 @@ from strategies.questions import (
     Request,
     SecondMoments,
 )
+from strategies.reply_faults import UNREADABLE_REQUEST, fault_of
 from strategies.taste import Taste
 from tests.client.examples import (
     LETTERS,
@@ -385,9 +386,37 @@ def test_a_map_that_cannot_be_written_charges_nothing_that_is_not_sent(tmp_path:
 
 def test_a_message_that_is_no_request_is_an_error(region: Region, tmp_path: Path) -> None:
     for records in (RecordDict(), RecordDict({"request": ConfigRecord({"run": "run-1"})})):
-        with pytest.raises(ClientError, match=r"^MessageError$"):
+        with pytest.raises(ClientError, match=r"^UnreadableRequestError$"):
             answer_question(Message(records, 1, "train"), at(tmp_path))
-        assert send(tmp_path, records).error.reason == "ClientError"
+        assert send(tmp_path, records).error.reason == UNREADABLE_REQUEST
+    assert not (tmp_path / "ledger.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 2}, "format 2, this program reads format 1"),
+        ({"kind": "mind-reading"}, "no question of kind 'mind-reading'"),
+        ({"question.novelty": 1.0}, "novelty"),
+        ({"question.map.novelty": 1.0}, "novelty"),
+        ({"question.no\x1b[2Jvelty": 1.0}, "no?[2Jvelty"),
+    ],
+)
+def test_request_of_another_version_is_explained_to_the_region(
+    region: Region,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, float | str],
+    words: str,
+) -> None:
+    records = request_to_records(a_request(region, push_back(region)))
+    for key, value in change.items():
+        records.config_records["request"][key] = value
+    reply = send(tmp_path, records)
+    assert fault_of(reply.error).reason == "request-unreadable"
+    assert words in caplog.text
+    assert "install the release" in caplog.text
+    assert "Traceback" not in caplog.text
     assert not (tmp_path / "ledger.sqlite").exists()
 
 

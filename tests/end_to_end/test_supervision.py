@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -167,3 +168,88 @@ def test_a_folder_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
     with pytest.raises(SupervisionError, match="too long"):
         Supervisor(deep, [python("sleeper", SLEEPER)]).start()
     assert not deep.exists()
+
+
+SLOW = """
+import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(8)
+    pathlib.Path("finished").write_text("whole")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path("ready").write_text("yes")
+time.sleep(600)
+"""
+
+
+def test_a_program_gets_its_time_to_end(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = Supervisor(folder, [python("slow", SLOW, stop_seconds=20.0)])
+    supervisor.start()
+    try:
+        wait_for(lambda: text(folder / "ready"))
+    finally:
+        supervisor.stop()
+    assert text(folder / "finished") == "whole"
+    assert "Left behind" not in caplog.text
+
+
+STANDS_STILL = """
+import pathlib, time
+from deployment.hosting.standing_still import stand_still
+with pathlib.Path("starts").open("a") as file:
+    file.write("x")
+if pathlib.Path("wrong").exists():
+    assert stand_still("The rules are wrong. Put them right.")
+time.sleep(600)
+"""
+
+
+def test_a_program_that_waits_for_somebody_stays_down_and_says_why(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployment.hosting.supervision._SETTLE_SECONDS", 12)
+    supervisor = Supervisor(folder, [python("sleeper", SLEEPER), python("waits", STANDS_STILL)])
+    folder.mkdir(mode=0o700)
+    (folder / "wrong").touch()
+    with pytest.raises(SupervisionError, match="waits does not start: The rules are wrong"):
+        supervisor.start()
+    assert supervisor.states() == []
+    (folder / "wrong").unlink()
+    (folder / "starts").unlink()
+    monkeypatch.undo()
+    supervisor.start()
+    try:
+        sleeper, waits = supervisor.states()
+        assert waits.pid is not None
+        (folder / "wrong").touch()
+        os.kill(waits.pid, signal.SIGKILL)
+        held = wait_for(lambda: next((one for one in supervisor.states() if one.reason), None))
+        assert (held.name, held.state) == ("waits", "STOPPED")
+        assert "waits for you: The rules are wrong. Put them right." in held.line()
+        time.sleep(3.0)
+        assert text(folder / "starts") == "xx"  # none since
+        assert supervisor.states()[0].pid == sleeper.pid
+    finally:
+        supervisor.stop()
+
+
+def test_a_supervisor_in_the_foreground_ends_all_when_it_is_told_to(folder: Path) -> None:
+    code = """
+import pathlib, sys
+from deployment.hosting.supervision import Program, Supervisor
+programs = [Program(name="sleeper", command=(sys.executable, "-c", sys.argv[2]), environment={})]
+Supervisor(pathlib.Path(sys.argv[1]), programs).run()
+"""
+    service = subprocess.Popen([sys.executable, "-c", code, str(folder), SLEEPER])
+    supervisor = Supervisor(folder, [python("sleeper", SLEEPER)])
+    try:
+        found = wait_for(lambda: next((one for one in supervisor.states() if one.pid), None))
+        assert psutil.Process(found.pid).ppid() == service.pid  # it became the supervisor
+        with pytest.raises(SupervisionError, match="run already"):
+            supervisor.start()
+        service.terminate()
+        assert service.wait(20) == 0
+        assert processes_of(folder) == []
+    finally:
+        service.kill()
+        service.wait(10)

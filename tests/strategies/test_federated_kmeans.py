@@ -426,6 +426,44 @@ def test_a_region_that_answers_twice_counts_once(known: Clustering) -> None:
     assert (strategy.history[0].answered, strategy.history[0].malformed) == (1, 1)
 
 
+class UnreadableRequestError(Exception):
+    """As a client of another version raises it."""
+
+
+@pytest.mark.parametrize(
+    ("fails", "reason", "words"),
+    [
+        (UnreadableRequestError("x"), "request-unreadable", "another version of this program"),
+        (ValueError("anna"), "client-failed", "failed with ValueError"),
+        (None, "answer-unreadable", "cannot read: it runs another version"),
+    ],
+)
+def test_replies_that_are_no_answer_are_explained_to_the_server(
+    known: Clustering,
+    caplog: pytest.LogCaptureFixture,
+    fails: Exception | None,
+    reason: str,
+    words: str,
+) -> None:
+    def respond(request: Request, node: int) -> RecordDict:
+        if fails is not None:
+            raise fails
+        records = answer(request, node)
+        records.config_records["answer"]["type"] = "Prophecy"
+        return records
+
+    strategy = strategy_over(known)
+    caplog.set_level(logging.WARNING, logger="flwr")
+    logging.getLogger("flwr").addHandler(caplog.handler)
+    try:
+        with pytest.raises(StrategyError, match=reason):
+            first_round(strategy, respond)
+    finally:
+        logging.getLogger("flwr").removeHandler(caplog.handler)
+    assert words in caplog.text
+    assert "anna" not in caplog.text
+
+
 def test_missing_regions_are_waited_for_and_then_named(known: Clustering) -> None:
     strategy = strategy_over(known, n_clients=3)
     with pytest.raises(StrategyError, match="2 of 3 regions are connected"):

@@ -369,6 +369,18 @@ def test_arrays_of_another_number_type_are_an_error() -> None:
         records_to_request(records)
 
 
+@pytest.mark.parametrize("found", [2, 0, "1", None])
+def test_request_of_another_format_is_called_so(found: object) -> None:
+    records = request_to_records(request(QUESTIONS[0]))
+    told = records.config_records["request"]
+    if found is None:
+        del told["format"]
+    else:
+        told["format"] = found  # type: ignore[assignment]
+    with pytest.raises(MessageError, match="format"):
+        records_to_request(records)
+
+
 def test_message_without_a_request_is_an_error() -> None:
     with pytest.raises(MessageError, match="cannot be read"):
         records_to_request(RecordDict({"other": ConfigRecord({"a": 1})}))

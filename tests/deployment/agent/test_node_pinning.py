@@ -14,6 +14,7 @@ from flwr.supercore.run import Run
 from flwr.supernode.nodestate import NodeStateFactory
 
 from deployment.agent import flower_internals
+from deployment.agent.admission import Admission
 from deployment.agent.approvals import content_hash
 from deployment.agent.errors import FlowerDriftError, LostAnswerError
 from deployment.agent.flower_internals import LEANT_ON, refuse_drift
@@ -136,7 +137,7 @@ def test_drift_leaves_flower_as_it_is(gate: BundleGate, monkeypatch: pytest.Monk
     monkeypatch.setattr(flower_internals, "version", lambda name: "2.0")
     before = dict(vars(node))
     with pytest.raises(FlowerDriftError):
-        pin_node(gate, NodePauses())
+        pin_node(gate, NodePauses(), Admission(Path("nowhere")))
     assert vars(node) == before
 
 

@@ -1,0 +1,1 @@
+"""What is wrong at a region, and what to do: each check is a function that returns a finding."""
