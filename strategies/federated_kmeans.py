@@ -23,23 +23,21 @@ from flwr.serverapp.strategy import Strategy
 from privacy.calibration import noise_multipliers
 from privacy.door import ServerDoor
 from privacy.query import NoiseKind, SumQuery, TrustModel, sensitivity_of
-from privacy.release import Answer, ClippedSum, Refusal, Release
+from privacy.release import ClippedSum, Refusal, Release
 from privacy.signing import SigningKey
-from privacy.window import is_window_name
 from strategies.aggregation import add_up
 from strategies.clustering import Clustering
 from strategies.heads import HeadBook
-from strategies.messages import MessageError, records_to_answer, request_to_records
+from strategies.messages import request_to_records
 from strategies.phases.calibration import Mean
 from strategies.phases.phase import Phase
 from strategies.questions import Request
+from strategies.replies import size_of, sort_replies
 
 log = logging.getLogger("flwr")
 
 POLL_SECONDS = 0.2
 ONCE_TOO_OFTEN_SHARE = 0.05
-MOST_USERS = 1e9
-"""No region has more; larger sums are no sums."""
 
 
 class StrategyError(Exception):
@@ -297,7 +295,7 @@ class FederatedKMeans(Strategy):
             Message(request_to_records(request), dst_node_id=node, message_type=kind)
             for node in nodes
         ]
-        self.history[-1].bytes_down = sum(_size(message) for message in messages)
+        self.history[-1].bytes_down = sum(size_of(message) for message in messages)
         return messages
 
     def _request(self, number: int, phase: Phase, participants: int) -> Request:
@@ -343,23 +341,9 @@ class FederatedKMeans(Strategy):
     def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
         """Sort the replies; return the usable ones in the order of their regions' names."""
         record = self.history[-1]
-        answers: dict[str, Answer] = {}
-        for reply in replies:
-            record.bytes_up += _size(reply)
-            answer = self._read(reply)
-            if answer and answer.head and _is_unsigned(answers.get(answer.region)):
-                del answers[answer.region]  # anybody could have sent it in the region's name
-                record.malformed += 1
-            if answer is None or answer.region in answers:
-                record.malformed += 1
-                if answer is not None:
-                    log.warning("\t     Two answers came from %r; one is left out", answer.region)
-            else:
-                answers[answer.region] = answer
-        in_order = [answers[region] for region in sorted(answers)]
-        record.refusals = [answer for answer in in_order if isinstance(answer, Refusal)]
-        usable = [answer for answer in in_order if not isinstance(answer, Refusal)]
-        record.answered = len(usable)
+        received = sort_replies(replies, self._query, self.trust_model, self.heads)
+        record.bytes_up, record.malformed = received.n_bytes, received.malformed
+        record.refusals, record.answered = received.refusals, len(received.usable)
         record.seconds = time.monotonic() - self._asked_at
         log.info(
             "\t└──> %s: %d answered, %d refused, %d unusable, %d not in time, %.2f s",
@@ -372,39 +356,7 @@ class FederatedKMeans(Strategy):
         )
         for refusal in record.refusals:
             log.info("\t     %s refused (%s): %s", refusal.region, refusal.reason, refusal.sentence)
-        return usable
-
-    def _read(self, reply: Message) -> Answer | None:
-        """Return the reply's answer, or None where it is none to what was asked."""
-        if reply.has_error() or self._query is None:
-            return None
-        try:
-            answer = records_to_answer(reply.content)
-        except MessageError:
-            return None
-        query = self._query
-        told = (answer.run, answer.round_number, answer.purpose)
-        if told != (query.run, query.round_number, query.purpose):
-            return None
-        if objection := self.heads.objection(answer):
-            log.warning("\t     An answer of %r is left out: %s", answer.region, objection)
-            return None
-        if isinstance(answer, Refusal):
-            return answer
-        if not is_window_name(answer.window):
-            return None
-        if (answer.sensitivity, answer.sigma) != (query.sensitivity, query.sigma):
-            return None
-        expected = ClippedSum if self.trust_model is TrustModel.CENTRAL else Release
-        shapes = {block.name: block.shape for block in query.blocks}
-        unit = query.step if expected is ClippedSum else 1.0
-        bound = (MOST_USERS * query.sensitivity + 10 * query.sigma) / unit
-        fits = (
-            isinstance(answer, expected)
-            and {name: array.shape for name, array in answer.sums.items()} == shapes
-            and all((abs(np.float64(array)) <= bound).all() for array in answer.sums.values())
-        )
-        return answer if fits else None
+        return received.usable
 
     def _absorb(self, phase: Phase, answers: list[Release | ClippedSum]) -> None:
         if len(answers) < self.least_answers:
@@ -457,16 +409,3 @@ class FederatedKMeans(Strategy):
     @staticmethod
     def _arrays(centroids: np.ndarray) -> ArrayRecord:
         return ArrayRecord({"centroids": Array(centroids.astype(np.float32))})
-
-
-def _is_unsigned(answer: Answer | None) -> bool:
-    return answer is not None and answer.head is None
-
-
-def _size(message: Message) -> int:
-    """Return the bytes of a message's content on the wire."""
-    from flwr.common.serde import recorddict_to_proto
-
-    if message.has_error():
-        return 0
-    return int(recorddict_to_proto(message.content).ByteSize())
