@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,9 @@ log = logging.getLogger("flwr")
 
 POLL_SECONDS = 0.2
 ONCE_TOO_OFTEN_SHARE = 0.05
+SLACK_SECONDS = 60.0
+"""Handing questions out and looking for answers take time, too: so much longer than a round's
+answers are waited for, a question is good."""
 
 
 class StrategyError(Exception):
@@ -111,6 +114,12 @@ class FederatedKMeans(Strategy):
         A phase with fewer usable answers stops the run.
     request_seconds : float
         A signed request expires after so long.
+    round_seconds : float, optional
+        Answers are waited for for so long. Little later Flower no longer hands the question out,
+        and takes no answer to it; its own default is half a day.
+    known_regions : callable, optional
+        Returns the public keys of the regions that may answer, by name. It is called before
+        each question; without it any region may.
 
     Attributes
     ----------
@@ -141,6 +150,8 @@ class FederatedKMeans(Strategy):
         recommendation_plan: str | None = None,
         least_answers: int = 1,
         request_seconds: float = 86400.0,
+        round_seconds: float | None = None,
+        known_regions: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.known = known
         self.phases = list(phases)
@@ -156,6 +167,8 @@ class FederatedKMeans(Strategy):
         self.recommendation_plan = recommendation_plan
         self.least_answers = least_answers
         self.request_seconds = request_seconds
+        self.round_seconds = round_seconds
+        self.known_regions = known_regions
         self.keep: Callable[[], None] | None = None
         self.done = 0
         self.pending: Request | None = None
@@ -167,6 +180,7 @@ class FederatedKMeans(Strategy):
         self._rounds_before = 0
         self._has_waited = False
         self._query: SumQuery | None = None
+        self._keys: Mapping[str, str] | None = None
         self._asked_at = 0.0
         if ask_once_too_often and trust_model is TrustModel.LOCAL:
             extra = Mean("once-too-often", ONCE_TOO_OFTEN_SHARE)
@@ -272,6 +286,8 @@ class FederatedKMeans(Strategy):
 
     def _ask(self, number: int, phase: Phase, kind: str, grid: Grid) -> list[Message]:
         nodes = self._nodes(grid)
+        if self.known_regions is not None:
+            self._keys = self.known_regions()
         if self.pending is None:  # else it is asked again, as it was before the interruption
             self.pending = self._request(number, phase, len(nodes))
         request = self._signed(self.pending)
@@ -292,7 +308,13 @@ class FederatedKMeans(Strategy):
         self._keep()
         self._asked_at = time.monotonic()
         messages = [
-            Message(request_to_records(request), dst_node_id=node, message_type=kind)
+            # What is not answered in time is not handed out any more, and costs no region anything.
+            Message(
+                request_to_records(request),
+                dst_node_id=node,
+                message_type=kind,
+                ttl=None if self.round_seconds is None else self.round_seconds + SLACK_SECONDS,
+            )
             for node in nodes
         ]
         self.history[-1].bytes_down = sum(size_of(message) for message in messages)
@@ -341,7 +363,7 @@ class FederatedKMeans(Strategy):
     def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
         """Sort the replies; return the usable ones in the order of their regions' names."""
         record = self.history[-1]
-        received = sort_replies(replies, self._query, self.trust_model, self.heads)
+        received = sort_replies(replies, self._query, self.trust_model, self.heads, self._keys)
         record.bytes_up, record.malformed = received.n_bytes, received.malformed
         record.refusals, record.answered = received.refusals, len(received.usable)
         record.seconds = time.monotonic() - self._asked_at

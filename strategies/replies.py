@@ -1,6 +1,6 @@
 """Replies of one round, sorted: what can be used, what is a refusal, what is neither.
 
-replies  ->  form, question, signature and ledger's head, shapes and sizes  ->  Received
+replies  ->  form, question, key, signature and ledger's head, shapes and sizes  ->  Received
 
 Nothing that a reply says of itself is believed before that.
 """
@@ -8,11 +8,12 @@ Nothing that a reply says of itself is believed before that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import Message
+from flwr.common.constant import ErrorCode
 
 from privacy.query import SumQuery, TrustModel
 from privacy.release import Answer, ClippedSum, Refusal, Release
@@ -22,6 +23,8 @@ from strategies.messages import MessageError, records_to_answer
 
 log = logging.getLogger("flwr")
 
+TOO_LATE = frozenset({ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE})
+"""What Flower says in place of an answer that did not come while the question was good."""
 MOST_USERS = 1e9
 """No region has more; larger sums are no sums."""
 
@@ -37,7 +40,8 @@ class Received:
     refusals : list of Refusal
         In the same order.
     malformed : int
-        Replies that were no answer to the question, or errors.
+        Replies that were no answer to the question, or errors; without those that tell that
+        none came in time.
     n_bytes : int
         Of all replies' contents.
     """
@@ -49,7 +53,11 @@ class Received:
 
 
 def sort_replies(
-    replies: Iterable[Message], query: SumQuery | None, trust_model: TrustModel, heads: HeadBook
+    replies: Iterable[Message],
+    query: SumQuery | None,
+    trust_model: TrustModel,
+    heads: HeadBook,
+    keys: Mapping[str, str] | None = None,
 ) -> Received:
     """Sort the replies to a question; each region counts once.
 
@@ -61,12 +69,16 @@ def sort_replies(
     trust_model : TrustModel
     heads : HeadBook
         The regions' heads until now; those of genuine answers are noted in it.
+    keys : mapping of str to str, optional
+        Public keys of the regions that may answer, by name; without it any may.
     """
     received = Received()
     answers: dict[str, Answer] = {}
     for reply in replies:
+        if reply.has_error() and reply.error.code in TOO_LATE:
+            continue
         received.n_bytes += size_of(reply)
-        answer = _read(reply, query, trust_model, heads)
+        answer = _read(reply, query, trust_model, heads, keys)
         if answer and answer.head and _is_unsigned(answers.get(answer.region)):
             del answers[answer.region]  # anybody could have sent it in the region's name
             received.malformed += 1
@@ -86,7 +98,11 @@ def sort_replies(
 
 
 def _read(
-    reply: Message, query: SumQuery | None, trust_model: TrustModel, heads: HeadBook
+    reply: Message,
+    query: SumQuery | None,
+    trust_model: TrustModel,
+    heads: HeadBook,
+    keys: Mapping[str, str] | None,
 ) -> Answer | None:
     """Return the reply's answer, or None where it is none to what was asked."""
     if reply.has_error() or query is None:
@@ -98,10 +114,22 @@ def _read(
     told = (answer.run, answer.round_number, answer.purpose)
     if told != (query.run, query.round_number, query.purpose):
         return None
-    if objection := heads.objection(answer):
+    # Who is not known leaves no head behind: a stranger's would stand in a region's way.
+    if objection := _not_known(answer, keys) or heads.objection(answer):
         log.warning("\t     An answer of %r is left out: %s", answer.region, objection)
         return None
     return answer if isinstance(answer, Refusal) or _fits(answer, query, trust_model) else None
+
+
+def _not_known(answer: Answer, keys: Mapping[str, str] | None) -> str | None:
+    """Return why ``answer`` is no known region's, or None."""
+    if keys is None:
+        return None
+    if answer.region not in keys:
+        return "no region of this name is enrolled"
+    if answer.head is not None and answer.head.public_key != keys[answer.region]:
+        return "it is signed with another key than the region enrolled with"
+    return None
 
 
 def _fits(answer: Release | ClippedSum, query: SumQuery, trust_model: TrustModel) -> bool:

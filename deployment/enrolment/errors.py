@@ -29,5 +29,5 @@ class SuperlinkError(EnrolmentError):
     """Flower's SuperLink cannot be reached, or does not do what is leant on."""
 
 
-class KnownRegionsError(EnrolmentError):
-    """A record of known regions that cannot be trusted."""
+class KnownRegionsWriteError(EnrolmentError):
+    """The record of known regions cannot be written; the one from before stands."""

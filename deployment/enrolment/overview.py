@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deployment.enrolment.decisions import Enrolment, enrolments
-from deployment.enrolment.errors import EnrolmentError
-from deployment.enrolment.known_regions import is_current, read_known_regions
+from deployment.enrolment.known_regions import is_current
 from deployment.enrolment.places import EnrollingServer
 from deployment.enrolment.store import EnrolmentStore
 from deployment.enrolment.superlink import Node, reach
 from privacy.signing import SigningKey
+from server.known_regions import KnownRegionsError, read_known_regions
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _file_troubles(
         return []
     try:
         known = read_known_regions(server.known_regions, key.public)
-    except EnrolmentError as error:
+    except KnownRegionsError as error:
         return [str(error)]
     if not is_current(known, store):
         return [

@@ -7,12 +7,13 @@ import pytest
 
 from deployment.enrolment import decisions, overview
 from deployment.enrolment.decisions import approve, enrolments, revoke, to_approve
-from deployment.enrolment.errors import EnrolmentError, KnownRegionsError, TokenError
-from deployment.enrolment.known_regions import is_current, read_known_regions
+from deployment.enrolment.errors import EnrolmentError, KnownRegionsWriteError, TokenError
+from deployment.enrolment.known_regions import is_current
 from deployment.enrolment.overview import look
 from deployment.enrolment.places import EnrollingServer
 from privacy.errors import KeyFileError
 from privacy.signing import SigningKey
+from server.known_regions import read_known_regions
 from tests.deployment.enrolment.examples import NOON, Setting, an_agent
 from tests.deployment.enrolment.fake_superlink import FakeSuperlink
 
@@ -229,7 +230,7 @@ def test_a_record_of_known_regions_that_cannot_be_written_is_told_and_written_la
     setting.ask(an_agent(), setting.token())
     blocking = server.known_regions.with_name("known-regions.json.new")
     blocking.mkdir()
-    with pytest.raises(KnownRegionsError, match="say the same again"):
+    with pytest.raises(KnownRegionsWriteError, match="say the same again"):
         approve_region(server, setting)
     blocking.rmdir()
     approve_region(server, setting)
