@@ -20,6 +20,8 @@ WANTED, NEXT = "1.41", "1.42"
 NODE = "flwr.supernode.start_client_internal"
 COMMAND = "flwr.supernode.cli.flower_supernode"
 CONNECTION = "flwr.supernode.fleet_http_connection"
+CLIENT = "flwr.supercore.protobuf.client"
+FLEET_CLIENT = "flwr.supernode.fleet_http_client"
 STATE = "flwr.supercore.corestate.in_memory_corestate"
 NODE_STATE = "flwr.supernode.nodestate.in_memory_nodestate"
 TASKS = "flwr.supernode.runtime.run_clientapp"
@@ -116,7 +118,29 @@ LEANT_ON = (
     LeantOn(
         f"{CONNECTION}:http_request_response",
         ("server_address insecure root_certificates authentication_keys max_retries max_wait_time"),
-        ("return run_from_proto(response.run)", "return fab_from_proto(response.fab)", "yield ("),
+        (
+            "with FleetHttpClient.from_server_address(",
+            "return run_from_proto(response.run)",
+            "client.GetFab,",
+            "return fab_from_proto(response.fab)",
+            "yield (",
+        ),
+    ),
+    LeantOn(
+        f"{CLIENT}:ProtobufClient.__init__",
+        "self base_url interceptors verify timeout retry_invoker",
+        ("self._client = httpx.Client(",),
+        {"httpx.Client(": 1},
+    ),
+    LeantOn(
+        f"{CLIENT}:ProtobufClient._send",
+        "self context stream",
+        ("if stream:", "return self._client.send(current_context.request)"),
+    ),
+    LeantOn(
+        f"{FLEET_CLIENT}:FleetHttpClient.GetFab",
+        "self request",
+        ('path="/v1/fleet/get-fab"',),
     ),
     LeantOn(
         f"{COMMAND}:flower_supernode",
