@@ -23,3 +23,7 @@ class HostError(DeploymentError):
 
 class CertificateError(HostError):
     """A certificate that is missing, over, or for other names."""
+
+
+class NodeKeyError(DeploymentError):
+    """A node's key that cannot be used."""

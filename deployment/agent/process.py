@@ -13,16 +13,10 @@ from client.errors import ClientError
 from deployment.agent.errors import AgentError
 from deployment.agent.settings import Agent, read_agent
 from deployment.errors import DeploymentError
+from deployment.hosting.flower_environment import QUIET_FLOWER
 
 CANNOT_START = 2
 """Exit status: starting again would not help."""
-
-QUIET_FLOWER = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-}
-"""An agent speaks with its server and nobody else, and installs nothing that it is told to."""
 
 
 def agent_of(arguments: Sequence[str]) -> Agent:

@@ -13,10 +13,6 @@ class TokenError(EnrolmentError):
     """An enrolment token that cannot be read or made."""
 
 
-class NodeKeyError(EnrolmentError):
-    """A node's key that cannot be used."""
-
-
 class StoreError(EnrolmentError):
     """The record of enrolments cannot be read or written."""
 
