@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import tomli_w
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -87,12 +89,21 @@ def operators_link(folder: Path, settings: ServerSettings) -> Link:
 
 
 class Outsider:
-    """Somebody with a private key, at the public port, with Flower's own client."""
+    """Somebody with a private key, at the public port, with Flower's own client.
 
-    def __init__(self, settings: ServerSettings, key: Path) -> None:
+    Parameters
+    ----------
+    settings : ServerSettings
+    key : Path
+        The private key.
+    address : str
+        Of loopback, from which it speaks.
+    """
+
+    def __init__(self, settings: ServerSettings, key: Path, address: str = "127.0.0.1") -> None:
         private = serialization.load_ssh_private_key(key.read_bytes(), password=None)
         assert isinstance(private, ec.EllipticCurvePrivateKey)
-        self._private, self._settings = private, settings
+        self._private, self._settings, self._address = private, settings, address
         self.public = public_key_to_bytes(private.public_key())
 
     @contextmanager
@@ -103,6 +114,10 @@ class Outsider:
             root_certificates=self._settings.ca_certificate.read_bytes(),
             interceptors=[NodeAuthHttpInterceptor(self._private, self._private.public_key())],
         ) as client:
+            client._client.close()
+            trusted = ssl.create_default_context(cafile=str(self._settings.ca_certificate))
+            way = httpx.HTTPTransport(verify=trusted, local_address=self._address)
+            client._client = httpx.Client(transport=way, timeout=30)
             yield client
 
     def activate(self, public: bytes | None = None) -> int:
@@ -116,3 +131,10 @@ class Outsider:
         with self.fleet() as client:
             request = PullMessagesRequest(node=Node(node_id=node_id))
             return list(client.PullMessages(request).messages_list)
+
+    def pull_often(self, node_id: int, times: int) -> None:
+        """Ask for messages again and again, as a node does in some minutes."""
+        with self.fleet() as client:
+            for _ in range(times):
+                request = PullMessagesRequest(node=Node(node_id=node_id))
+                assert not client.PullMessages(request).messages_list

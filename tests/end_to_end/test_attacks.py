@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -27,10 +28,11 @@ from flwr.supercore.control import ControlHttpClient
 from client.region import open_region
 from deployment.enrolment.superlink import reach
 from deployment.hosting.leftovers import end, processes_of
-from deployment.hosting.node_key import NodeKey
+from deployment.hosting.node_key import NodeKey, read_point
 from deployment.hosting.ports import free_ports
 from deployment.server.host import down, status, up
 from deployment.server.init import make_server
+from deployment.server.node_addresses import addresses_in_turn, mark_of, nginx_log
 from privacy.ledger_check import read_account, verify_ledger
 from privacy.release import Refusal, Release
 from strategies.messages import request_to_records
@@ -246,13 +248,32 @@ def test_secrets_are_in_no_command_line_log_or_database(attacked: Attacked) -> N
         assert "anna" not in text, where  # one of the region's people
 
 
+def test_a_copied_node_key_that_is_used_from_elsewhere_shows_at_the_server(
+    attacked: Attacked,
+) -> None:
+    settings, key = attacked.settings, attacked.agent.folder / "node.key"
+    node, mark = int(attacked.agent.node_id()), mark_of(read_point(NodeKey.load(key).public))
+    region, thief = Outsider(settings, key), Outsider(settings, key, "127.0.0.2")
+
+    def noticed() -> dict[str, list[str]]:
+        return addresses_in_turn(nginx_log(settings), datetime.now(UTC))
+
+    region.pull_often(node, 400)  # of a few in a hundred nginx keeps a line
+    thief.pull_often(node, 400)
+    assert noticed() == {}  # it may have moved
+    region.pull_often(node, 400)
+    wait_for(noticed, 20)
+    assert noticed() == {mark: ["127.0.0.1", "127.0.0.2"]}
+
+
 def test_files_of_a_running_server_are_its_own_but_for_certificates(attacked: Attacked) -> None:
     folder = attacked.settings.folder
     files = [path for path in folder.rglob("*") if path.is_file()]
     names = {path.name for path in files}
     assert names >= {"superlink.sqlite", "signing.key", "nginx.conf", "superlink.log", "ca.crt"}
     readable = {path.name for path in files if path.stat().st_mode & 0o077}
-    assert readable == {"ca.crt", "server.crt", "superlink.crt"}
+    # nginx makes the last one so, in a folder that others cannot enter.
+    assert readable == {"ca.crt", "server.crt", "superlink.crt", "nginx.pid"}
     assert folder.stat().st_mode & 0o077 == 0
 
 

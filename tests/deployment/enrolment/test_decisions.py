@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from deployment.enrolment.errors import EnrolmentError, KnownRegionsWriteError, 
 from deployment.enrolment.known_regions import is_current
 from deployment.enrolment.overview import look
 from deployment.enrolment.places import EnrollingServer
+from deployment.hosting.node_key import read_point
+from deployment.server.node_addresses import mark_of
 from privacy.errors import KeyFileError
 from privacy.signing import SigningKey
 from server.known_regions import read_known_regions
@@ -270,6 +273,22 @@ def test_each_disagreement_is_told(
     assert any("was changed after it was signed" in one for one in look(server).troubles)
     server.known_regions.unlink()
     assert any("cannot be read" in one for one in look(server).troubles)
+
+
+def test_a_node_that_seems_to_be_in_two_places_is_an_incident(
+    setting: Setting, superlink: FakeSuperlink, server: EnrollingServer
+) -> None:
+    agent, log = an_agent(), server.folder / "nginx.log"
+    setting.ask(agent, setting.token())
+    approve_region(server, setting)
+    watched = replace(server, nginx_log=log)
+    mark, now = mark_of(read_point(agent.node_key.public)), datetime.now(UTC).isoformat()
+    spoken = [f"{now} node {mark} {address}\n" for address in ("10.0.0.1", "192.0.2.6")]
+    log.write_text("".join(spoken))
+    assert look(watched).troubles == []
+    log.write_text("".join([*spoken, spoken[0]]))
+    (trouble,) = look(watched).troubles
+    assert trouble.startswith("INCIDENT: the node of region north speaks from 10.0.0.1 and 192.0.")
 
 
 def test_a_superlink_that_lost_its_records_gets_the_node_again(
