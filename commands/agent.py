@@ -39,7 +39,7 @@ def init(
     --catalogue catalogue.parquet --server server.example.org:443
     """
     from deployment.agent.layout import lay_out
-    from deployment.agent.settings import free_port
+    from deployment.hosting.ports import free_port
 
     made = lay_out(
         folder,

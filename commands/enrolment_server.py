@@ -208,10 +208,17 @@ def nodes(
 
 def _server(folder: Path) -> EnrollingServer:
     from deployment.enrolment.places import EnrollingServer
+    from deployment.server.node_addresses import nginx_log
     from deployment.server.settings import read_server_settings
 
     settings = read_server_settings(folder)
-    return EnrollingServer(folder, settings.control, settings.ca_certificate, settings.signing_key)
+    return EnrollingServer(
+        folder,
+        settings.control,
+        settings.ca_certificate,
+        settings.signing_key,
+        nginx_log(settings),
+    )
 
 
 def _show(one: Enrolment) -> None:

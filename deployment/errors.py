@@ -27,3 +27,7 @@ class CertificateError(HostError):
 
 class SuperlinkAwayError(HostError):
     """A server's SuperLink that does not answer now; one that was killed comes back."""
+
+
+class NodeKeyError(DeploymentError):
+    """A node's key that cannot be used."""

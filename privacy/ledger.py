@@ -40,7 +40,7 @@ from privacy.window import Window
 
 REFUSALS_A_DAY = 100
 """So many refusals are recorded of one day."""
-STRANGERS = frozenset({"server-not-trusted", "signature-wrong", "expired"})
+STRANGERS = frozenset({"server-not-trusted", "signature-wrong", "expired", "no-expiry"})
 """Reasons to refuse what anybody can send: who has listened can send an old request again."""
 
 

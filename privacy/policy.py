@@ -179,7 +179,10 @@ class Policy(_Section):
             raise RefusalError("signature-wrong", "The request's signature is not its server's.")
 
     def check_time(self, query: SumQuery, now: datetime) -> None:
-        """Raise :class:`RefusalError` if ``query`` has expired.
+        """Raise :class:`RefusalError` if ``query`` has expired, or never would.
+
+        A request of a known server that is good for ever could be sent again for ever, by whoever
+        has once listened. Where any server may ask, anybody can sign, and an expiry means nothing.
 
         Parameters
         ----------
@@ -187,6 +190,12 @@ class Policy(_Section):
         now : datetime
             By the region's own clock.
         """
+        if self.trusted.server_keys and not query.expires:
+            raise RefusalError(
+                "no-expiry",
+                f"{self.region} answers signed requests that say until when they are good; this "
+                "one does not.",
+            )
         if query.expires and now.timestamp() > query.expires + self.answers.clock_tolerance_seconds:
             until = datetime.fromtimestamp(query.expires, UTC).isoformat()
             raise RefusalError(

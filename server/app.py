@@ -17,6 +17,7 @@ from privacy.mechanism import NoiseSource
 from privacy.query import NoiseKind, TrustModel
 from privacy.signing import SigningKey
 from server.central_noise import SERVER_LEDGER, open_server_door
+from server.known_regions import KnownRegionsError, RegionKeys
 from server.planning import effective_mu, planned_phases, recommendation_plan
 from server.results import prepare_output, write_heads, write_results
 from server.resuming import alone_in, follow, unfinished_run
@@ -81,10 +82,12 @@ def build_strategy(config: RunConfig, run: str, *, is_resumed: bool = False) -> 
     Raises
     ------
     ConfigError
-        If the encoded catalogue is missing or has fewer items than clusters are wanted.
+        If the encoded catalogue is missing or has fewer items than clusters are wanted, or a
+        key or the record of known regions cannot be used.
     """
     catalogue = _public_catalogue(config)
     privacy, n_items = config.privacy, len(catalogue.item_ids)
+    signing_key = _signing_key(config)
     return FederatedKMeans(
         known=Clustering(
             run=run,
@@ -103,12 +106,14 @@ def build_strategy(config: RunConfig, run: str, *, is_resumed: bool = False) -> 
         trust_model=privacy.trust_model,
         n_clients=config.run.n_clients,
         server_door=_server_door(config, resumed=run if is_resumed else ""),
-        signing_key=_signing_key(config),
+        signing_key=signing_key,
         wait_seconds=config.run.wait_seconds,
         ask_once_too_often=config.run.ask_once_too_often,
         recommendation_plan=recommendation_plan(config, n_items),
         least_answers=config.run.least_answers,
         request_seconds=3600 * config.run.request_hours,
+        round_seconds=config.run.round_seconds,
+        known_regions=_known_regions(config, signing_key),
     )
 
 
@@ -152,3 +157,12 @@ def _signing_key(config: RunConfig) -> SigningKey | None:
         return SigningKey.load(Path(config.run.signing_key))
     except KeyFileError as error:
         raise ConfigError(f"run.signing-key: {error} Nothing was asked of any region.") from error
+
+
+def _known_regions(config: RunConfig, key: SigningKey | None) -> RegionKeys | None:
+    if not config.run.known_regions or key is None:
+        return None
+    try:
+        return RegionKeys(Path(config.run.known_regions), key.public)
+    except KnownRegionsError as error:
+        raise ConfigError(f"run.known-regions: {error} Nothing was asked of any region.") from error

@@ -42,10 +42,12 @@ MAY_DIFFER = frozenset(
         "run.least-answers",
         "run.request-hours",
         "run.signing-key",
+        "run.known-regions",
         "public.catalogue",
     }
 )
-"""Keys that a resumed run may have otherwise; of the last two, what is in the files may not."""
+"""Keys that a resumed run may have otherwise; of the key and the
+catalogue, what is in the files may not; of the known regions it may."""
 
 
 class Progress:

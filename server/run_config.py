@@ -57,8 +57,19 @@ class RunSection(Section):
     """A signed request expires after so long; a region then refuses it."""
     signing_key: str = ""
     """File of the key that signs the requests (``fedinterest key``); left empty, none does."""
+    known_regions: str = ""
+    """File of the regions that may answer (``known-regions.json`` in a server's folder), signed
+    with ``signing-key`` and read anew before each question; left empty, any region may."""
     ask_once_too_often: bool = False
     """After the plan is spent, ask again, to show that the regions refuse."""
+
+    @model_validator(mode="after")
+    def _record_can_be_checked(self) -> RunSection:
+        if self.known_regions and not self.signing_key:
+            raise ValueError(
+                "run.known-regions is signed with the server's key: set run.signing-key too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _enough_are_asked(self) -> RunSection:

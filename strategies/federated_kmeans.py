@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,24 +23,24 @@ from flwr.serverapp.strategy import Strategy
 from privacy.calibration import noise_multipliers
 from privacy.door import ServerDoor
 from privacy.query import NoiseKind, SumQuery, TrustModel, sensitivity_of
-from privacy.release import Answer, ClippedSum, Refusal, Release
+from privacy.release import ClippedSum, Refusal, Release
 from privacy.signing import SigningKey
-from privacy.window import is_window_name
 from strategies.aggregation import add_up
 from strategies.clustering import Clustering
 from strategies.heads import HeadBook
-from strategies.messages import MessageError, records_to_answer, request_to_records
+from strategies.messages import request_to_records
 from strategies.phases.calibration import Mean
 from strategies.phases.phase import Phase
 from strategies.questions import Request
-from strategies.reply_faults import UNREADABLE_ANSWER, ReplyFault, fault_of
+from strategies.replies import size_of, sort_replies
 
 log = logging.getLogger("flwr")
 
 POLL_SECONDS = 0.2
 ONCE_TOO_OFTEN_SHARE = 0.05
-MOST_USERS = 1e9
-"""No region has more; larger sums are no sums."""
+SLACK_SECONDS = 60.0
+"""Handing questions out and looking for answers take time, too: so much longer than a round's
+answers are waited for, a question is good."""
 
 
 class StrategyError(Exception):
@@ -114,6 +114,12 @@ class FederatedKMeans(Strategy):
         A phase with fewer usable answers stops the run.
     request_seconds : float
         A signed request expires after so long.
+    round_seconds : float, optional
+        Answers are waited for for so long. Little later Flower no longer hands the question out,
+        and takes no answer to it; its own default is half a day.
+    known_regions : callable, optional
+        Returns the public keys of the regions that may answer, by name. It is called before
+        each question; without it any region may.
 
     Attributes
     ----------
@@ -144,6 +150,8 @@ class FederatedKMeans(Strategy):
         recommendation_plan: str | None = None,
         least_answers: int = 1,
         request_seconds: float = 86400.0,
+        round_seconds: float | None = None,
+        known_regions: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.known = known
         self.phases = list(phases)
@@ -159,6 +167,8 @@ class FederatedKMeans(Strategy):
         self.recommendation_plan = recommendation_plan
         self.least_answers = least_answers
         self.request_seconds = request_seconds
+        self.round_seconds = round_seconds
+        self.known_regions = known_regions
         self.keep: Callable[[], None] | None = None
         self.done = 0
         self.pending: Request | None = None
@@ -170,6 +180,7 @@ class FederatedKMeans(Strategy):
         self._rounds_before = 0
         self._has_waited = False
         self._query: SumQuery | None = None
+        self._keys: Mapping[str, str] | None = None
         self._asked_at = 0.0
         self._faults: set[str] = set()
         if ask_once_too_often and trust_model is TrustModel.LOCAL:
@@ -276,6 +287,8 @@ class FederatedKMeans(Strategy):
 
     def _ask(self, number: int, phase: Phase, kind: str, grid: Grid) -> list[Message]:
         nodes = self._nodes(grid)
+        if self.known_regions is not None:
+            self._keys = self.known_regions()
         if self.pending is None:  # else it is asked again, as it was before the interruption
             self.pending = self._request(number, phase, len(nodes))
         request = self._signed(self.pending)
@@ -296,10 +309,16 @@ class FederatedKMeans(Strategy):
         self._keep()
         self._asked_at = time.monotonic()
         messages = [
-            Message(request_to_records(request), dst_node_id=node, message_type=kind)
+            # What is not answered in time is not handed out any more, and costs no region anything.
+            Message(
+                request_to_records(request),
+                dst_node_id=node,
+                message_type=kind,
+                ttl=None if self.round_seconds is None else self.round_seconds + SLACK_SECONDS,
+            )
             for node in nodes
         ]
-        self.history[-1].bytes_down = sum(_size(message) for message in messages)
+        self.history[-1].bytes_down = sum(size_of(message) for message in messages)
         return messages
 
     def _request(self, number: int, phase: Phase, participants: int) -> Request:
@@ -345,24 +364,10 @@ class FederatedKMeans(Strategy):
     def _receive(self, replies: Iterable[Message]) -> list[Release | ClippedSum]:
         """Sort the replies; return the usable ones in the order of their regions' names."""
         record = self.history[-1]
-        self._faults = set()
-        answers: dict[str, Answer] = {}
-        for reply in replies:
-            record.bytes_up += _size(reply)
-            answer = self._read(reply)
-            if answer and answer.head and _is_unsigned(answers.get(answer.region)):
-                del answers[answer.region]  # anybody could have sent it in the region's name
-                record.malformed += 1
-            if answer is None or answer.region in answers:
-                record.malformed += 1
-                if answer is not None:
-                    log.warning("\t     Two answers came from %r; one is left out", answer.region)
-            else:
-                answers[answer.region] = answer
-        in_order = [answers[region] for region in sorted(answers)]
-        record.refusals = [answer for answer in in_order if isinstance(answer, Refusal)]
-        usable = [answer for answer in in_order if not isinstance(answer, Refusal)]
-        record.answered = len(usable)
+        received = sort_replies(replies, self._query, self.trust_model, self.heads, self._keys)
+        record.bytes_up, record.malformed = received.n_bytes, received.malformed
+        record.refusals, record.answered = received.refusals, len(received.usable)
+        self._faults = {fault.reason for _, fault in received.faults}
         record.seconds = time.monotonic() - self._asked_at
         log.info(
             "\t└──> %s: %d answered, %d refused, %d unusable, %d not in time, %.2f s",
@@ -375,47 +380,9 @@ class FederatedKMeans(Strategy):
         )
         for refusal in record.refusals:
             log.info("\t     %s refused (%s): %s", refusal.region, refusal.reason, refusal.sentence)
-        return usable
-
-    def _read(self, reply: Message) -> Answer | None:
-        """Return the reply's answer, or None where it is none to what was asked."""
-        if self._query is None:
-            return None
-        if reply.has_error():
-            self._note_fault(reply, fault_of(reply.error))
-            return None
-        try:
-            answer = records_to_answer(reply.content)
-        except MessageError:
-            self._note_fault(reply, UNREADABLE_ANSWER)
-            return None
-        query = self._query
-        told = (answer.run, answer.round_number, answer.purpose)
-        if told != (query.run, query.round_number, query.purpose):
-            return None
-        if objection := self.heads.objection(answer):
-            log.warning("\t     An answer of %r is left out: %s", answer.region, objection)
-            return None
-        if isinstance(answer, Refusal):
-            return answer
-        if not is_window_name(answer.window):
-            return None
-        if (answer.sensitivity, answer.sigma) != (query.sensitivity, query.sigma):
-            return None
-        expected = ClippedSum if self.trust_model is TrustModel.CENTRAL else Release
-        shapes = {block.name: block.shape for block in query.blocks}
-        unit = query.step if expected is ClippedSum else 1.0
-        bound = (MOST_USERS * query.sensitivity + 10 * query.sigma) / unit
-        fits = (
-            isinstance(answer, expected)
-            and {name: array.shape for name, array in answer.sums.items()} == shapes
-            and all((abs(np.float64(array)) <= bound).all() for array in answer.sums.values())
-        )
-        return answer if fits else None
-
-    def _note_fault(self, reply: Message, fault: ReplyFault) -> None:
-        self._faults.add(fault.reason)
-        log.warning("\t     Node %s %s", reply.metadata.src_node_id, fault.sentence)
+        for node, fault in received.faults:
+            log.warning("\t     Node %s %s", node, fault.sentence)
+        return received.usable
 
     def _absorb(self, phase: Phase, answers: list[Release | ClippedSum]) -> None:
         if len(answers) < self.least_answers:
@@ -468,16 +435,3 @@ class FederatedKMeans(Strategy):
     @staticmethod
     def _arrays(centroids: np.ndarray) -> ArrayRecord:
         return ArrayRecord({"centroids": Array(centroids.astype(np.float32))})
-
-
-def _is_unsigned(answer: Answer | None) -> bool:
-    return answer is not None and answer.head is None
-
-
-def _size(message: Message) -> int:
-    """Return the bytes of a message's content on the wire."""
-    from flwr.common.serde import recorddict_to_proto
-
-    if message.has_error():
-        return 0
-    return int(recorddict_to_proto(message.content).ByteSize())

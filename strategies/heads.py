@@ -15,7 +15,10 @@ from privacy.signed_head import SignedHead
 
 
 class HeadBook:
-    """One server's record of the regions' heads; the first key that it sees of a region stays."""
+    """One server's record of the regions' heads; the first key that it sees of a region stays.
+
+    A key is one region's: whoever answers under a second name with it counts once.
+    """
 
     def __init__(self) -> None:
         self._heads: dict[str, SignedHead] = {}
@@ -34,6 +37,8 @@ class HeadBook:
         known = self._heads.get(answer.region)
         if known is not None and known.public_key != answer.head.public_key:
             return "it is signed with another key than the answers before"
+        if other := self._owner(answer.head.public_key, answer.region):
+            return f"its key is that of {other!r}, which counts already"
         place = (answer.region, answer.head.sequence)
         if known is not None and answer.head.sequence <= known.sequence:
             if self._seen.get(place) != answer.head.head:
@@ -41,6 +46,13 @@ class HeadBook:
             return None  # the same answer, sent again
         self._seen[place] = answer.head.head
         self._heads[answer.region] = answer.head
+        return None
+
+    def _owner(self, key: str, region: str) -> str | None:
+        """Return another region than ``region`` that signs with ``key``, if there is one."""
+        for name, head in self._heads.items():
+            if head.public_key == key and name != region:
+                return name
         return None
 
     def kept(self) -> dict[str, Any]:

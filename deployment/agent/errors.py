@@ -19,5 +19,9 @@ class FlowerDriftError(AgentError):
     """Flower's insides differ from those that the pinning was written for."""
 
 
+class ResponseTooLargeError(AgentError):
+    """A server's response that is larger than an honest one can be."""
+
+
 class LostAnswerError(AgentError):
     """An answer that will never come, because whoever worked on it is gone."""

@@ -20,10 +20,11 @@ WANTED, NEXT = "1.41", "1.42"
 NODE = "flwr.supernode.start_client_internal"
 COMMAND = "flwr.supernode.cli.flower_supernode"
 CONNECTION = "flwr.supernode.fleet_http_connection"
+CLIENT = "flwr.supercore.protobuf.client"
+FLEET_CLIENT = "flwr.supernode.fleet_http_client"
 STATE = "flwr.supercore.corestate.in_memory_corestate"
 NODE_STATE = "flwr.supernode.nodestate.in_memory_nodestate"
 AUTHENTICATION = "flwr.supernode.node_auth_http_interceptor"
-FLEET = "flwr.supernode.fleet_http_client"
 TASKS = "flwr.supernode.runtime.run_clientapp"
 RUNTIME = "flwr.supernode.servicer.runtime.runtime_handlers"
 
@@ -119,8 +120,10 @@ LEANT_ON = (
         f"{CONNECTION}:http_request_response",
         ("server_address insecure root_certificates authentication_keys max_retries max_wait_time"),
         (
+            "with FleetHttpClient.from_server_address(",
             "NodeAuthHttpInterceptor(private_key, public_key)",
             "return run_from_proto(response.run)",
+            "client.GetFab,",
             "return fab_from_proto(response.fab)",
             "yield (",
         ),
@@ -131,9 +134,25 @@ LEANT_ON = (
         ("return call_next(context)",),
     ),
     LeantOn(
-        f"{FLEET}:FleetHttpClient.ActivateNode",
+        f"{FLEET_CLIENT}:FleetHttpClient.ActivateNode",
         "self request",
         ('rpc_method="/flwr.proto.Fleet/ActivateNode"',),
+    ),
+    LeantOn(
+        f"{CLIENT}:ProtobufClient.__init__",
+        "self base_url interceptors verify timeout retry_invoker",
+        ("self._client = httpx.Client(",),
+        {"httpx.Client(": 1},
+    ),
+    LeantOn(
+        f"{CLIENT}:ProtobufClient._send",
+        "self context stream",
+        ("if stream:", "return self._client.send(current_context.request)"),
+    ),
+    LeantOn(
+        f"{FLEET_CLIENT}:FleetHttpClient.GetFab",
+        "self request",
+        ('path="/v1/fleet/get-fab"',),
     ),
     LeantOn(
         f"{COMMAND}:flower_supernode",

@@ -20,6 +20,7 @@ NOT_APPROVED = "not-approved"
 ANOTHER_HASH = "another-hash-than-claimed"
 NO_APPROVALS = "approvals-unusable"
 ANOTHER_TASK = "no-client-app"
+TOO_LARGE = "too-large"
 
 log = logging.getLogger("fedinterest.agent")
 
@@ -74,19 +75,27 @@ class BundleGate:
             len(content),
             claimed[:64],
         )
+        self._record(run=run, claimed=claimed, found=found, size=len(content), reason=reason)
+        return reason
+
+    def refuse_unread(self, *, claimed: str, run: int) -> None:
+        """Refuse a bundle that was too large to be taken: neither its hash nor size is known."""
+        log.error(
+            "Refused a bundle of run %s (%s), claimed was %r. It was not kept.",
+            run,
+            TOO_LARGE,
+            claimed[:64],
+        )
+        self._record(run=run, claimed=claimed, found="", size=0, reason=TOO_LARGE)
+
+    def _record(self, *, run: int, claimed: str, found: str, size: int, reason: str) -> None:
         refused = refused_now(
-            run=run,
-            claimed=claimed,
-            found=found,
-            size=len(content),
-            reason=reason,
-            where=self.where,
+            run=run, claimed=claimed, found=found, size=size, reason=reason, where=self.where
         )
         try:
             record_refusal(self.refusals, refused)
         except OSError as error:  # it stays refused
             log.error("The refusal could not be kept in %s (%s)", self.refusals, error.strerror)
-        return reason
 
     def _objection(self, found: str, claimed: str | None) -> str | None:
         if claimed is not None and claimed != found:

@@ -1,12 +1,10 @@
-"""The node's key: proves to the server which node speaks (Flower: EC P-384, OpenSSH)."""
+"""A new agent's node key, with its public half beside it for the server's operator."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from deployment.hosting.node_key import NodeKey
 from deployment.hosting.secret_files import write_once
 
 
@@ -28,17 +26,6 @@ def create_node_key(path: Path) -> str:
     SecretFileError
         If there is something already, or it cannot be written.
     """
-    key = ec.generate_private_key(ec.SECP384R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    write_once(
-        path,
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        ),
-    )
-    write_once(public_path(path), public + b"\n")
-    return public.decode()
+    public = NodeKey.create(path).open_ssh
+    write_once(public_path(path), f"{public}\n".encode())
+    return public

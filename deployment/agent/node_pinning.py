@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-import flwr.supernode.fleet_http_connection as fleet
+import flwr.supernode.fleet_http_connection as network
 import flwr.supernode.start_client_internal as node
 import httpx
 from flwr.app import Message
@@ -33,9 +33,11 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from flwr.supernode.nodestate import NodeState
 
 from deployment.agent.admission import Admission
+from deployment.agent.errors import ResponseTooLargeError
 from deployment.agent.flower_internals import refuse_drift
 from deployment.agent.gate import ANOTHER_TASK, BundleGate
 from deployment.agent.pausing import NodePauses
+from deployment.agent.response_limit import BoundedFleetClient
 
 HEARTBEAT_SECONDS = 10
 """A task whose executor has been silent for twice as long is given up; Flower takes 30."""
@@ -99,7 +101,7 @@ def pin_node(gate: BundleGate, pauses: NodePauses, admission: Admission) -> Any:
             admission.look_at(context.rpc_method, response)
             return response
 
-    setattr(fleet, "NodeAuthHttpInterceptor", WatchedAuthentication)  # noqa: B010
+    setattr(network, "NodeAuthHttpInterceptor", WatchedAuthentication)  # noqa: B010
     for name, replacement in {
         "_init_connection": gated_connection,
         "_pull_and_store_message": pull_and_forget,
@@ -108,6 +110,7 @@ def pin_node(gate: BundleGate, pauses: NodePauses, admission: Admission) -> Any:
         "time": pauses,
     }.items():
         setattr(node, name, replacement)
+    setattr(network, "FleetHttpClient", BoundedFleetClient)  # noqa: B010
     setattr(command, "start_client_internal", start_gated)  # noqa: B010  (mypy knows no module attribute)
     setattr(in_memory_corestate, "HEARTBEAT_DEFAULT_INTERVAL", HEARTBEAT_SECONDS)  # noqa: B010
     return command
@@ -154,7 +157,11 @@ def gated_get_fab(
     """
 
     def get(fab_hash: str, run_id: int) -> Fab:
-        fab = get_fab(fab_hash, run_id)
+        try:
+            fab = get_fab(fab_hash, run_id)
+        except ResponseTooLargeError:
+            gate.refuse_unread(claimed=fab_hash, run=run_id)
+            return Fab(fab_hash, b"", {})
         other = kinds.pop(run_id, "") == TaskType.AGENT_APP
         refused = gate.admit(
             fab.content, claimed=fab_hash, run=run_id, objection=ANOTHER_TASK if other else None

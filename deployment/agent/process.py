@@ -13,18 +13,12 @@ from client.errors import ClientError
 from deployment.agent.errors import AgentError
 from deployment.agent.settings import Agent, read_agent
 from deployment.errors import DeploymentError
+from deployment.hosting.flower_environment import QUIET_FLOWER
 from deployment.hosting.standing_still import stand_still
 from privacy.errors import PrivacyError
 
 CANNOT_START = 2
 """Exit status: starting again would not help, somebody has to act."""
-
-QUIET_FLOWER = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-}
-"""An agent speaks with its server and nobody else, and installs nothing that it is told to."""
 
 
 def agent_of(arguments: Sequence[str]) -> Agent:

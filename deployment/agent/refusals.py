@@ -33,9 +33,9 @@ class RefusedBundle:
     claimed : str
         The SHA-256 that the server claims.
     found : str
-        The SHA-256 of what came.
+        The SHA-256 of what came; empty, where it was too large to be read.
     size : int
-        Bytes.
+        Bytes; 0, where they were not counted.
     reason : str
     where : str
         ``node`` or ``executor``: who noticed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -102,13 +101,6 @@ def read_rules(agent: Agent) -> Policy:
             "Nothing is answered. Name the right policy in agent.toml."
         )
     return policy
-
-
-def free_port() -> int:
-    """Ask the system for a port on this machine that nobody listens at now."""
-    with socket.socket() as found:
-        found.bind((RUNTIME_HOST, 0))
-        return int(found.getsockname()[1])
 
 
 def _is_this_machine(host: str) -> bool:

@@ -13,10 +13,6 @@ class TokenError(EnrolmentError):
     """An enrolment token that cannot be read or made."""
 
 
-class NodeKeyError(EnrolmentError):
-    """A node's key that cannot be used."""
-
-
 class StoreError(EnrolmentError):
     """The record of enrolments cannot be read or written."""
 
@@ -29,5 +25,5 @@ class SuperlinkError(EnrolmentError):
     """Flower's SuperLink cannot be reached, or does not do what is leant on."""
 
 
-class KnownRegionsError(EnrolmentError):
-    """A record of known regions that cannot be trusted."""
+class KnownRegionsWriteError(EnrolmentError):
+    """The record of known regions cannot be written; the one from before stands."""

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deployment.agent.layout import SETTINGS, lay_out
-from deployment.agent.settings import Agent, free_port, read_agent
+from deployment.agent.settings import Agent, read_agent
 from deployment.enrolment.enrolling import Agent as EnrollingAgent
 from deployment.enrolment.enrolling import enroll
 from deployment.enrolment.errors import EnrolmentError, UnreachableError
 from deployment.enrolment.invitation import Invitation
+from deployment.hosting.ports import free_port
 
 POLLS = (5.0, 10.0, 20.0, 30.0)
 """Seconds until it is asked again, the last ones from then on: the route takes six a minute."""

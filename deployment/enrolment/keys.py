@@ -1,125 +1,14 @@
-"""The node's key (EC P-384, what Flower registers), and fingerprints that people compare.
-
-Public node keys are written as the uncompressed point in hexadecimal, so that one key has one
-spelling: Flower compares the bytes of keys, and two spellings would be two nodes.
-"""
+"""Keys as enrolment shows them: fingerprints that two people compare by telephone."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
+from deployment.hosting.node_key import NODE_KEY, NodeKey, is_signed_by_node, read_point
 
-from deployment.enrolment.errors import NodeKeyError
+__all__ = ["NODE_KEY", "NodeKey", "fingerprint", "is_signed_by_node", "read_point"]
 
-NODE_KEY = r"^04[0-9a-f]{192}$"
-"""An uncompressed point of P-384."""
 _GROUPS = 8
-
-
-class NodeKey:
-    """The private key by which a SuperNode proves who it is.
-
-    Parameters
-    ----------
-    private : EllipticCurvePrivateKey
-        On P-384.
-    """
-
-    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
-        self._private = private
-        self.public = spell_point(private.public_key())
-
-    def sign(self, message: bytes) -> str:
-        """Return an ECDSA signature (SHA-256, DER) in hexadecimal; another one each time."""
-        return self._private.sign(message, ec.ECDSA(SHA256())).hex()
-
-    @classmethod
-    def create(cls, path: Path) -> NodeKey:
-        """Make a key and keep it in ``path``, in the format that ``flower-supernode`` reads.
-
-        Raises
-        ------
-        NodeKeyError
-            If there is something already, or it cannot be written.
-        """
-        private = ec.generate_private_key(ec.SECP384R1())
-        content = private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError as error:
-            raise NodeKeyError(f"{path} exists already. No key was made.") from error
-        except OSError as error:
-            raise NodeKeyError(f"Key {path} cannot be written ({error.strerror}).") from error
-        return cls(private)
-
-    @classmethod
-    def load(cls, path: Path) -> NodeKey:
-        """Read the key in ``path``.
-
-        Raises
-        ------
-        NodeKeyError
-            If it is missing, no P-384 key in OpenSSH's format, or others can read it.
-        """
-        try:
-            if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise NodeKeyError(
-                    f"Node key {path} can be read by others. It was not used. "
-                    f"Make it private (chmod 600 {path}) if nobody has read it, or replace it."
-                )
-            private = serialization.load_ssh_private_key(path.read_bytes(), password=None)
-        except OSError as error:
-            raise NodeKeyError(f"Node key {path} cannot be read ({error.strerror}).") from error
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise NodeKeyError(
-                f"{path} holds no private key in OpenSSH's format without a passphrase."
-            ) from error
-        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.key_size != 384:
-            raise NodeKeyError(f"{path} holds another kind of key than EC P-384.")
-        return cls(private)
-
-
-def spell_point(public: ec.EllipticCurvePublicKey) -> str:
-    """Write a public key as its uncompressed point in hexadecimal."""
-    return public.public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-    ).hex()
-
-
-def read_point(point: str) -> ec.EllipticCurvePublicKey:
-    """Return the P-384 key at ``point``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such point on the curve.
-    """
-    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), bytes.fromhex(point))
-
-
-def is_signed_by_node(message: bytes, signature: str, point: str) -> bool:
-    """Tell whether ``signature`` (DER, hexadecimal) is that of ``message`` by the key ``point``."""
-    try:
-        read_point(point).verify(bytes.fromhex(signature), message, ec.ECDSA(SHA256()))
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 def fingerprint(public: str) -> str:

@@ -1,19 +1,23 @@
 """Who is enrolled, as records, SuperLink and the signed file of known regions tell it.
 
-Three places that must agree; each disagreement is told with what to do.
+Three places that must agree; each disagreement is told with what to do, and so is a node that seems
+to be in two places.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from deployment.enrolment.decisions import Enrolment, enrolments
-from deployment.enrolment.errors import EnrolmentError
-from deployment.enrolment.known_regions import is_current, read_known_regions
+from deployment.enrolment.known_regions import is_current
 from deployment.enrolment.places import EnrollingServer
 from deployment.enrolment.store import EnrolmentStore
 from deployment.enrolment.superlink import Node, reach
+from deployment.hosting.node_key import read_point
+from deployment.server.node_addresses import addresses_in_turn, mark_of
 from privacy.signing import SigningKey
+from server.known_regions import KnownRegionsError, read_known_regions
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def look(server: EnrollingServer) -> Overview:
         if node.is_registered and name not in ours
     ]
     troubles += _file_troubles(server, store, key, bool(found))
+    troubles += _copied_keys(server, found)
     return Overview(rows, troubles)
 
 
@@ -85,6 +90,21 @@ def _trouble(one: Enrolment, node: Node | None) -> str | None:
     return None
 
 
+def _copied_keys(server: EnrollingServer, found: list[Enrolment]) -> list[str]:
+    """Tell of nodes that speak from several addresses in turn."""
+    if server.nginx_log is None:
+        return []
+    spoken = addresses_in_turn(server.nginx_log, datetime.now(UTC))
+    names = {mark_of(read_point(one.request.node_key)): one.region for one in found}
+    return [
+        f"INCIDENT: the node of region {names[mark]} speaks from {' and '.join(addresses)} in "
+        "turn. If the region has not several ways to the network, somebody has a copy of its key: "
+        f"ask its operator, and if in doubt `fedinterest server revoke {names[mark]}`."
+        for mark, addresses in spoken.items()
+        if mark in names
+    ]
+
+
 def _file_troubles(
     server: EnrollingServer, store: EnrolmentStore, key: SigningKey, is_needed: bool
 ) -> list[str]:
@@ -92,7 +112,7 @@ def _file_troubles(
         return []
     try:
         known = read_known_regions(server.known_regions, key.public)
-    except EnrolmentError as error:
+    except KnownRegionsError as error:
         return [str(error)]
     if not is_current(known, store):
         return [

@@ -26,12 +26,15 @@ class EnrollingServer:
         in the clear.
     signing_key : Path
         The key that signs the server's requests, and the record of known regions.
+    nginx_log : Path, optional
+        Which nodes spoke from where.
     """
 
     folder: Path
     control: str
     control_ca: Path | None
     signing_key: Path
+    nginx_log: Path | None = None
 
     @property
     def record(self) -> Path:

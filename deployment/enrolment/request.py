@@ -24,13 +24,13 @@ from deployment.enrolment.token import Token
 from privacy.configuration import kebab
 from privacy.record_values import is_printable
 from privacy.signing import PUBLIC_KEY, is_signed
+from server.known_regions import TIME
 
 ROUTE = "/v1/enrol"
 LONGEST_BODY = 16 * 1024
 """Bytes."""
 LONGEST_REGION = 128
 """Characters, as in policies."""
-TIME = r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$"
 _PREFIX = b"fedinterest enrolment request 1\n"
 """Nothing else that these keys sign starts so: no signature serves for two purposes."""
 

@@ -10,6 +10,16 @@ import os
 import sys
 from pathlib import Path
 
+QUIET_FLOWER = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    # The older interfaces listen on all addresses once these are 1.
+    "FLWR_INTERNAL_GRPC_CONTROL_API": "0",
+    "FLWR_INTERNAL_GRPC_FLEET_API": "0",
+}
+"""A Flower process speaks with whom it is told to and nobody else, and installs nothing."""
+
 
 def flower_environment(home: Path) -> dict[str, str]:
     """Return the variables that a Flower process gets.
@@ -22,12 +32,7 @@ def flower_environment(home: Path) -> dict[str, str]:
     """
     return {
         "FLWR_HOME": str(home.resolve()),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-        # The older interfaces listen on all addresses once these are 1.
-        "FLWR_INTERNAL_GRPC_CONTROL_API": "0",
-        "FLWR_INTERNAL_GRPC_FLEET_API": "0",
+        **QUIET_FLOWER,
         # Flower starts its own commands by name: they have to be this environment's.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONUNBUFFERED": "1",

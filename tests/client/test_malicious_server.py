@@ -35,6 +35,8 @@ STRANGER = SigningKey(Ed25519PrivateKey.generate())
 PLANNED = 3
 """Rounds that the budget is meant for."""
 SIGMA = 5.0
+LATER, LONG_AGO = 4_000_000_000, 1_400_000_000
+"""In seconds since 1970: the years 2096 and 2014."""
 RULES: dict[str, Any] = {
     "budget": {"epsilon": 1.9, "lifetime-epsilon": 1.9},
     "answers": {
@@ -54,9 +56,11 @@ def region(tmp_path: Path) -> Region:
     return a_region(tmp_path, policy=RULES)
 
 
-def asked(region: Region, key: SigningKey | None = SERVER, **changes: Any) -> Request:
+def asked(
+    region: Region, key: SigningKey | None = SERVER, *, expires: int = LATER, **changes: Any
+) -> Request:
     request = a_request(region, **({"sigma": SIGMA, "participants": 8} | changes))
-    return request.signed(key) if key else request
+    return request.signed(key, expires=expires) if key else request
 
 
 def send(region: Region, records: RecordDict, run_config: dict[str, Any] | None = None) -> Answer:
@@ -134,6 +138,15 @@ DEMANDS: dict[str, tuple[Callable[[Region], Request], str]] = {
     "a stranger in a trusted name": (
         lambda region: replace(asked(region, STRANGER, round_number=9), server_key=SERVER.public),
         "signature-wrong",
+    ),
+    "good for ever": (lambda region: asked(region, round_number=9, expires=0), "no-expiry"),
+    "an old request, for the first time": (
+        lambda region: asked(region, round_number=9, expires=LONG_AGO),
+        "expired",
+    ),
+    "an answered request, when it is old": (
+        lambda region: asked(region, expires=LONG_AGO),
+        "expired",
     ),
     "a signed request, changed on the way": (
         lambda region: replace(asked(region, round_number=9), sigma=4.5),

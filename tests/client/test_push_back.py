@@ -20,6 +20,8 @@ from tests.client.examples import LETTERS, SHOP, a_region, a_request, push_back
 from tests.strategies.examples import a_key
 
 SERVER = a_key("server")
+LATER = 4_000_000_000
+"""In seconds since 1970: the year 2096."""
 N_ITEMS = len(SHOP)
 TASTE: dict[str, Any] = {
     "recent_popularity": np.linspace(1, 2, N_ITEMS, dtype=np.float32),
@@ -58,7 +60,7 @@ def label_at(region: Region) -> str:
 
 
 def test_taste_arrives_and_is_recommended_from(region: Region) -> None:
-    sent = request_to_records(push(region, 1, "good").signed(SERVER))
+    sent = request_to_records(push(region, 1, "good").signed(SERVER, expires=LATER))
     assert isinstance(answer(region, records_to_request(sent)), Release)
     kept = ClusterMap.load(region.settings.cluster_map)
     for name, value in TASTE.items():
@@ -79,7 +81,7 @@ def test_a_region_of_few_users_takes_what_was_voted_for_but_its_operators_lift(
 
 
 def test_unsigned_or_anothers_map_leaves_the_last_good_one(region: Region) -> None:
-    answer(region, push(region, 1, "good").signed(SERVER))
+    answer(region, push(region, 1, "good").signed(SERVER, expires=LATER))
     for number, other in (
         (2, push(region, 2, "bad")),
         (3, push(region, 3, "bad").signed(a_key("impostor"))),
@@ -87,7 +89,9 @@ def test_unsigned_or_anothers_map_leaves_the_last_good_one(region: Region) -> No
         reply = answer(region, other)
         assert not isinstance(reply, Release), number
     assert label_at(region) == "good"
-    assert isinstance(answer(region, push(region, 4, "better").signed(SERVER)), Release)
+    assert isinstance(
+        answer(region, push(region, 4, "better").signed(SERVER, expires=LATER)), Release
+    )
     assert label_at(region) == "better"
 
 
@@ -96,8 +100,8 @@ def test_unsigned_or_anothers_map_leaves_the_last_good_one(region: Region) -> No
 def test_a_map_that_was_corrupted_on_the_way_leaves_the_last_good_one(
     region: Region, name: str, harm: str
 ) -> None:
-    answer(region, push(region, 1, "good").signed(SERVER))
-    records = request_to_records(push(region, 2, "bad").signed(SERVER))
+    answer(region, push(region, 1, "good").signed(SERVER, expires=LATER))
+    records = request_to_records(push(region, 2, "bad").signed(SERVER, expires=LATER))
     spoil(records, name, harm)
     try:
         reply = answer(region, records_to_request(records))

@@ -21,10 +21,10 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from deployment.enrolment.errors import EnrolmentError, UnreachableError
-from deployment.enrolment.known_regions import read_known_regions
 from deployment.enrolment.service import REFUSAL
 from deployment.enrolment.token import Token
 from privacy.signing import SigningKey
+from server.known_regions import read_known_regions
 from tests.deployment.enrolment.certificates import Authority
 from tests.deployment.enrolment.command_line import point_at, run, write_agent, write_token
 from tests.end_to_end.enrolment_host import Host, answers, wait_for

@@ -20,7 +20,9 @@ from flwr.common.constant import ErrorCode
 
 from client.region import Region, open_region
 from deployment.agent.approvals import content_hash
-from deployment.agent.gate import ANOTHER_HASH, NOT_APPROVED
+from deployment.agent.bundle import LARGEST_BUNDLE
+from deployment.agent.gate import ANOTHER_HASH, NOT_APPROVED, TOO_LARGE
+from deployment.agent.response_limit import ENVELOPE
 from deployment.agent.settings import read_agent
 from deployment.agent.tasks import TaskSource
 from privacy.ledger import witness_beside
@@ -106,6 +108,23 @@ def test_lie_about_the_hash_is_refused_and_the_truth_is_answered(world: World) -
     world.link.lie.unlink()
     assert isinstance(world.relay.ask(world.south.node_id(), question).answer(), Release)
     assert len(world.south.refusals()) == 1
+
+
+def test_bundle_that_is_too_large_is_not_taken_and_the_next_question_is_answered(
+    world: World,
+) -> None:
+    app = world.folder / "large"
+    write_bundle(app, canary=world.canary, events=world.north.folder / "events.csv")
+    relay = world.link.run(app)
+    world.link.lie.write_bytes(bytes(LARGEST_BUNDLE + ENVELOPE + 1))
+    reply = relay.ask(world.north.node_id(), world.question())
+    world.link.lie.unlink()
+    relay.finish()
+    assert reply.error is not None
+    assert reply.error["code"] == ErrorCode.INVALID_FAB
+    refused = world.north.refusals()[-1]
+    assert (refused["reason"], refused["size"]) == (TOO_LARGE, 0)
+    assert isinstance(world.relay.ask(world.north.node_id(), world.question()).answer(), Release)
 
 
 def test_approved_bundle_is_answered_by_the_installed_program_alone(world: World) -> None:

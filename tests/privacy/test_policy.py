@@ -14,7 +14,7 @@ from privacy.errors import PolicyError, RefusalError
 from privacy.policy import Policy, read_policy, write_default_policy
 from privacy.query import NoiseKind, SumQuery, TrustModel
 from privacy.signing import SigningKey
-from tests.privacy.examples import a_block, a_policy, a_query
+from tests.privacy.examples import NOW, a_block, a_policy, a_query
 
 USABLE = {
     "region": 'region = "north"\n',
@@ -344,6 +344,16 @@ def test_strangers_signature_under_a_pinned_name_is_refused() -> None:
 def test_noise_kind_is_the_servers_affair_under_central() -> None:
     policy = a_policy(noise_kinds={"float"}, trust_models={CENTRAL})
     passes(policy, a_query(trust_model=CENTRAL), NoiseKind.SEEDED)
+
+
+def test_a_known_servers_request_says_until_when_it_is_good() -> None:
+    policy = a_policy(server_keys={KEY.public})
+    for_ever = signed(a_query(), KEY)
+    with pytest.raises(RefusalError, match="until when they are good") as refused:
+        policy.check_time(for_ever, NOW)
+    assert refused.value.reason == "no-expiry"
+    policy.check_time(replace(for_ever, expires=int(NOW.timestamp()) + 60), NOW)
+    a_policy().check_time(for_ever, NOW)  # where any server may ask, an expiry means nothing
 
 
 def test_promised_noise_is_checked_under_central_as_well() -> None:

@@ -90,8 +90,8 @@ KNOWN, OTHER = key(1), key(2)
 FORGED = replace(QUERY, server_key=KNOWN.public, signature=OTHER.sign(b"this request"))
 
 
-def signed(query: SumQuery, by: SigningKey) -> SumQuery:
-    named = replace(query, server_key=by.public)
+def signed(query: SumQuery, by: SigningKey, expires: int = 4_000_000_000) -> SumQuery:
+    named = replace(query, server_key=by.public, expires=expires)
     return replace(named, signature=by.sign(named.signed_message()))
 
 
@@ -144,6 +144,9 @@ SITUATIONS = {
     "allowed and asked again": Situation(None, before=asked(QUERY)),
     "allowed centrally": Situation(None, CENTRALLY, {"trust_models": {CENTRAL}}),
     "allowed and signed": Situation(None, signed(QUERY, KNOWN), {"server_keys": {KNOWN.public}}),
+    "good for ever": Situation(
+        "no-expiry", signed(QUERY, KNOWN, 0), {"server_keys": {KNOWN.public}}
+    ),
     "not signed": Situation("server-not-trusted", QUERY, {"server_keys": {KNOWN.public}}),
     "signed by another": Situation(
         "server-not-trusted", signed(QUERY, OTHER), {"server_keys": {KNOWN.public}}
@@ -266,7 +269,7 @@ def requests(draw: st.DrawFn) -> tuple[float, SumQuery]:
     )
     sign = draw(st.sampled_from([*[KNOWN] * 9, None, None, OTHER, "forged", "nonsense"]))
     if isinstance(sign, SigningKey):
-        query = signed(query, sign)
+        query = signed(query, sign, draw(st.sampled_from([*[4_000_000_000] * 8, 0])))
     elif sign == "forged":
         query = replace(query, server_key=KNOWN.public, signature=OTHER.sign(b"other"))
     elif sign == "nonsense":

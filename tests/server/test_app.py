@@ -16,6 +16,7 @@ from server.app import build_strategy
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.public_catalogue import PublicCatalogue
 from tests.privacy.examples import a_query
+from tests.server.test_known_regions import write as write_record
 
 ITEMS = ["bread", "milk", "soap"]
 
@@ -157,3 +158,33 @@ def test_under_central_a_charged_ledger_of_another_run_is_an_error(catalogue: Pa
     door.ledger.reserve(a_query(sigma=10.0), door.noise.kind)
     with pytest.raises(ConfigError, match=r"charged by another run already\. Nothing"):
         build_strategy(config, "run-2")
+
+
+def test_answers_are_compared_with_the_record_that_the_run_names(catalogue: Path) -> None:
+    folder = catalogue.parent
+    key = SigningKey.create(folder / "server.key")
+    write_record(folder / "known-regions.json", key, 1, north="a" * 64)
+    named = {
+        "run.signing-key": str(folder / "server.key"),
+        "run.known-regions": str(folder / "known-regions.json"),
+    }
+    strategy = build_strategy(config_with(catalogue, **named), "run-1")
+    assert strategy.known_regions is not None
+    assert strategy.known_regions() == {"north": "a" * 64}
+    (folder / "known-regions.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"^run\.known-regions: .*Nothing was asked"):
+        build_strategy(config_with(catalogue, **named), "run-1")
+
+
+def test_a_record_of_regions_without_the_key_that_signs_it_is_an_error(catalogue: Path) -> None:
+    with pytest.raises(ConfigError, match=r"set run\.signing-key too"):
+        config_with(catalogue, **{"run.known-regions": "known-regions.json"})
+
+
+def test_without_a_record_any_region_may_answer(catalogue: Path) -> None:
+    assert build_strategy(config_with(catalogue), "run-1").known_regions is None
+
+
+def test_a_round_ends_for_flower_too(catalogue: Path) -> None:
+    strategy = build_strategy(config_with(catalogue, **{"run.round-seconds": 42.0}), "run-1")
+    assert strategy.round_seconds == 42.0

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
+from flwr.app.constants import DEFAULT_TTL
 from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode
 
 from privacy.accountant import Adjacency, GaussianEvent, compose, epsilon_of
 from privacy.door import ServerDoor
@@ -20,7 +22,7 @@ from privacy.release import LEDGER_UNUSABLE, Answer, ClippedSum, Refusal, Releas
 from privacy.signing import is_signed
 from simulations.in_process_grid import InProcessGrid
 from strategies.clustering import Clustering
-from strategies.federated_kmeans import FederatedKMeans, StrategyError
+from strategies.federated_kmeans import SLACK_SECONDS, FederatedKMeans, StrategyError
 from strategies.messages import answer_to_records, records_to_request
 from strategies.phases.calibration import Mean
 from strategies.phases.experiment import Asked, Feedback
@@ -596,3 +598,134 @@ def test_an_answer_under_another_trust_model_is_left_out(
 
     first_round(strategy, respond)
     assert_one_of_two_is_left_out(strategy)
+
+
+def sign_in(strategy: FederatedKMeans, *regions: str) -> dict[str, str]:
+    """Let these regions be the ones that are enrolled; return their keys, to be changed."""
+    keys = {region: a_key(region).public for region in regions}
+    strategy.known_regions = lambda: dict(keys)
+    return keys
+
+
+def test_answers_of_enrolled_regions_are_used(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    sign_in(strategy, "region-2", "region-3")
+    first_round(strategy, answer)
+    assert (strategy.history[0].answered, strategy.history[0].malformed) == (2, 0)
+
+
+def test_who_is_not_enrolled_is_left_out_and_leaves_no_head(
+    known: Clustering, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    strategy = strategy_over(known)
+    sign_in(strategy, "region-2")
+    first_round(strategy, answer)
+    assert_one_of_two_is_left_out(strategy)
+    assert [head.region for head in strategy.heads] == ["region-2"]
+    assert "'region-3' is left out: no region of this name is enrolled" in caplog.text
+
+
+def test_an_enrolled_name_with_another_key_is_left_out_and_the_region_itself_is_not(
+    known: Clustering, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The impostor's answer comes first: without the record its key would be the region's."""
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    strategy = strategy_over(known)
+    sign_in(strategy, "region-3")
+
+    def respond(request: Request, node: int) -> RecordDict:
+        honest = release_for(request, "region-3")
+        forged = signed(honest, key=a_key("somebody else"))
+        return answer_to_records(forged if node == 2 else honest)
+
+    first_round(strategy, respond)
+    assert_one_of_two_is_left_out(strategy)
+    assert list(strategy.heads) == [a_head("region-3")]
+    assert "another key than the region enrolled with" in caplog.text
+
+
+def test_a_refusal_in_an_unknown_name_is_left_out(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    sign_in(strategy, "region-2")
+
+    def respond(request: Request, node: int) -> RecordDict:
+        bare = refusal_for(request, f"region-{node}", LEDGER_UNUSABLE)
+        return answer(request, node) if node == 2 else answer_to_records(bare)
+
+    first_round(strategy, respond)
+    assert strategy.history[0].refusals == []
+    assert_one_of_two_is_left_out(strategy)
+
+
+def test_a_region_that_was_revoked_counts_no_longer_from_the_next_question_on(
+    known: Clustering,
+) -> None:
+    strategy = strategy_over(known)
+    keys = sign_in(strategy, "region-2", "region-3")
+    first_round(strategy, answer)
+    del keys["region-3"]
+    clients = ClientApp()
+
+    @clients.train()
+    def reply(message: Message, context: Context) -> Message:
+        asked = records_to_request(message.content)
+        release = signed(release_for(asked, f"region-{context.node_id}"), 6)
+        return Message(answer_to_records(release), reply_to=message)
+
+    grid = InProcessGrid(clients, [{}, {}])
+    messages = strategy.configure_train(2, strategy.initial_arrays(), ConfigRecord(), grid)
+    strategy.aggregate_train(2, grid.send_and_receive(messages))
+    found = [(record.answered, record.malformed) for record in strategy.history]
+    assert found == [(2, 0), (1, 1)]
+
+
+def test_one_key_under_two_names_counts_once(known: Clustering) -> None:
+    strategy = strategy_over(known)
+    key = a_key("one for both")
+    first_round(
+        strategy,
+        lambda request, node: answer_to_records(
+            signed(release_for(request, f"region-{node}"), key=key)
+        ),
+    )
+    assert_one_of_two_is_left_out(strategy)
+    assert [head.region for head in strategy.heads] == ["region-2"]
+
+
+def test_a_question_is_good_for_little_longer_than_its_answers_are_waited_for(
+    known: Clustering,
+) -> None:
+    for round_seconds, ttl in ((30.0, 30.0 + SLACK_SECONDS), (None, DEFAULT_TTL)):
+        strategy = strategy_over(known, round_seconds=round_seconds)
+        grid = InProcessGrid(ClientApp(), [{}, {}])
+        (one, _) = strategy.configure_train(1, strategy.initial_arrays(), ConfigRecord(), grid)
+        assert one.metadata.ttl == ttl
+
+
+@pytest.mark.parametrize(
+    "code", [ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE]
+)
+def test_what_flower_says_of_a_late_answer_counts_as_late_and_other_errors_as_unusable(
+    known: Clustering, code: int
+) -> None:
+    strategy = strategy_over(known, n_clients=3)
+    clients = ClientApp()
+
+    @clients.train()
+    def reply(message: Message, context: Context) -> Message:
+        asked = records_to_request(message.content)
+        if context.node_id == 2:
+            return Message(answer(asked, 2), reply_to=message)
+        return Message(RecordDict(), reply_to=message)
+
+    grid = InProcessGrid(clients, [{}, {}, {}])
+    asked = list(strategy.configure_train(1, strategy.initial_arrays(), ConfigRecord(), grid))
+    good, late, failed = grid.send_and_receive(asked)
+    errors = (Error(code, "unavailable"), Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, "E"))
+    replies = [
+        Message(error, reply_to=one) for error, one in zip(errors, (late, failed), strict=True)
+    ]
+    strategy.aggregate_train(1, [good, *replies])
+    record = strategy.history[0]
+    assert (record.answered, record.malformed, record.late) == (1, 1, 1)

@@ -23,6 +23,7 @@ from tests.strategies.examples import a_key, distance_histogram
 from tests.strategies.test_messages import QUESTIONS, over_the_wire, request
 
 SERVER = a_key("server")
+SOON, LATER = int(NOW.timestamp()) + 3600, int(NOW.timestamp()) + 90000
 KINDS = [question.kind for question in QUESTIONS]
 
 
@@ -49,7 +50,7 @@ def reason(answer: Answer) -> str:
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=KINDS)
 def test_a_signed_request_is_answered_after_the_wire(tmp_path: Path, question: Question) -> None:
-    sent = request(question).signed(SERVER)
+    sent = request(question).signed(SERVER, expires=SOON)
     received = records_to_request(over_the_wire(request_to_records(sent)))
     assert (received.server_key, received.signature) == (SERVER.public, sent.signature)
     assert received.query() == sent.query()
@@ -60,8 +61,8 @@ def test_a_signed_request_is_answered_after_the_wire(tmp_path: Path, question: Q
 
 def test_signing_changes_nothing_else() -> None:
     plain = request(QUESTIONS[0])
-    signed = plain.signed(SERVER)
-    assert replace(signed.query(), server_key="", signature="") == plain.query()
+    signed = plain.signed(SERVER, expires=SOON)
+    assert replace(signed.query(), server_key="", signature="", expires=0) == plain.query()
     assert plain.signature == ""
 
 
@@ -107,7 +108,7 @@ def test_a_request_that_was_changed_on_the_way_is_refused(
     door = a_door(tmp_path, questions=set(QUESTION_TYPES), server_keys={SERVER.public})
     tried = set()
     arrays = set(request_to_records(request(question)).array_records["arrays"])
-    for name, records in changed_on_the_way(request(question).signed(SERVER)):
+    for name, records in changed_on_the_way(request(question).signed(SERVER, expires=SOON)):
         tried.add(name)
         try:
             received = records_to_request(over_the_wire(records))
@@ -127,7 +128,7 @@ def test_every_array_of_a_question_is_tried_here() -> None:
     tried = {
         name
         for question in QUESTIONS
-        for name, _ in changed_on_the_way(request(question).signed(SERVER))
+        for name, _ in changed_on_the_way(request(question).signed(SERVER, expires=SOON))
     }
     arrays = {"origin", "centres", "centroids", "map.centroids", "map.item_weights"}
     assert arrays | {"map.popularity", "map.noisy_sizes"} <= tried
@@ -142,13 +143,10 @@ def test_another_basis_is_refused(tmp_path: Path) -> None:
         radius=0.5,
         count_weight=0.3,
     )
-    sent = request(plane).signed(SERVER)
+    sent = request(plane).signed(SERVER, expires=SOON)
     turned = replace(sent, question=replace(plane, basis=np.eye(4, 2, -1, dtype=np.float32)))
     assert isinstance(ask(tmp_path / "sent", sent, touched=True), Release)
     assert reason(ask(tmp_path / "turned", turned)) == "signature-wrong"
-
-
-SOON, LATER = int(NOW.timestamp()) + 3600, int(NOW.timestamp()) + 90000
 
 
 def test_an_expired_request_is_refused_and_signed_anew_it_is_the_same(tmp_path: Path) -> None:
@@ -168,6 +166,15 @@ def test_nobody_on_the_way_can_prolong_a_request(tmp_path: Path, expires: int) -
     assert reason(ask(tmp_path, replace(sent, expires=expires))) == "signature-wrong"
 
 
+def test_a_request_that_is_good_for_ever_is_refused_where_servers_are_known(
+    tmp_path: Path,
+) -> None:
+    for_ever = request(QUESTIONS[0]).signed(SERVER)
+    assert reason(ask(tmp_path, for_ever)) == "no-expiry"
+    for_a_while = request(QUESTIONS[0]).signed(SERVER, expires=SOON)
+    assert isinstance(ask(tmp_path, for_a_while, touched=True), Release)
+
+
 def test_the_time_survives_the_wire_and_does_not_identify_a_request() -> None:
     sent = request(QUESTIONS[0]).signed(SERVER, expires=SOON)
     received = records_to_request(over_the_wire(request_to_records(sent)))
@@ -185,7 +192,9 @@ def test_a_request_of_another_server_is_refused(tmp_path: Path) -> None:
 
 def test_an_unsigned_request_is_refused_where_servers_are_known(tmp_path: Path) -> None:
     assert reason(ask(tmp_path, request(QUESTIONS[0]))) == "server-not-trusted"
-    stripped = replace(request(QUESTIONS[0]).signed(SERVER), server_key="", signature="")
+    stripped = replace(
+        request(QUESTIONS[0]).signed(SERVER, expires=SOON), server_key="", signature=""
+    )
     assert reason(ask(tmp_path, stripped)) == "server-not-trusted"
 
 
@@ -204,7 +213,7 @@ def test_where_no_server_is_known_any_may_ask(tmp_path: Path, key: SigningKey | 
 def test_where_no_server_is_known_a_wrong_signature_is_refused_all_the_same(
     tmp_path: Path,
 ) -> None:
-    received = replace(request(QUESTIONS[0]).signed(SERVER), sigma=3.0)
+    received = replace(request(QUESTIONS[0]).signed(SERVER, expires=SOON), sigma=3.0)
     assert reason(ask(tmp_path, received, server_keys=set())) == "signature-wrong"
 
 
@@ -226,5 +235,5 @@ def test_the_same_numbers_in_another_shape_are_another_question(tmp_path: Path) 
         centres = np.ones((rows, width), np.float32)
         return distance_histogram(centres, bins=4)
 
-    sent = request(histogram(1, 4)).signed(SERVER)
+    sent = request(histogram(1, 4)).signed(SERVER, expires=SOON)
     assert reason(ask(tmp_path, replace(sent, question=histogram(2, 2)))) == "signature-wrong"

@@ -1,7 +1,8 @@
 """A ServerApp that asks what it is told to, and tells what came back: it goes into a bundle.
 
 Questions are files ``N.ask`` in the folder that its run-config names (a RecordDict as protobuf;
-``N.to`` before it names the node), replies are files ``N.reply`` (JSON). ``stop`` ends it.
+``N.to`` before it names the node, ``N.ttl`` how many seconds it is good), replies are files
+``N.reply`` (JSON). ``stop`` ends it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ def ask(grid: Grid, path: Path) -> dict[str, Any]:
     """Send one question, and wait for its reply with short pauses."""
     content = recorddict_from_proto(ProtoRecordDict.FromString(path.read_bytes()))
     node = int(path.with_suffix(".to").read_text())
+    told = path.with_suffix(".ttl")
+    ttl = float(told.read_text()) if told.exists() else 120.0
     started = time.monotonic()
-    ids = list(grid.push_messages([Message(content, node, "train", ttl=120.0)]))
+    ids = list(grid.push_messages([Message(content, node, "train", ttl=ttl)]))
     replies: list[Message] = []
     while not replies and time.monotonic() - started < 90:
         replies = list(grid.pull_messages(ids))

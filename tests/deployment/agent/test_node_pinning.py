@@ -16,7 +16,7 @@ from flwr.supernode.nodestate import NodeStateFactory
 from deployment.agent import flower_internals
 from deployment.agent.admission import Admission
 from deployment.agent.approvals import content_hash
-from deployment.agent.errors import FlowerDriftError, LostAnswerError
+from deployment.agent.errors import FlowerDriftError, LostAnswerError, ResponseTooLargeError
 from deployment.agent.flower_internals import LEANT_ON, refuse_drift
 from deployment.agent.gate import BundleGate
 from deployment.agent.node_pinning import ForgetfulState, gated_get_fab, pin_node
@@ -58,6 +58,16 @@ def test_refused_bundle_goes_no_further(gate: BundleGate, content: bytes, claime
     assert (fab.content, fab.verifications) == (b"", {})
     (refused,) = read_refusals(gate.refusals)
     assert (refused.claimed, refused.found) == (content_hash(claimed), content_hash(content))
+
+
+def test_a_bundle_that_is_too_large_to_be_taken_is_refused_and_told(gate: BundleGate) -> None:
+    def get_fab(fab_hash: str, run_id: int) -> Fab:
+        raise ResponseTooLargeError("more than it can honestly be")
+
+    fab = gated_get_fab(get_fab, gate, {})(content_hash(GOOD), 1)
+    assert (fab.content, fab.verifications) == (b"", {})
+    (refused,) = read_refusals(gate.refusals)
+    assert (refused.reason, refused.found, refused.size) == ("too-large", "", 0)
 
 
 def test_approved_bundle_as_another_kind_of_task_is_refused(gate: BundleGate) -> None:

@@ -161,11 +161,11 @@ class TestedAgent:
     def _readiness(self) -> int:
         return self.log.read_text().count("Ready:") if self.log.exists() else 0
 
-    def hold_up(self, relay: Relay, question: Request) -> Path:
+    def hold_up(self, relay: Relay, question: Request, ttl: float = 120.0) -> Path:
         """Ask, and hold the answer up in its middle; return the file its reply will be in."""
         (self.folder / "paused").unlink(missing_ok=True)
         (self.folder / "pause").touch()
-        reply = relay.send(self.node_id(), request_to_records(question))
+        reply = relay.send(self.node_id(), request_to_records(question), ttl)
         wait_for((self.folder / "paused").exists)
         return reply
 
@@ -279,11 +279,12 @@ class Relay:
         path = self.folder / "nodes"
         return list(json.loads(path.read_text())) if path.exists() else []
 
-    def send(self, node: str, content: RecordDict) -> Path:
-        """Ask a node; return the file that its reply will be in."""
+    def send(self, node: str, content: RecordDict, ttl: float = 120.0) -> Path:
+        """Ask a node, within ``ttl`` seconds; return the file that its reply will be in."""
         self.number += 1
         path = self.folder / f"{self.number:03}.ask"
         path.with_suffix(".to").write_text(node)
+        path.with_suffix(".ttl").write_text(str(ttl))
         path.with_suffix(".part").write_bytes(recorddict_to_proto(content).SerializeToString())
         path.with_suffix(".part").rename(path)
         return path.with_suffix(".reply")

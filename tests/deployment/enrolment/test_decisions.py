@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from deployment.enrolment import decisions, overview
 from deployment.enrolment.decisions import approve, enrolments, revoke, to_approve
-from deployment.enrolment.errors import EnrolmentError, KnownRegionsError, TokenError
-from deployment.enrolment.known_regions import is_current, read_known_regions
+from deployment.enrolment.errors import EnrolmentError, KnownRegionsWriteError, TokenError
+from deployment.enrolment.known_regions import is_current
 from deployment.enrolment.overview import look
 from deployment.enrolment.places import EnrollingServer
+from deployment.hosting.node_key import read_point
+from deployment.server.node_addresses import mark_of
 from privacy.errors import KeyFileError
 from privacy.signing import SigningKey
+from server.known_regions import read_known_regions
 from tests.deployment.enrolment.examples import NOON, Setting, an_agent
 from tests.deployment.enrolment.fake_superlink import FakeSuperlink
 
@@ -229,7 +233,7 @@ def test_a_record_of_known_regions_that_cannot_be_written_is_told_and_written_la
     setting.ask(an_agent(), setting.token())
     blocking = server.known_regions.with_name("known-regions.json.new")
     blocking.mkdir()
-    with pytest.raises(KnownRegionsError, match="say the same again"):
+    with pytest.raises(KnownRegionsWriteError, match="say the same again"):
         approve_region(server, setting)
     blocking.rmdir()
     approve_region(server, setting)
@@ -269,6 +273,22 @@ def test_each_disagreement_is_told(
     assert any("was changed after it was signed" in one for one in look(server).troubles)
     server.known_regions.unlink()
     assert any("cannot be read" in one for one in look(server).troubles)
+
+
+def test_a_node_that_seems_to_be_in_two_places_is_an_incident(
+    setting: Setting, superlink: FakeSuperlink, server: EnrollingServer
+) -> None:
+    agent, log = an_agent(), server.folder / "nginx.log"
+    setting.ask(agent, setting.token())
+    approve_region(server, setting)
+    watched = replace(server, nginx_log=log)
+    mark, now = mark_of(read_point(agent.node_key.public)), datetime.now(UTC).isoformat()
+    spoken = [f"{now} node {mark} {address}\n" for address in ("10.0.0.1", "192.0.2.6")]
+    log.write_text("".join(spoken))
+    assert look(watched).troubles == []
+    log.write_text("".join([*spoken, spoken[0]]))
+    (trouble,) = look(watched).troubles
+    assert trouble.startswith("INCIDENT: the node of region north speaks from 10.0.0.1 and 192.0.")
 
 
 def test_a_superlink_that_lost_its_records_gets_the_node_again(

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from deployment.enrolment.errors import NodeKeyError
 from deployment.enrolment.keys import NodeKey, fingerprint, is_signed_by_node
+from deployment.errors import NodeKeyError, SecretFileError
 
 
 def test_a_node_key_is_private_and_read_back_and_never_overwritten(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_node_key_is_private_and_read_back_and_never_overwritten(tmp_path: Pat
     made = NodeKey.create(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert NodeKey.load(path).public == made.public
-    with pytest.raises(NodeKeyError, match="exists already"):
+    with pytest.raises(SecretFileError, match="exists already"):
         NodeKey.create(path)
     assert NodeKey.load(path).public == made.public
 

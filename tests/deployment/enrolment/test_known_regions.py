@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployment.enrolment.errors import KnownRegionsError
-from deployment.enrolment.known_regions import read_known_regions, write_known_regions
+from deployment.enrolment.errors import KnownRegionsWriteError
+from deployment.enrolment.known_regions import write_known_regions
 from deployment.enrolment.store import EnrolmentStore
 from privacy.signing import SigningKey
+from server.known_regions import KnownRegionsError, read_known_regions
 from tests.deployment.enrolment.examples import NOON, Setting, an_agent
 
 
@@ -122,7 +123,7 @@ def test_a_write_that_fails_leaves_the_record_from_before(
     blocking = path.with_name(path.name + ".new")
     blocking.mkdir()
     try:
-        with pytest.raises(KnownRegionsError, match="the one from before"):
+        with pytest.raises(KnownRegionsWriteError, match="the one from before"):
             write_known_regions(path, store, key, NOON)
     finally:
         blocking.rmdir()

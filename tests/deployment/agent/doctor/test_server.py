@@ -10,7 +10,7 @@ import pytest
 
 from deployment.agent.doctor.finding import Finding, State
 from deployment.agent.doctor.server import STEPS, clock, look_at_server
-from deployment.agent.settings import free_port
+from deployment.hosting.ports import free_port
 from tests.deployment.agent.doctor.examples import by_name, lay_out, patient
 from tests.deployment.enrolment.certificates import Authority, Certificate
 from tests.deployment.enrolment.test_transport import Listener
