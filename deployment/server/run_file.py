@@ -1,6 +1,6 @@
 """The configuration of a deployed run: an operator's file, and what the server itself knows.
 
-run.toml, --set  ->  checked  ->  + folder of the results, signing key, number of regions
+run.toml, --set  ->  checked  ->  + folder of the results, signing key, the known regions and their number
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from server.run_config import ConfigError, RunConfig, parse_config, parse_overri
 
 RUNS = "runs"
 """Folder of the results, in the server's."""
+KNOWN_REGIONS = "known-regions.json"
+"""Signed, in the server's folder: the regions whose answers count."""
 
 
 def read_run(
@@ -37,18 +39,19 @@ def read_run(
     ConfigError
         If it cannot be read, a key is unknown or a value out of range.
     HostError
-        If it names another signing key than the server's, or nobody is enrolled.
+        If it names a signing key or known regions of its own, or nobody is enrolled.
     """
     content = read_toml(path, "Run", ConfigError, "Nothing was started.")
     for override in overrides:
         section, key, value = parse_override(override)
         content.setdefault(section, {})[key] = value
     checked = parse_config(content, str(path))
-    if checked.run.signing_key:
-        raise HostError(
-            f"{path} names a signing-key. Nothing was started. Requests are signed with the "
-            f"server's own, {settings.signing_key}, which regions pin: leave it out."
-        )
+    for key in ("signing-key", "known-regions"):
+        if key in content.get("run", {}):
+            raise HostError(
+                f"{path} names run.{key}. Nothing was started. A deployed run takes the server's "
+                "own: leave it out."
+            )
     if not n_regions:
         raise HostError(
             "No region is enrolled. Nothing was started. `fedinterest server invite REGION` "
@@ -61,6 +64,7 @@ def read_run(
         update={
             "out": str(out.resolve()),
             "signing_key": str(settings.signing_key),
+            "known_regions": str(settings.folder / KNOWN_REGIONS),
             "n_clients": given.get("n-clients", n_regions),
         }
     )

@@ -30,6 +30,7 @@ def test_server_adds_its_key_its_folder_and_the_number_of_regions(
     told = read_run(planned(tmp_path, '[run]\nname = "weekly"\n'), settings, 3)
     assert told.out == settings.folder / "runs" / "weekly"
     assert (told.run.signing_key, told.run.n_clients) == (str(settings.signing_key), 3)
+    assert told.run.known_regions == str(settings.folder / "known-regions.json")
 
 
 def test_paths_start_at_the_files_folder(tmp_path: Path, settings: ServerSettings) -> None:
@@ -48,7 +49,8 @@ def test_overrides_count(tmp_path: Path, settings: ServerSettings) -> None:
 @pytest.mark.parametrize(
     ("text", "regions", "told"),
     [
-        ("[run]\nsigning-key = 'mine.key'\n", 3, "names a signing-key"),
+        ("[run]\nsigning-key = 'mine.key'\n", 3, "names run.signing-key"),
+        ("[run]\nknown-regions = ''\n", 3, "names run.known-regions"),
         ("", 0, "No region is enrolled"),
         ("[run]\nleast-answers = 4\n", 3, "least-answers"),
         ("[run]\nround-second = 4\n", 3, "round-second"),
