@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployment.server.settings import KNOWN_REGIONS
+
 
 def record_of(folder: Path) -> Path:
     """Return where the record of tokens, requests and decisions lies."""
@@ -44,4 +46,4 @@ class EnrollingServer:
     @property
     def known_regions(self) -> Path:
         """The signed record of enrolled regions, for runs."""
-        return self.folder / "known-regions.json"
+        return self.folder / KNOWN_REGIONS

@@ -1,6 +1,6 @@
 """The configuration of a deployed run: an operator's file, and what the server itself knows.
 
-run.toml, --set  ->  checked  ->  + folder of the results, signing key, the known regions and their number
+run.toml, --set  ->  checked  ->  + folder of the results, signing key, known regions
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from server.run_config import ConfigError, RunConfig, parse_config, parse_overri
 
 RUNS = "runs"
 """Folder of the results, in the server's."""
-KNOWN_REGIONS = "known-regions.json"
-"""Signed, in the server's folder: the regions whose answers count."""
 
 
 def read_run(
@@ -64,7 +62,7 @@ def read_run(
         update={
             "out": str(out.resolve()),
             "signing_key": str(settings.signing_key),
-            "known_regions": str(settings.folder / KNOWN_REGIONS),
+            "known_regions": str(settings.known_regions),
             "n_clients": given.get("n-clients", n_regions),
         }
     )

@@ -24,6 +24,8 @@ from deployment.errors import HostError
 from privacy.configuration import describe, kebab, read_toml
 
 SETTINGS_FILE = "server.toml"
+KNOWN_REGIONS = "known-regions.json"
+"""In the server's folder; whose answers count, signed with its key."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}")
 
@@ -99,6 +101,11 @@ class ServerSettings(BaseModel):
     def ca_certificate(self) -> Path:
         """The certificate that regions and nginx trust; public."""
         return self.certificates / "ca.crt"
+
+    @property
+    def known_regions(self) -> Path:
+        """The signed record of the regions whose answers count."""
+        return self.folder / KNOWN_REGIONS
 
     @property
     def control(self) -> str:
