@@ -16,7 +16,6 @@ from deployment.errors import SecretFileError
 from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK
 from deployment.hosting.secret_files import replace
 from deployment.hosting.supervisor_files import SOCKET_FILE
-from deployment.hosting.supervisor_remote import SupervisorRemote
 
 LONGEST_REASON = 2000
 """Characters kept."""
@@ -41,6 +40,8 @@ def stand_still(reason: str) -> bool:
     folder, program = os.environ.get(FOLDER_MARK), os.environ.get(PROGRAM_MARK)
     if not folder or not program:
         return False
+    from deployment.hosting.supervisor_remote import SupervisorRemote  # who only starts needs none
+
     place = Path(folder)
     with suppress(SecretFileError):  # on a full disk the log still has it
         replace(_path(place, program), reason[:LONGEST_REASON].encode())

@@ -148,6 +148,7 @@ def test_a_program_that_does_not_come_up_stops_all(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deployment.hosting.supervision._START_SECONDS", 5.0)
+    monkeypatch.setattr("deployment.hosting.supervision._SETTLE_SECONDS", 10)  # on a busy machine
     programs = [python("sleeper", SLEEPER), python("broken", "raise SystemExit(3)")]
     supervisor = Supervisor(folder, programs)
     with pytest.raises(SupervisionError, match="broken did not come up within"):

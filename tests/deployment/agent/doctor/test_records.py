@@ -13,8 +13,15 @@ import pytest
 from deployment.agent.doctor import records
 from deployment.agent.doctor.finding import Finding, State
 from deployment.agent.doctor.records import lock_holder, look_at_keys, look_at_ledger
-from deployment.agent.enrolment_note import EnrolmentNote, note_path, public_point, write_note
+from deployment.agent.enrolment_note import (
+    EnrolmentNote,
+    note_path,
+    note_state,
+    public_point,
+    write_note,
+)
 from deployment.agent.node_key import create_node_key
+from deployment.agent.settings import read_agent
 from tests.deployment.agent.doctor.examples import by_name, lay_out, patient, release_once
 
 HOLDER = """
@@ -160,6 +167,15 @@ def test_enrolled_key_is_the_nodes(
     found = keys_of(settings.parent)["enrolment"]
     assert found.state is state
     assert words in found.found
+
+
+def test_what_the_server_tells_is_noted_with_the_key_it_was_told_of(tmp_path: Path) -> None:
+    settings = lay_out(tmp_path / "north", insecure=False)
+    create_node_key(tmp_path / "north" / "node.key")
+    note_state(read_agent(settings), "waiting")
+    assert keys_of(settings.parent)["enrolment"].state is State.WARNING
+    note_state(read_agent(settings), "approved")
+    assert keys_of(settings.parent)["enrolment"].state is State.WELL
 
 
 def test_note_or_node_key_that_is_none(tmp_path: Path) -> None:
