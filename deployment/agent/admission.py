@@ -4,7 +4,8 @@ answer of the server's  ->  let in | ask again | stand still until somebody acts
 
 A node that was let in and gets "unauthorized" has been revoked, or its clock has gone wrong. Before
 it is let in, Flower says the same to a key that it does not know and to a node that it still takes
-for connected (for a minute after one was killed): so that is asked again for a while.
+for connected (for a minute after one was killed), and a machine that has just started may not have
+the time yet: so that is asked again for a while.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ ACTIVATION = "/ActivateNode"
 UNAUTHORIZED = (
     "The server no longer takes this node's key (HTTP 401). Nothing is asked of it until you act. "
     "Either the region was revoked: ask the server's operator, and enrol anew with a new node key; "
-    "or this machine's clock is wrong: `fedinterest agent doctor` tells. Then: fedinterest agent "
-    "down, fedinterest agent up."
+    "or this machine's clock is wrong (over 5 s ahead, or 5 minutes behind): `fedinterest agent "
+    "doctor` tells. Then: fedinterest agent down, fedinterest agent up."
 )
 NOT_LET_IN = (
     "The server has not let this node in for {minutes:.0f} minutes. It was given up. Either its "
     "key is not approved there, or no longer: `fedinterest agent enroll` with the region's token "
-    "tells how that stands; or another process uses this node's key. Then: fedinterest agent down, "
-    "fedinterest agent up."
+    "tells how that stands; or another process uses this node's key; or this machine's clock is "
+    "wrong: `fedinterest agent doctor` tells. Then: fedinterest agent down, fedinterest agent up."
 )
 ANOTHER_FLOWER = (
     "The server runs a Flower that does not go with this one ({detail}). Nothing is asked of it "
@@ -67,7 +68,10 @@ class Admission:
     def look_at(self, method: str, response: httpx.Response) -> None:
         """Look at the answer to a call of ``method``."""
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            self._end(UNAUTHORIZED)
+            if method.endswith(ACTIVATION):
+                self._wait_a_while()
+            else:
+                self._end(UNAUTHORIZED)
             return
         error = FlowerError.from_json(response.text) if response.is_error else None
         if error is not None and error.code == ApiErrorCode.RUNTIME_VERSION_INCOMPATIBLE:

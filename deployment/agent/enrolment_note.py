@@ -11,12 +11,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from deployment.agent.errors import AgentError
 from deployment.agent.settings import Agent
+from deployment.hosting.node_key import NodeKey
 from deployment.hosting.secret_files import replace
 
 
@@ -53,13 +50,13 @@ def write_note(node_key: Path, note: EnrolmentNote) -> None:
 
 
 def note_state(agent: Agent, state: str) -> None:
-    """Keep what the server has just told of this agent's node key; may raise AgentError."""
+    """Keep what the server has just told of this agent's node key; may raise NodeKeyError."""
     key = agent.deployment.node_key
     note = EnrolmentNote(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         server=agent.deployment.server or "",
         state=state,
-        node_key=public_point(key),
+        node_key=NodeKey.load(key).public,
     )
     write_note(key, note)
 
@@ -82,24 +79,3 @@ def read_note(node_key: Path) -> EnrolmentNote | None:
             f"{path} is no note of an enrolment ({type(error).__name__}). It was not used. "
             "Remove it; `agent enroll` with the same token writes it anew."
         ) from error
-
-
-def public_point(node_key: Path) -> str:
-    """Return the public half of the key in a file, as enrolments spell it.
-
-    Raises
-    ------
-    AgentError
-        If there is no key on an elliptic curve in it.
-    """
-    try:
-        key = serialization.load_ssh_private_key(node_key.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise AgentError(f"{node_key} holds no node's key ({type(error).__name__}).") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise AgentError(f"{node_key} holds another kind of key than an elliptic curve's.")
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-        .hex()
-    )

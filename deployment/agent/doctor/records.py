@@ -19,8 +19,9 @@ from tempfile import TemporaryDirectory
 
 from deployment.agent.doctor.finding import Finding, not_checked, warning, well, wrong
 from deployment.agent.doctor.patient import Patient
-from deployment.agent.enrolment_note import EnrolmentNote, public_point, read_note
-from deployment.agent.errors import AgentError
+from deployment.agent.enrolment_note import EnrolmentNote, read_note
+from deployment.errors import DeploymentError
+from deployment.hosting.node_key import NodeKey
 from privacy.errors import LedgerError, PrivacyError
 from privacy.ledger_check import is_elsewhere, verify_ledger
 from privacy.records import Account
@@ -230,8 +231,8 @@ def enrolment(patient: Patient) -> Finding:
                 "known.",
                 "fedinterest agent enroll --token-file FILE.",
             )
-        return _compared(patient, note, public_point(deployment.node_key))
-    except AgentError as error:
+        return _compared(patient, note, NodeKey.load(deployment.node_key).public)
+    except DeploymentError as error:
         return wrong(name, str(error), "Restore the node's key, or enrol anew with a new one.")
 
 

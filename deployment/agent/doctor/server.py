@@ -26,7 +26,12 @@ SECONDS = 10.0
 FLEET = "/v1/fleet/get-run"
 """An empty request there is nobody's: Flower refuses it, which shows that it arrived."""
 CLOCK_SECONDS = 300.0
-"""How far the clocks may be apart: enrolment and Flower refuse what is further away."""
+"""So far behind the server's a clock may be: enrolment and Flower refuse what is further away."""
+AHEAD_SECONDS = 5.0
+"""So far ahead: Flower lets nobody in from a later future. A policy may bear less: by the clock of
+a region that is ahead, requests are over before they are."""
+TOLD_SECONDS = 1.5
+"""By so much an answer's time may seem old: it has no fractions, and was under way."""
 FEW_DAYS = 14.0
 """A certificate that lasts no longer should be renewed."""
 STEPS = ("server-name", "server-port", "server-tls", "server-answers", "clock")
@@ -193,20 +198,17 @@ def clock(patient: Patient, date: str | None) -> Finding:
         told = parsedate_to_datetime(date or "").astimezone(UTC)
     except ValueError:
         return not_checked("clock", "The server did not tell its time.")
-    away = (datetime.now(UTC) - told).total_seconds()
+    ahead = (datetime.now(UTC) - told).total_seconds()
     tolerance = patient.policy.answers.clock_tolerance_seconds if patient.policy else CLOCK_SECONDS
-    side = "ahead of" if away > 0 else "behind"
-    found = f"This machine's clock is {abs(away):.0f} s {side} the server's"
+    most = min(AHEAD_SECONDS, tolerance)
+    side = "ahead of" if ahead > 0 else "behind"
+    found = (
+        f"This machine's clock is {abs(ahead):.0f} s {side} the server's; it may be {most:g} s "
+        f"ahead and {CLOCK_SECONDS:g} s behind"
+    )
     remedy = "Set the clock (chrony or systemd-timesyncd keep it so)."
-    if abs(away) > CLOCK_SECONDS:
-        return wrong("clock", f"{found}; beyond {CLOCK_SECONDS:g} s nodes are refused.", remedy)
-    if away > tolerance + 1:
-        return wrong(
-            "clock",
-            f"{found}; the policy's clock-tolerance-seconds is {tolerance:g}, so requests are "
-            "taken for expired before they are.",
-            remedy,
-        )
-    if abs(away) > min(tolerance, CLOCK_SECONDS) / 2 + 1:
-        return warning("clock", f"{found}, more than half of what is borne.", remedy)
-    return well("clock", f"{found}; up to {min(tolerance, CLOCK_SECONDS):g} s are borne.")
+    if ahead > most + TOLD_SECONDS or ahead < -CLOCK_SECONDS:
+        return wrong("clock", f"{found}: beyond, nodes and requests are refused.", remedy)
+    if ahead > most / 2 + TOLD_SECONDS or ahead < -CLOCK_SECONDS / 2:
+        return warning("clock", f"{found}.", remedy)
+    return well("clock", f"{found}.")

@@ -36,11 +36,19 @@ def a_node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
-@pytest.mark.parametrize("method", [ACTIVATE, PULL])
-def test_key_that_is_no_longer_taken_ends_the_node_at_once(a_node: Node, method: str) -> None:
-    a_node.hears(method, httpx.Response(401))
+def test_key_that_is_no_longer_taken_ends_the_node_at_once(a_node: Node) -> None:
+    a_node.hears(PULL, httpx.Response(401))
     (told,) = a_node.ended
     assert "revoked" in told
+    assert "clock" in told
+
+
+def test_machine_whose_clock_is_not_set_yet_asks_again_for_a_while(a_node: Node) -> None:
+    a_node.hears(ACTIVATE, httpx.Response(401))
+    a_node.hears(ACTIVATE, httpx.Response(401), PATIENCE / 2)
+    assert a_node.ended == []
+    a_node.hears(ACTIVATE, httpx.Response(401), PATIENCE)
+    (told,) = a_node.ended
     assert "clock" in told
 
 

@@ -17,11 +17,11 @@ from deployment.agent.enrolment_note import (
     EnrolmentNote,
     note_path,
     note_state,
-    public_point,
     write_note,
 )
 from deployment.agent.node_key import create_node_key
 from deployment.agent.settings import read_agent
+from deployment.hosting.node_key import NodeKey
 from tests.deployment.agent.doctor.examples import by_name, lay_out, patient, release_once
 
 HOLDER = """
@@ -161,7 +161,7 @@ def test_enrolled_key_is_the_nodes(
         "time": "2026-11-26T12:00:00+00:00",
         "server": "127.0.0.1:1",
         "state": "approved",
-        "node_key": public_point(key),
+        "node_key": NodeKey.load(key).public,
     }
     write_note(key, EnrolmentNote(**(told | changes)))
     found = keys_of(settings.parent)["enrolment"]
