@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -34,8 +35,9 @@ def server(certificate: Certificate | None) -> Iterator[tuple[int, list[bytes]]]
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate.certificate, certificate.key)
             with context.wrap_socket(connection, server_side=True) as secure:
-                heard.append(secure.recv(65536))
+                heard.append(whole_request(secure))
                 secure.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+                secure.recv(1)  # until the other side has read it, and goes
         except OSError:
             heard.append(b"")
         finally:
@@ -47,6 +49,21 @@ def server(certificate: Certificate | None) -> Iterator[tuple[int, list[bytes]]]
         yield listener.getsockname()[1], heard
         thread.join(20)
         assert not thread.is_alive()
+
+
+def whole_request(connection: ssl.SSLSocket) -> bytes:
+    """Return one request: with a body unread, the other side could lose the answer."""
+    received, length = b"", -1
+    while length < 0 or len(received) < length:
+        part = connection.recv(65536)
+        if not part:
+            break
+        received += part
+        head, ended, _ = received.partition(b"\r\n\r\n")
+        if ended and length < 0:
+            told = re.search(rb"(?i)content-length: (\d+)", head)
+            length = len(head) + 4 + (int(told[1]) if told else 0)
+    return received
 
 
 def activate(address: str, ca: Path) -> None:
