@@ -74,6 +74,7 @@ class Run:
                     "round-seconds": 120.0,
                     "request-hours": 0.5,
                     "signing-key": str(self.deployment.server.signing_key),
+                    "known-regions": str(self.deployment.server.known_regions),
                 },
                 "clustering": {"k": K},
                 "privacy": {"epsilon": EPSILON, "declared-users": PEOPLE},

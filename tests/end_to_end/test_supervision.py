@@ -32,16 +32,6 @@ pids = [subprocess.Popen(child, env={}).pid, subprocess.Popen(child, start_new_s
 pathlib.Path("children").write_text(" ".join(map(str, pids)))
 time.sleep(600)
 """
-SLOW_TO_END = """
-import pathlib, signal, sys, time
-def end(*_):
-    time.sleep(7)
-    pathlib.Path("ended").touch()
-    sys.exit()
-signal.signal(signal.SIGTERM, end)
-pathlib.Path("begun").touch()
-time.sleep(600)
-"""
 TELLER = """
 import json, os, pathlib, sys, time
 pathlib.Path("told").write_text(json.dumps([sys.argv[1:], dict(os.environ)]))
@@ -131,17 +121,6 @@ def test_a_killed_program_comes_back_and_nothing_of_it_stays(
         supervisor.stop()
     assert processes_of(folder) == []
     assert f"Left behind and now ended: processes [{detached}]" in caplog.text
-
-
-def test_a_program_has_its_time_to_end(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """supervisord answers nobody meanwhile, which does not mean that it has gone."""
-    supervisor = Supervisor(folder, [python("slow", SLOW_TO_END, stop_seconds=30.0)])
-    supervisor.start()
-    wait_for(lambda: (folder / "begun").exists() or None)
-    supervisor.stop()
-    assert (folder / "ended").exists()
-    assert caplog.text == ""
-    assert processes_of(folder) == []
 
 
 def test_a_supervisor_that_hangs_is_seen_and_the_next_start_keeps_nothing_of_it(
