@@ -71,7 +71,6 @@ class Run:
                     "n-clients": len(REGIONS),
                     "least-answers": LEAST_ANSWERS,
                     "wait-seconds": 60.0,
-                    "round-seconds": 120.0,
                     "request-hours": 0.5,
                     "signing-key": str(self.deployment.server.signing_key),
                     "known-regions": str(self.deployment.server.known_regions),

@@ -27,7 +27,7 @@ from tests.chaos.invariants import check_run
 from tests.chaos.plan import PHASES, Kind, Trial
 from tests.chaos.running import Run
 
-RUN_SECONDS = 300.0
+RUN_SECONDS = 420.0
 """A run that has not ended by then hangs."""
 READY_SECONDS = 120.0
 DOWN_EVERY = 6

@@ -240,12 +240,16 @@ def test_killed_node_is_let_in_again_while_the_server_still_waits_for_it(
         ),
         command: ("start_client_internal",),
         in_memory_corestate: ("HEARTBEAT_DEFAULT_INTERVAL",),
-        fleet_http_connection: ("HEARTBEAT_DEFAULT_INTERVAL",),
+        fleet_http_connection: (
+            "FleetHttpClient",
+            "HEARTBEAT_DEFAULT_INTERVAL",
+            "NodeAuthHttpInterceptor",
+        ),
         heartbeat: ("HEARTBEAT_DEFAULT_INTERVAL",),
     }.items():
         for name in names:
             monkeypatch.setattr(place, name, getattr(place, name))  # as it was, afterwards
-    pin_node(gate, NodePauses())
+    pin_node(gate, NodePauses(), Admission(Path("nowhere")))
     promised = vars(fleet_http_connection)["HEARTBEAT_DEFAULT_INTERVAL"]
     assert promised == vars(heartbeat)["HEARTBEAT_DEFAULT_INTERVAL"] >= HEARTBEAT_MIN_INTERVAL
     assert promised > HEARTBEAT_CALL_TIMEOUT
