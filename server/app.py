@@ -18,6 +18,7 @@ from privacy.query import NoiseKind, TrustModel
 from privacy.signing import SigningKey
 from server.central_noise import SERVER_LEDGER, open_server_door
 from server.known_regions import KnownRegionsError, RegionKeys
+from server.patient_grid import patient
 from server.planning import effective_mu, planned_phases, recommendation_plan
 from server.results import prepare_output, write_heads, write_results
 from server.resuming import alone_in, follow, unfinished_run
@@ -38,7 +39,7 @@ def main(grid: Grid, context: Context) -> None:
     config = parse_flat(context.run_config)
     prepare_output(config.out)
     with alone_in(config.out):
-        _run(grid, config, run=f"{config.run.name}-{context.run_id}")
+        _run(patient(grid), config, run=f"{config.run.name}-{context.run_id}")
     log.info("Results are in %s", config.out)
 
 

@@ -22,6 +22,7 @@ COMMAND = "flwr.supernode.cli.flower_supernode"
 CONNECTION = "flwr.supernode.fleet_http_connection"
 CLIENT = "flwr.supercore.protobuf.client"
 FLEET_CLIENT = "flwr.supernode.fleet_http_client"
+HEARTBEAT = "flwr.supercore.heartbeat"
 STATE = "flwr.supercore.corestate.in_memory_corestate"
 NODE_STATE = "flwr.supernode.nodestate.in_memory_nodestate"
 AUTHENTICATION = "flwr.supernode.node_auth_http_interceptor"
@@ -122,11 +123,20 @@ LEANT_ON = (
         (
             "with FleetHttpClient.from_server_address(",
             "NodeAuthHttpInterceptor(private_key, public_key)",
+            "heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL",
+            "HeartbeatSender(send_node_heartbeat)",
             "return run_from_proto(response.run)",
             "client.GetFab,",
             "return fab_from_proto(response.fab)",
+            "heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL",
             "yield (",
         ),
+        {"HEARTBEAT_DEFAULT_INTERVAL": 2},
+    ),
+    LeantOn(
+        f"{HEARTBEAT}:HeartbeatSender._run",
+        "self",
+        ("HEARTBEAT_DEFAULT_INTERVAL - HEARTBEAT_CALL_TIMEOUT",),
     ),
     LeantOn(
         f"{AUTHENTICATION}:NodeAuthHttpInterceptor.intercept",

@@ -24,6 +24,7 @@ import httpx
 from flwr.app import Message
 from flwr.common.constant import Status
 from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore import heartbeat
 from flwr.supercore.constant import TaskType
 from flwr.supercore.corestate import in_memory_corestate
 from flwr.supercore.fab import Fab
@@ -41,6 +42,9 @@ from deployment.agent.response_limit import BoundedFleetClient
 
 HEARTBEAT_SECONDS = 10
 """A task whose executor has been silent for twice as long is given up; Flower takes 30."""
+NODE_HEARTBEAT_SECONDS = 15
+"""A node that was killed is let in again once it has been silent for twice as long; Flower's own
+30 would keep a region out for a minute."""
 UNFINISHED = (Status.PENDING, Status.STARTING, Status.RUNNING)
 GATE_IS_ON = {"operator": "the list of approvals decides"}
 """Makes Flower verify bundles; its keys are not used."""
@@ -112,7 +116,13 @@ def pin_node(gate: BundleGate, pauses: NodePauses, admission: Admission) -> Any:
         setattr(node, name, replacement)
     setattr(network, "FleetHttpClient", BoundedFleetClient)  # noqa: B010
     setattr(command, "start_client_internal", start_gated)  # noqa: B010  (mypy knows no module attribute)
-    setattr(in_memory_corestate, "HEARTBEAT_DEFAULT_INTERVAL", HEARTBEAT_SECONDS)  # noqa: B010
+    for place, seconds in (
+        (in_memory_corestate, HEARTBEAT_SECONDS),
+        # What the node promises the server, and what it does.
+        (network, NODE_HEARTBEAT_SECONDS),
+        (heartbeat, NODE_HEARTBEAT_SECONDS),
+    ):
+        setattr(place, "HEARTBEAT_DEFAULT_INTERVAL", seconds)  # noqa: B010
     return command
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 import httpx
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
+from deployment.agent.broken_connections import broken_not_wrong
 from deployment.agent.bundle import LARGEST_BUNDLE
 from deployment.agent.errors import ResponseTooLargeError
 
@@ -34,6 +35,10 @@ class BoundedFleetClient(FleetHttpClient):
         self._client.headers["accept-encoding"] = "identity"
         # Called when a response's head has come and nothing of its body was read.
         self._client.event_hooks = {"response": [bound]}
+
+    def _send(self, *arguments: Any, **named: Any) -> httpx.Response:
+        with broken_not_wrong():
+            return super()._send(*arguments, **named)
 
 
 def bound(response: httpx.Response) -> None:

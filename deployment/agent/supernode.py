@@ -66,10 +66,14 @@ def main(arguments: Sequence[str]) -> None:
     admission = Admission(deployment.supervision / "node.not-let-in")
     command = pin_node(gate, NodePauses(), admission)
     sys.argv = ["flower-supernode", *options]
-    command.flower_supernode()
-    # Flower comes back when its connection has broken, with its local service still running: as a
-    # process that does nothing, nobody would start it anew.
-    flwr_exit(ExitCode.SUPERNODE_CONNECTION_ERROR, "The connection with the server has ended.")
+    ended = "The connection with the server has ended."
+    try:
+        command.flower_supernode()
+    except Exception as error:
+        ended = f"The node has failed ({type(error).__name__}: {error})."
+    # Either way Flower's local service still runs: as a process that does nothing, nobody would
+    # start it anew.
+    flwr_exit(ExitCode.SUPERNODE_CONNECTION_ERROR, ended)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import NoReturn
 import psutil
 
 from deployment.errors import SupervisionError
-from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, processes_of
+from deployment.hosting.leftovers import FOLDER_MARK, PROGRAM_MARK, end, is_alive, processes_of
 from deployment.hosting.secret_files import PRIVATE, private_folder
 from deployment.hosting.standing_still import forget_reason, reason_of
 from deployment.hosting.supervisor_files import (
@@ -265,8 +265,11 @@ def _is_up(state: ProgramState) -> bool:
 
 
 def _wait_for_end(pid: int, seconds: float) -> None:
-    """Wait until a process that is no child of this one has gone."""
+    """Wait until a process that is no child of this one has gone, or only waits to be reaped."""
+    deadline = time.monotonic() + seconds
     try:
-        psutil.Process(pid).wait(seconds)
-    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
         return
+    while is_alive(process) and time.monotonic() < deadline:
+        time.sleep(0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from deployment.hosting.flower_environment import flower_command, flower_environment
+from deployment.hosting.flower_environment import flower_environment
 from deployment.hosting.ports import LOOPBACK
 from deployment.hosting.supervision import Program, Supervisor
 from deployment.server.certificates import AUTHORITY, INTERNAL
@@ -47,7 +47,7 @@ def _enrolment_command(settings: ServerSettings) -> tuple[str, ...]:
 def _superlink_command(settings: ServerSettings) -> tuple[str, ...]:
     certificates = settings.certificates
     return (
-        flower_command("flower-superlink"),
+        *(sys.executable, "-m", "deployment.server.superlink"),
         "--host",
         LOOPBACK,
         "--port",

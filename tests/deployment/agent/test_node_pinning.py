@@ -211,3 +211,46 @@ def test_executor_that_comes_back_in_time_is_waited_for() -> None:
         works[0] = number % 50 == 0
         pauses.sleep(0.5)
     assert clock.now > 5 * PATIENCE
+
+
+def test_killed_node_is_let_in_again_while_the_server_still_waits_for_it(
+    gate: BundleGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flower lets no second one in for twice the interval that the first has promised."""
+    from flwr.common.constant import (
+        HEARTBEAT_CALL_TIMEOUT,
+        HEARTBEAT_MIN_INTERVAL,
+        HEARTBEAT_PATIENCE,
+    )
+    from flwr.supercore import heartbeat
+    from flwr.supercore.corestate import in_memory_corestate
+    from flwr.supernode import fleet_http_connection
+    from flwr.supernode.cli import flower_supernode as _  # noqa: F401  (it is looked up by name)
+
+    from server.patient_grid import PATIENCE as SERVER_PATIENCE
+
+    command = __import__("importlib").import_module("flwr.supernode.cli.flower_supernode")
+    for place, names in {
+        node: (
+            "_init_connection",
+            "_pull_and_store_message",
+            "_push_messages",
+            "_verify_fab",
+            "time",
+        ),
+        command: ("start_client_internal",),
+        in_memory_corestate: ("HEARTBEAT_DEFAULT_INTERVAL",),
+        fleet_http_connection: (
+            "FleetHttpClient",
+            "HEARTBEAT_DEFAULT_INTERVAL",
+            "NodeAuthHttpInterceptor",
+        ),
+        heartbeat: ("HEARTBEAT_DEFAULT_INTERVAL",),
+    }.items():
+        for name in names:
+            monkeypatch.setattr(place, name, getattr(place, name))  # as it was, afterwards
+    pin_node(gate, NodePauses(), Admission(Path("nowhere")))
+    promised = vars(fleet_http_connection)["HEARTBEAT_DEFAULT_INTERVAL"]
+    assert promised == vars(heartbeat)["HEARTBEAT_DEFAULT_INTERVAL"] >= HEARTBEAT_MIN_INTERVAL
+    assert promised > HEARTBEAT_CALL_TIMEOUT
+    assert HEARTBEAT_PATIENCE * promised < SERVER_PATIENCE / 2

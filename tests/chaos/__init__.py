@@ -1,0 +1,1 @@
+"""Whole deployments, and what can go wrong with them: ``python -m tests.chaos``."""
