@@ -222,6 +222,7 @@ def test_a_program_that_waits_for_somebody_stays_down_and_says_why(
     try:
         sleeper, waits = supervisor.states()
         assert waits.pid is not None
+        wait_for(lambda: text(folder / "starts"))
         (folder / "wrong").touch()
         os.kill(waits.pid, signal.SIGKILL)
         held = wait_for(lambda: next((one for one in supervisor.states() if one.reason), None))
