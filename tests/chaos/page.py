@@ -73,10 +73,10 @@ def _checks(results: Sequence[Row]) -> str:
 
 def _faults(broken: Sequence[Row]) -> str:
     if not broken:
-        return "No invariant was broken."
+        return "No invariant was broken, and no run hung."
     lines = [
         f"- run {result['trial']['number']} ({result['trial']['kind']}): {fault}"
         for result in broken
-        for fault in result["faults"]
+        for fault in [*result["faults"], *filter(None, [result.get("note")])]
     ]
-    return "\n".join(["What was broken:", "", *lines])
+    return "\n".join(["What did not hold:", "", *lines])

@@ -21,14 +21,14 @@ from tests.chaos.plan import PHASES, Kind, Trial
 from tests.chaos.running import Run
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1500),
     pytest.mark.skipif(
         shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists(),
         reason="nginx is not installed",
     ),
 ]
 KILLS = ((2, Kind.EXECUTOR_KILLED), (6, Kind.SERVER_APP_KILLED))
-SECONDS = 300.0
+SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")

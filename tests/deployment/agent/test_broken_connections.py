@@ -61,7 +61,7 @@ def test_a_proxy_that_is_started_anew_costs_no_answer(tmp_path: Path) -> None:
 
     def serve(near: socket.socket, number: int) -> None:
         if number == 0:
-            near.recv(1)  # the node has begun to speak, and nobody answers any more
+            near.recv(65536)  # the node has begun to speak, and nobody answers any more
             return
         with context.wrap_socket(near, server_side=True) as secure:
             secure.recv(65536)
