@@ -37,6 +37,7 @@ def _parts(results: Sequence[Row]) -> dict[str, str]:
         "outcomes": counted,
         "faults": _faults(broken),
         "table": _table(results),
+        "missing": _missing(results),
         "checks": _checks(results),
         "repeated": str(sum(bool(result["repeated"]) for result in results)),
         "unused": str(sum(result["unused"] for result in results)),
@@ -47,7 +48,13 @@ def _parts(results: Sequence[Row]) -> dict[str, str]:
 def _table(results: Sequence[Row]) -> str:
     head = ["| what happened | runs | completed | resumed | failed | hung | median s | worst s |"]
     head += ["|---|---|---|---|---|---|---|---|"]
-    return "\n".join(head + [row for kind in Kind if (row := _row(kind, results))])
+    return "\n".join([*head, *filter(None, (_row(kind, results) for kind in Kind))])
+
+
+def _missing(results: Sequence[Row]) -> str:
+    tried = {result["trial"]["kind"] for result in results}
+    left = [MEANING[kind] for kind in Kind if kind not in tried and kind is not Kind.NOTHING]
+    return f"Not tried in these runs: {'; '.join(left)}." if left else "Every kind was tried."
 
 
 def _row(kind: Kind, results: Sequence[Row]) -> str:
