@@ -22,12 +22,13 @@ import flwr.supernode.fleet_http_connection as network
 import flwr.supernode.start_client_internal as node
 import httpx
 from flwr.app import Message
-from flwr.common.constant import Status
+from flwr.common.constant import Status, SubStatus
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore import heartbeat
 from flwr.supercore.constant import TaskType
 from flwr.supercore.corestate import in_memory_corestate
 from flwr.supercore.fab import Fab
+from flwr.supercore.object_store import ObjectStore
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supercore.run import Run
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
@@ -81,7 +82,19 @@ def pin_node(gate: BundleGate, pauses: NodePauses, admission: Admission) -> Any:
             yield _gated(connection, gate, pauses)
 
     def pull_and_forget(**arguments: Any) -> int | None:
-        return pull(**(arguments | {"state": ForgetfulState(arguments["state"], gate)}))
+        state: NodeState = arguments["state"]
+        came: list[str] = []
+
+        def receive() -> tuple[Message, ObjectTree] | None:
+            received: tuple[Message, ObjectTree] | None = arguments["receive"]()
+            came.extend([] if received is None else [received[0].metadata.message_id])
+            return received
+
+        forgetful = ForgetfulState(state, gate)
+        run: int | None = pull(**(arguments | {"state": forgetful, "receive": receive}))
+        if run is None and came:
+            drop_what_came_in_part(state, arguments["object_store"], came[0])
+        return run
 
     def push_with_patience(**arguments: Any) -> None:
         state: NodeState = arguments["state"]
@@ -183,6 +196,21 @@ def gated_get_fab(
         return Fab(fab_hash, fab.content, {"valid_license": "operator"})
 
     return get
+
+
+def drop_what_came_in_part(state: NodeState, objects: ObjectStore, message: str) -> None:
+    """Give up a message whose run ended while it was being fetched, and its task.
+
+    Flower ignores such a message and leaves its task behind. The executor, which does one thing
+    at a time, would wait for the rest of the message, and no later question would be answered.
+    No other task can be under way: the node fetches a message only after the last one's answer.
+    """
+    for task in state.get_tasks(statuses=UNFINISHED):
+        state.finish_task(
+            task.task_id, sub_status=SubStatus.FAILED, details="Its message did not come whole."
+        )
+    state.delete_messages(message_ids=[message])
+    objects.delete(message)
 
 
 class ForgetfulState:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import flwr.supernode.fleet_http_connection as network
 import flwr.supernode.start_client_internal as node
 import pytest
+from flwr.app import Message, RecordDict
+from flwr.supercore import heartbeat
 from flwr.supercore.constant import TaskType
+from flwr.supercore.corestate import in_memory_corestate
 from flwr.supercore.fab import Fab
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    no_object_id_recompute,
+)
 from flwr.supercore.object_store import ObjectStoreFactory
-from flwr.supercore.run import Run
+from flwr.supercore.run import Run, RunNotRunningException
+from flwr.supercore.task_identity import TaskIdentity
 from flwr.supernode.nodestate import NodeStateFactory
 
 from deployment.agent import flower_internals
@@ -92,6 +102,78 @@ def test_run_is_forgotten_as_soon_as_its_bundle_is_withdrawn(
     approvals_file(tmp_path)
     assert forgetful.get_run(1) is None
     assert state.get_run(1) is run
+
+
+class Fetching:
+    """What Flower's node fetches a message with."""
+
+    def __init__(self, gate: BundleGate, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("_init_connection", "_pull_and_store_message", "_push_messages", "time"):
+            monkeypatch.setattr(node, name, getattr(node, name))  # as it was, afterwards
+        monkeypatch.setattr(node, "_verify_fab", node._verify_fab)
+        command = __import__("importlib").import_module("flwr.supernode.cli.flower_supernode")
+        monkeypatch.setattr(command, "start_client_internal", command.start_client_internal)
+        for place in (in_memory_corestate, network, heartbeat):
+            interval = vars(place)["HEARTBEAT_DEFAULT_INTERVAL"]
+            monkeypatch.setattr(place, "HEARTBEAT_DEFAULT_INTERVAL", interval)
+        for name in ("FleetHttpClient", "NodeAuthHttpInterceptor"):
+            monkeypatch.setattr(network, name, vars(network)[name])
+        for name in ("_run_id", "_node_id", "_task_id"):
+            monkeypatch.setattr(TaskIdentity, name, 1)
+        pin_node(gate, NodePauses(), Admission(Path("nowhere")))
+        factory = ObjectStoreFactory()
+        self.objects = factory.store()
+        self.state = NodeStateFactory(objectstore_factory=factory).state()
+        run = Run.create_empty(1)
+        run.fab_hash = content_hash(GOOD)
+        self.state.store_run(run)
+        self.state.store_fab(Fab(run.fab_hash, GOOD, {}))
+
+    def fetch(self, *, run_ends: bool) -> int | None:
+        with no_object_id_recompute():
+            message = Message(RecordDict(), dst_node_id=1, message_type="train")
+            message.metadata.__dict__["_message_id"] = message.object_id
+            tree = get_object_tree(message)
+            parts = {name: part.deflate() for name, part in get_all_nested_objects(message).items()}
+
+        def pull(run: int, part: str) -> bytes:
+            if run_ends:
+                raise RunNotRunningException
+            return parts[part]
+
+        return node._pull_and_store_message(
+            state=self.state,
+            object_store=self.objects,
+            node_config={},
+            receive=lambda: (message, tree),
+            get_run=lambda run: pytest.fail("it is known"),
+            get_fab=lambda fab, run: pytest.fail("it is known"),
+            pull_object=pull,
+            confirm_message_received=lambda run, message: None,
+            trusted_entities={"operator": "decides"},
+        )
+
+    def unfinished(self) -> int:
+        return len(self.state.get_tasks(statuses=("pending", "starting", "running")))
+
+
+def test_a_message_whose_run_ends_while_it_is_fetched_leaves_no_task_behind(
+    gate: BundleGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The executor would wait for the rest of it, and answer nothing else."""
+    fetching = Fetching(gate, monkeypatch)
+    assert fetching.fetch(run_ends=True) is None
+    assert fetching.unfinished() == 0
+    assert list(fetching.state.get_messages_legacy()) == []
+
+
+def test_a_message_that_comes_whole_has_its_task(
+    gate: BundleGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching = Fetching(gate, monkeypatch)
+    assert fetching.fetch(run_ends=False) == 1
+    assert fetching.unfinished() == 1
+    assert len(fetching.state.get_messages_legacy()) == 1
 
 
 def test_flower_is_as_it_was_read() -> None:
