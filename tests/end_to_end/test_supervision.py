@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import psutil
@@ -49,10 +50,11 @@ def python(name: str, code: str, *arguments: str, stop_seconds: float = 5.0) -> 
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "a folder's; #100%"
-    yield folder
-    assert end(processes_of(folder)) == []
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory() as near_the_root:  # a socket's path has to be short
+        folder = Path(near_the_root) / "a folder's; #100%"
+        yield folder
+        assert end(processes_of(folder)) == []
 
 
 def wait_for(get: Callable[[], T | None], seconds: float = 20.0) -> T:

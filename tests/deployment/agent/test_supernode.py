@@ -19,7 +19,7 @@ def flower_supernode():
     threading.Thread(target=time.sleep, args=(600,)).start()  # as Flower's local service
     {end}
 
-pinning.pin_node = lambda gate, pauses: SimpleNamespace(flower_supernode=flower_supernode)
+pinning.pin_node = lambda *_: SimpleNamespace(flower_supernode=flower_supernode)
 from deployment.agent.supernode import main
 main(sys.argv[1:])
 """
