@@ -169,7 +169,7 @@ def run(
 ) -> None:
     """Run once over the regions that are connected, and show how it goes until it ends.
 
-    CONFIG is a file (TOML) with sections [run], [clustering], [recommendation], [privacy]. The
+    CONFIG is a file (TOML) with the sections run, clustering, recommendation, privacy, public. The
     results are in FOLDER/runs/NAME, unless it says otherwise. A run that was interrupted goes on
     where it was: say the same again. Exit status 0 if there is a report.
 

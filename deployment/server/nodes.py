@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import httpx
 from flwr.proto.control_pb2 import ListNodesRequest
-from flwr.supercore.control import ControlHttpClient
 
+from deployment.errors import HostError
+from deployment.server.control import control_api
 from deployment.server.settings import ServerSettings
 
 
@@ -30,17 +30,9 @@ class Nodes:
 def count_nodes(settings: ServerSettings) -> Nodes | None:
     """Ask the SuperLink; None if it does not tell."""
     try:
-        client = ControlHttpClient.from_server_address(
-            settings.control,
-            insecure=False,
-            root_certificates=settings.ca_certificate.read_bytes(),
-            interceptors=[],
-        )
-        try:
-            found = client.ListNodes(ListNodesRequest()).nodes_info
-        finally:
-            client.close()
-    except (httpx.HTTPError, OSError, ValueError):
+        with control_api(settings, "Nothing is known of nodes") as control:
+            found = control.ListNodes(ListNodesRequest()).nodes_info
+    except HostError:
         return None
     known = [node.status for node in found if node.status != "unregistered"]
     return Nodes(online=known.count("online"), registered=len(known))

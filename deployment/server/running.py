@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from flwr.common.config import get_fab_config
 from flwr.common.serde import user_config_to_proto
 from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StreamLogsRequest
@@ -22,6 +20,7 @@ from flwr.proto.fab_pb2 import Fab
 from flwr.supercore.control import ControlHttpClient
 
 from deployment.errors import HostError, SuperlinkAwayError
+from deployment.server.control import control_api
 from deployment.server.settings import ServerSettings
 
 Value = bool | int | float | str
@@ -98,7 +97,7 @@ def start_run(settings: ServerSettings, bundle: bytes, config: Mapping[str, Valu
         fab=Fab(hash_str=hashlib.sha256(bundle).hexdigest(), content=bundle),
         override_config=user_config_to_proto(dict(config)),
     )
-    with _reached(settings, "No run was started") as control:
+    with control_api(settings, "No run was started") as control:
         answer = control.StartRun(request)
     if not answer.HasField("run_id"):
         raise HostError(f"The SuperLink started no run: {answer.note or 'it does not say why'}.")
@@ -116,7 +115,7 @@ def follow(settings: ServerSettings, run: int, show: Callable[[str], None]) -> R
     last, gone_since = 0.0, None
     while True:
         try:
-            with _reached(settings, "The run was lost sight of") as control:
+            with control_api(settings, "The run was lost sight of") as control:
                 gone_since = None
                 for part in control.StreamLogs(StreamLogsRequest(run_id=run, after_timestamp=last)):
                     last = max(last, part.latest_timestamp)
@@ -141,24 +140,3 @@ def _end(control: ControlHttpClient, run: int) -> RunEnd | None:
     if status.status != _FINISHED:
         return None
     return RunEnd(how=status.sub_status, details=status.details)
-
-
-@contextmanager
-def _reached(settings: ServerSettings, otherwise: str) -> Iterator[ControlHttpClient]:
-    """Speak with the Control API, which is reachable from this machine alone."""
-    try:
-        client = ControlHttpClient.from_server_address(
-            settings.control,
-            insecure=False,
-            root_certificates=settings.ca_certificate.read_bytes(),
-            interceptors=[],
-        )
-        try:
-            yield client
-        finally:
-            client.close()
-    except (httpx.HTTPError, OSError, ValueError) as error:
-        raise SuperlinkAwayError(
-            f"The SuperLink at {settings.control} cannot be spoken to ({type(error).__name__}). "
-            f"{otherwise}. `fedinterest server status` tells how the server fares."
-        ) from error

@@ -50,7 +50,9 @@ def test_secrets_are_in_no_log_and_nothing_is_left(made: Deployment) -> None:
     logs = [path for path in made.folder.rglob("*.log") if path.is_file()]
     assert len(logs) >= 3 + 2 * len(REGIONS)
     told = b"".join(path.read_bytes() for path in logs)
-    for secret in made.secrets():
+    secrets = made.secrets()
+    assert len(secrets) >= 1 + 1 + 4 * len(REGIONS)
+    for secret in secrets:
         assert secret not in told
     made.down()
     left = [

@@ -23,7 +23,7 @@ from flwr.proto.control_pb2 import (
 from flwr.proto.run_pb2 import Run, RunStatus
 from flwr.supercore.control import ControlHttpClient
 
-from deployment.errors import HostError
+from deployment.errors import HostError, SuperlinkAwayError
 from deployment.server import running
 from deployment.server.running import follow, read_bundle, start_run
 from deployment.server.settings import ServerSettings, read_server_settings
@@ -136,6 +136,45 @@ def test_run_that_the_superlink_has_forgotten_is_told(
     control.parts = [[]]
     with pytest.raises(HostError, match="does not know run 18"):
         follow(settings, 18, lambda line: None)
+
+
+def test_superlink_that_refuses_is_not_waited_for(
+    control: FakeControl, settings: ServerSettings
+) -> None:
+    """A run that it has forgotten, say. Flower closes such a stream before anybody has read it."""
+    request = httpx.Request("POST", "https://127.0.0.1/v1/control/stream-logs")
+    response = httpx.Response(404, request=request, stream=httpx.ByteStream(b"{}"))
+    response.close()
+    control.parts = [httpx.HTTPStatusError("404", request=request, response=response), []]
+    with pytest.raises(HostError, match=r"refused: HTTP status 404.*lost sight of") as caught:
+        follow(settings, RUN, lambda line: None)
+    assert not isinstance(caught.value, SuperlinkAwayError)
+    assert len(control.asked) == 1
+
+
+def test_why_a_run_is_not_started_is_told_in_the_superlinks_words(
+    control: FakeControl, settings: ServerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = httpx.Request("POST", "https://127.0.0.1/v1/control/start-run")
+    told = {"code": 1, "detail": "The bundle is not sound."}
+    response = httpx.Response(400, request=request, json=told)
+
+    def refuse(request: StartRunRequest) -> StartRunResponse:
+        raise httpx.HTTPStatusError("400", request=response.request, response=response)
+
+    monkeypatch.setattr(control, "StartRun", refuse)
+    with pytest.raises(HostError, match=r"refused: The bundle is not sound\. No run was started"):
+        start_run(settings, b"bundle", {})
+
+
+def test_superlink_that_has_trouble_of_its_own_is_waited_for(
+    control: FakeControl, settings: ServerSettings
+) -> None:
+    request = httpx.Request("POST", "https://127.0.0.1/v1/control/stream-logs")
+    response = httpx.Response(503, request=request)
+    control.parts = [httpx.HTTPStatusError("503", request=request, response=response), []]
+    assert follow(settings, RUN, lambda line: None).is_completed
+    assert len(control.asked) == 2
 
 
 def test_bundle_is_checked_before_anything_starts(tmp_path: Path) -> None:
