@@ -62,6 +62,7 @@ class Deployment:
     folder: Path
     typed: list[tuple[str, float]] = field(default_factory=list)
     lists: str = ""
+    _begun: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def server(self) -> Path:
@@ -70,15 +71,7 @@ class Deployment:
     def type(self, *command: str) -> str:
         """Run a command that has to succeed; return what it prints."""
         started = time.monotonic()
-        told = subprocess.run(
-            [str(TOOLS / command[0]), *command[1:]],
-            cwd=self.folder,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        told = self.look(*command)
         if told.returncode:
             raise AssertionError(f"{' '.join(command)}:\n{told.stdout}\n{told.stderr}")
         self.typed.append((" ".join(command), time.monotonic() - started))
@@ -87,7 +80,7 @@ class Deployment:
     def begin(self, *command: str) -> subprocess.Popen[str]:
         """Begin a command, as on another machine."""
         self.typed.append((" ".join(command), 0.0))
-        return subprocess.Popen(
+        begun = subprocess.Popen(
             [str(TOOLS / command[0]), *command[1:]],
             cwd=self.folder,
             env=self._environment(),
@@ -95,16 +88,18 @@ class Deployment:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._begun.append(begun)
+        return begun
 
     def look(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that is none of those that are counted."""
+        """Run a command that is not counted."""
         return subprocess.run(
             [str(TOOLS / command[0]), *command[1:]],
             cwd=self.folder,
             env=self._environment(),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
         )
 
@@ -129,6 +124,9 @@ class Deployment:
 
     def down(self) -> None:
         """End everything."""
+        for one in self._begun:
+            one.kill()
+            one.wait()
         for region in REGIONS:
             self.look("fedinterest", "agent", "down", "--settings", f"{region}/agent.toml")
         self.look("fedinterest", "server", "down", "server")
