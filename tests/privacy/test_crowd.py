@@ -110,14 +110,16 @@ def test_two_servers_runs_share_one_budget(answers: list[dict[str, Any]]) -> Non
     assert runs.total() <= AFFORDED
 
 
-def test_round_that_a_whole_crowd_asks_for_is_released_once(
+def test_round_that_a_whole_crowd_asks_for_is_released_once_at_most(
     answers: list[dict[str, Any]],
 ) -> None:
+    """Not at all where whoever reserved it waited too long for the file to commit it."""
     shared = [answer for answer in answers if answer["round"] == SHARED_ROUND]
     assert len(shared) == PROCESSES * THREADS
-    received = {answer["digest"] for answer in shared if answer["type"] == "Release"}
-    assert len(received) == 1
-    assert len({answer["entry"] for answer in shared if answer["type"] == "Release"}) == 1
+    released = [answer for answer in shared if answer["type"] == "Release"]
+    once = {(answer["entry"], answer["digest"]) for answer in released}
+    unusable = any(answer.get("reason") == LEDGER_UNUSABLE for answer in shared)
+    assert len(once) == 1 or (not once and unusable)
 
 
 def test_ledger_that_answers_while_it_is_verified_holds(
