@@ -16,12 +16,15 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from flwr.app import Message, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
+from flwr.supercore.inflatable.inflatable_utils import pull_objects
 from flwr.supercore.run import Run
-from flwr.superlink.grid import HttpGrid
+from flwr.superlink.grid import HttpGrid, http_grid
 
 log = logging.getLogger("flwr")
 
@@ -45,6 +48,9 @@ SHORTEST, LONGEST, SHARE = 0.2, 3.0, 0.05
 """Seconds between two looks for replies: a share of the time waited, within these."""
 NODES_EVERY = 2.0
 """Seconds between two looks at which nodes are there, while answers are missing."""
+FETCHING: dict[str, Any] = {"initial_backoff": 0.1, "backoff_cap": 2.0}
+"""Seconds until a part of a reply that has not come yet is asked for again, at first and at most.
+Flower begins with a second."""
 CLOCKS_DIFFER = 600.0
 """Seconds that a message is valid beyond its time: replies inherit what is left of it, by the
 region's clock."""
@@ -227,7 +233,10 @@ def patient(grid: Grid) -> Grid:
 
     Flower's simulation would also work on a message and its repetition at the same time.
     """
-    return PatientGrid(grid) if isinstance(grid, HttpGrid) else grid
+    if not isinstance(grid, HttpGrid):
+        return grid
+    setattr(http_grid, "pull_objects", partial(pull_objects, **FETCHING))  # noqa: B010
+    return PatientGrid(grid)
 
 
 def _is_lost(reply: Message) -> bool:

@@ -56,9 +56,10 @@ def work(agent: Agent, secret: bytes, stop: threading.Event) -> None:
     read_rules(agent)
     from client import app as program
     from deployment.agent.flower_internals import refuse_drift
-    from deployment.agent.tasks import TaskAnswering, TaskSource
+    from deployment.agent.tasks import TaskAnswering, TaskSource, fetch_soon
 
     refuse_drift()
+    fetch_soon()
     deployment = agent.deployment
     answering = TaskAnswering(
         app=program.app,

@@ -27,6 +27,7 @@ STATE = "flwr.supercore.corestate.in_memory_corestate"
 NODE_STATE = "flwr.supernode.nodestate.in_memory_nodestate"
 AUTHENTICATION = "flwr.supernode.node_auth_http_interceptor"
 TASKS = "flwr.supernode.runtime.run_clientapp"
+FETCHING = "flwr.supercore.inflatable.inflatable_utils"
 RUNTIME = "flwr.supernode.servicer.runtime.runtime_handlers"
 
 
@@ -224,8 +225,25 @@ LEANT_ON = (
             "client.PullTaskInput(PullTaskInputRequest())",
             "fab = fab_from_proto(res.fab)",
             "client.PullMessages(",
+            "pull_and_inflate_object_from_tree(",
             "return message, context, run, fab",
         ),
+    ),
+    LeantOn(
+        f"{FETCHING}:pull_objects",
+        (
+            "object_ids pull_object_fn max_concurrent_pulls max_time max_tries_per_object "
+            "initial_backoff backoff_cap"
+        ),
+    ),
+    LeantOn(
+        f"{FETCHING}:pull_and_inflate_object_from_tree",
+        (
+            "object_tree pull_object_fn confirm_object_received_fn return_type "
+            "max_concurrent_pulls max_time max_tries_per_object "
+            "initial_backoff backoff_cap"
+        ),
+        ("initial_backoff=initial_backoff", "backoff_cap=backoff_cap"),
     ),
     LeantOn(
         f"{TASKS}:push_message",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,7 @@ from flwr.supercore import heartbeat
 from flwr.supercore.constant import TaskType
 from flwr.supercore.corestate import in_memory_corestate
 from flwr.supercore.fab import Fab
+from flwr.supercore.inflatable.inflatable_utils import pull_objects
 from flwr.supercore.object_store import ObjectStore
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supercore.run import Run
@@ -38,7 +40,7 @@ from deployment.agent.admission import Admission
 from deployment.agent.errors import ResponseTooLargeError
 from deployment.agent.flower_internals import refuse_drift
 from deployment.agent.gate import ANOTHER_TASK, BundleGate
-from deployment.agent.pausing import NodePauses
+from deployment.agent.pausing import FETCHING, NodePauses
 from deployment.agent.response_limit import BoundedFleetClient
 
 HEARTBEAT_SECONDS = 10
@@ -124,6 +126,7 @@ def pin_node(gate: BundleGate, pauses: NodePauses, admission: Admission) -> Any:
         "_pull_and_store_message": pull_and_forget,
         "_push_messages": push_with_patience,
         "_verify_fab": verify,
+        "pull_objects": partial(pull_objects, **FETCHING),
         "time": pauses,
     }.items():
         setattr(node, name, replacement)

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
+import flwr.supernode.runtime.run_clientapp as flower_tasks
 import httpx
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
@@ -18,6 +20,7 @@ from flwr.common.constant import ErrorCode, SubStatus
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.fab import Fab
+from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -33,6 +36,7 @@ from flwr.supernode.runtime.run_clientapp import (
 )
 
 from deployment.agent.gate import BundleGate
+from deployment.agent.pausing import FETCHING
 
 ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
 HEARTBEAT_SECONDS = 4.0
@@ -42,6 +46,12 @@ NODE_PATIENCE = 60.0
 REFUSED = "The bundle is not approved here."
 
 log = logging.getLogger("fedinterest.agent")
+
+
+def fetch_soon() -> None:
+    """Have Flower ask again soon for the parts of a task's message that have not come yet."""
+    sooner = partial(pull_and_inflate_object_from_tree, **FETCHING)
+    setattr(flower_tasks, "pull_and_inflate_object_from_tree", sooner)  # noqa: B010
 
 
 class TaskSource:
