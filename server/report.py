@@ -357,6 +357,9 @@ class CostPart(Part):
     bytes_up_per_client_round: float
     bytes_down_per_client_round: float
     seconds_per_round: float
+    median_seconds_per_round: float | None = Field(
+        default=None, description="the first rounds load models, and weigh on the mean"
+    )
     peak_rss_mb: float | None = Field(
         default=None, description="of the whole simulation; absent where it was not measured"
     )

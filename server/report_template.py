@@ -381,6 +381,8 @@ together, for the noise and for other samples of people.</p></section>{% endif %
 {{ fact("Down, per region and round",
   (cost.bytes_down_per_client_round / 1000) | number(1) ~ " KB") }}
 {{ fact("Time per round", cost.seconds_per_round | number(2) ~ " s") }}
+{%- if cost.median_seconds_per_round is known %}
+{{ fact("Time per round, median", cost.median_seconds_per_round | number(2) ~ " s") }}{% endif %}
 {%- if cost.peak_rss_mb is known %}
 {{ fact("Peak memory, whole simulation", cost.peak_rss_mb | number ~ " MB") }}{% endif %}
 {{ fact("Encoder", report.encoder.name) }}

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -399,6 +400,7 @@ def _cost(history: list[RoundRecord], n_clients: int) -> CostPart:
         bytes_up_per_client_round=sum(record.bytes_up for record in history) / asked,
         bytes_down_per_client_round=sum(record.bytes_down for record in history) / asked,
         seconds_per_round=sum(record.seconds for record in history) / len(history),
+        median_seconds_per_round=median(record.seconds for record in history),
     )
 
 

@@ -223,7 +223,11 @@ def main() -> None:
                 print(f"{took:7.1f} s  {command.replace(str(ROOT), '.')}")
             report = made.report()
             print(f"{seconds:.1f} s in all; {len(made.typed)} commands")
-            print(f"{report.cost.seconds_per_round:.1f} s per round, {report.run.n_rounds} rounds")
+            cost = report.cost
+            print(
+                f"{cost.seconds_per_round:.1f} s per round over {report.run.n_rounds} rounds, "
+                f"median {cost.median_seconds_per_round:.1f} s"
+            )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
@@ -11,8 +12,9 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
+from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError, pull_objects
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.grid import HttpGrid
+from flwr.superlink.grid import HttpGrid, http_grid
 
 from server.patient_grid import CLOCKS_DIFFER, MOST_TIMES, PATIENCE, SILENCE, PatientGrid, patient
 
@@ -194,9 +196,28 @@ def test_nothing_is_asked_where_nothing_is_to_be_asked() -> None:
     assert link.sent == []
 
 
-def test_only_real_nodes_are_asked_again() -> None:
+def test_only_real_nodes_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flower's simulation would work on a message and its repetition at the same time."""
+    monkeypatch.setattr(http_grid, "pull_objects", pull_objects)  # as it was, afterwards
     real = HttpGrid("127.0.0.1:1", insecure=True, root_certificates=None, token="none")  # noqa: S106
     assert isinstance(patient(real), PatientGrid)
     simulated = cast(Grid, FakeLink())
     assert patient(simulated) is simulated
+
+
+def test_parts_of_a_reply_that_are_not_there_yet_are_asked_for_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_grid, "pull_objects", pull_objects)  # as it was, afterwards
+    patient(HttpGrid("127.0.0.1:1", insecure=True, root_certificates=None, token="none"))  # noqa: S106
+    asked: list[str] = []
+
+    def pull(part: str) -> bytes:
+        asked.append(part)
+        if len(asked) == 1:
+            raise ObjectUnavailableError
+        return b"here"
+
+    started = time.monotonic()
+    assert vars(http_grid)["pull_objects"](["part"], pull) == {"part": b"here"}
+    assert time.monotonic() - started < 0.7  # Flower alone: a second, give or take a fifth

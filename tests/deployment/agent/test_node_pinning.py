@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_object_tree,
     no_object_id_recompute,
 )
+from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.supercore.run import Run, RunNotRunningException
 from flwr.supercore.task_identity import TaskIdentity
@@ -30,7 +33,7 @@ from deployment.agent.errors import FlowerDriftError, LostAnswerError, ResponseT
 from deployment.agent.flower_internals import LEANT_ON, refuse_drift
 from deployment.agent.gate import BundleGate
 from deployment.agent.node_pinning import ForgetfulState, gated_get_fab, pin_node
-from deployment.agent.pausing import PATIENCE, NodePauses, pause_after
+from deployment.agent.pausing import PATIENCE, SHORTEST, NodePauses, pause_after
 from deployment.agent.refusals import read_refusals
 from tests.deployment.agent.examples import a_bundle, approvals_file
 
@@ -104,20 +107,26 @@ def test_run_is_forgotten_as_soon_as_its_bundle_is_withdrawn(
     assert state.get_run(1) is run
 
 
+def restore_flower_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all that pinning replaces in Flower as it was, when the test is over."""
+    command = import_module("flwr.supernode.cli.flower_supernode")  # the package hides the module
+    interval = "HEARTBEAT_DEFAULT_INTERVAL"
+    for place, names in {
+        node: "_init_connection _pull_and_store_message _push_messages _verify_fab pull_objects time",
+        command: "start_client_internal",
+        in_memory_corestate: interval,
+        network: f"FleetHttpClient NodeAuthHttpInterceptor {interval}",
+        heartbeat: interval,
+    }.items():
+        for name in names.split():
+            monkeypatch.setattr(place, name, vars(place)[name])
+
+
 class Fetching:
     """What Flower's node fetches a message with."""
 
     def __init__(self, gate: BundleGate, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("_init_connection", "_pull_and_store_message", "_push_messages", "time"):
-            monkeypatch.setattr(node, name, getattr(node, name))  # as it was, afterwards
-        monkeypatch.setattr(node, "_verify_fab", node._verify_fab)
-        command = __import__("importlib").import_module("flwr.supernode.cli.flower_supernode")
-        monkeypatch.setattr(command, "start_client_internal", command.start_client_internal)
-        for place in (in_memory_corestate, network, heartbeat):
-            interval = vars(place)["HEARTBEAT_DEFAULT_INTERVAL"]
-            monkeypatch.setattr(place, "HEARTBEAT_DEFAULT_INTERVAL", interval)
-        for name in ("FleetHttpClient", "NodeAuthHttpInterceptor"):
-            monkeypatch.setattr(network, name, vars(network)[name])
+        restore_flower_afterwards(monkeypatch)
         for name in ("_run_id", "_node_id", "_task_id"):
             monkeypatch.setattr(TaskIdentity, name, 1)
         pin_node(gate, NodePauses(), Admission(Path("nowhere")))
@@ -129,16 +138,21 @@ class Fetching:
         self.state.store_run(run)
         self.state.store_fab(Fab(run.fab_hash, GOOD, {}))
 
-    def fetch(self, *, run_ends: bool) -> int | None:
+    def fetch(self, *, run_ends: bool = False, comes_late: bool = False) -> int | None:
         with no_object_id_recompute():
             message = Message(RecordDict(), dst_node_id=1, message_type="train")
             message.metadata.__dict__["_message_id"] = message.object_id
             tree = get_object_tree(message)
             parts = {name: part.deflate() for name, part in get_all_nested_objects(message).items()}
 
+        asked: set[str] = set()
+
         def pull(run: int, part: str) -> bytes:
             if run_ends:
                 raise RunNotRunningException
+            if comes_late and part not in asked:
+                asked.add(part)
+                raise ObjectUnavailableError
             return parts[part]
 
         return node._pull_and_store_message(
@@ -165,6 +179,15 @@ def test_a_message_whose_run_ends_while_it_is_fetched_leaves_no_task_behind(
     assert fetching.fetch(run_ends=True) is None
     assert fetching.unfinished() == 0
     assert list(fetching.state.get_messages_legacy()) == []
+
+
+def test_parts_of_a_message_that_are_not_there_yet_are_asked_for_again_soon(
+    gate: BundleGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching, started = Fetching(gate, monkeypatch), time.monotonic()
+    fetching.fetch(comes_late=True)
+    assert time.monotonic() - started < 0.7  # Flower alone: a second, give or take a fifth
+    assert fetching.unfinished() == 1
 
 
 def test_a_message_that_comes_whole_has_its_task(
@@ -255,7 +278,7 @@ def sleep_often(pauses: NodePauses) -> None:
 
 def test_pauses_grow_with_the_quiet_and_stay_in_bounds() -> None:
     assert pause_after(0, shortest=0.1, longest=3) == 0.1
-    assert pause_after(20, shortest=0.1, longest=3) == 1.0
+    assert pause_after(10, shortest=0.1, longest=3) == 1.0
     assert pause_after(1e6, shortest=0.1, longest=3) == 3
 
 
@@ -267,7 +290,7 @@ def test_node_asks_soon_after_a_message_and_seldom_after_a_long_quiet() -> None:
     pauses.sleep(3)
     pauses.heard()
     pauses.sleep(3)
-    assert clock.slept == [0.1, 3, 0.1]
+    assert clock.slept == [SHORTEST, 3, SHORTEST]
 
 
 def test_answer_that_nobody_works_on_is_given_up() -> None:
@@ -304,35 +327,12 @@ def test_killed_node_is_let_in_again_while_the_server_still_waits_for_it(
         HEARTBEAT_MIN_INTERVAL,
         HEARTBEAT_PATIENCE,
     )
-    from flwr.supercore import heartbeat
-    from flwr.supercore.corestate import in_memory_corestate
-    from flwr.supernode import fleet_http_connection
-    from flwr.supernode.cli import flower_supernode as _  # noqa: F401  (it is looked up by name)
 
     from server.patient_grid import PATIENCE as SERVER_PATIENCE
 
-    command = __import__("importlib").import_module("flwr.supernode.cli.flower_supernode")
-    for place, names in {
-        node: (
-            "_init_connection",
-            "_pull_and_store_message",
-            "_push_messages",
-            "_verify_fab",
-            "time",
-        ),
-        command: ("start_client_internal",),
-        in_memory_corestate: ("HEARTBEAT_DEFAULT_INTERVAL",),
-        fleet_http_connection: (
-            "FleetHttpClient",
-            "HEARTBEAT_DEFAULT_INTERVAL",
-            "NodeAuthHttpInterceptor",
-        ),
-        heartbeat: ("HEARTBEAT_DEFAULT_INTERVAL",),
-    }.items():
-        for name in names:
-            monkeypatch.setattr(place, name, getattr(place, name))  # as it was, afterwards
+    restore_flower_afterwards(monkeypatch)
     pin_node(gate, NodePauses(), Admission(Path("nowhere")))
-    promised = vars(fleet_http_connection)["HEARTBEAT_DEFAULT_INTERVAL"]
+    promised = vars(network)["HEARTBEAT_DEFAULT_INTERVAL"]
     assert promised == vars(heartbeat)["HEARTBEAT_DEFAULT_INTERVAL"] >= HEARTBEAT_MIN_INTERVAL
     assert promised > HEARTBEAT_CALL_TIMEOUT
     assert HEARTBEAT_PATIENCE * promised < SERVER_PATIENCE / 2
