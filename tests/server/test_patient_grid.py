@@ -215,7 +215,7 @@ def test_parts_of_a_reply_that_are_not_there_yet_are_asked_for_again_soon(
     def pull(part: str) -> bytes:
         asked.append(part)
         if len(asked) == 1:
-            raise ObjectUnavailableError
+            raise ObjectUnavailableError(part)
         return b"here"
 
     started = time.monotonic()

@@ -112,7 +112,9 @@ def restore_flower_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     command = import_module("flwr.supernode.cli.flower_supernode")  # the package hides the module
     interval = "HEARTBEAT_DEFAULT_INTERVAL"
     for place, names in {
-        node: "_init_connection _pull_and_store_message _push_messages _verify_fab pull_objects time",
+        node: (
+            "_init_connection _pull_and_store_message _push_messages _verify_fab pull_objects time"
+        ),
         command: "start_client_internal",
         in_memory_corestate: interval,
         network: f"FleetHttpClient NodeAuthHttpInterceptor {interval}",
@@ -152,7 +154,7 @@ class Fetching:
                 raise RunNotRunningException
             if comes_late and part not in asked:
                 asked.add(part)
-                raise ObjectUnavailableError
+                raise ObjectUnavailableError(part)
             return parts[part]
 
         return node._pull_and_store_message(
