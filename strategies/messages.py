@@ -10,7 +10,11 @@ There is no function here for anything else, so nothing else can be sent.
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import accumulate
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +25,7 @@ from privacy.release import Answer, ClippedSum, Refusal, Release
 from privacy.signed_head import SignedHead
 from strategies.questions import Request, flatten, unflatten
 
-FORMAT = 1
+FORMAT = 2
 """Of requests. To be raised with every change of what a request's fields, or those of a
 ``SumQuery``, mean: an older client then says so, and does not take a signature for wrong."""
 _QUESTION = "question."
@@ -55,7 +59,7 @@ def request_to_records(request: Request) -> RecordDict:
         "expires": request.expires,
     }
     config = ConfigRecord(cast(Any, envelope | numbers))
-    return RecordDict({"request": config, "arrays": _pack(arrays)})
+    return RecordDict({"request": config, "arrays": pack_arrays(arrays)})
 
 
 def records_to_request(records: RecordDict) -> Request:
@@ -70,7 +74,7 @@ def records_to_request(records: RecordDict) -> Request:
         config = records.config_records["request"]
         if (found := _number(config, "format")) != FORMAT:
             raise ValueError(f"it is of format {found}, this program reads format {FORMAT}")
-        flat: dict[str, Any] = dict(_unpack(records.array_records["arrays"]))
+        flat: dict[str, Any] = dict(unpack_arrays(records.array_records["arrays"]))
         for key, value in config.items():
             if key.startswith(_QUESTION):
                 flat[key.removeprefix(_QUESTION)] = value
@@ -134,7 +138,7 @@ def answer_to_records(answer: Answer) -> RecordDict:
     }
     if isinstance(summed, Release):
         envelope["noise"] = summed.noise.value
-    return RecordDict({"answer": ConfigRecord(envelope), "sums": _pack(dict(summed.sums))})
+    return RecordDict({"answer": ConfigRecord(envelope), "sums": pack_arrays(summed.sums)})
 
 
 def records_to_answer(records: RecordDict) -> Answer:
@@ -162,7 +166,7 @@ def records_to_answer(records: RecordDict) -> Answer:
         number = np.int64 if kind == "ClippedSum" else np.float32
         common |= {
             "window": _text(config, "window"),
-            "sums": _unpack(records.array_records["sums"], number),
+            "sums": unpack_arrays(records.array_records["sums"], number),
             "sensitivity": float(_number(config, "sensitivity")),
             "sigma": float(_number(config, "sigma")),
             "entry": int(_number(config, "entry")),
@@ -205,13 +209,59 @@ def _number(config: ConfigRecord, key: str) -> float:
     return cast(float, value)
 
 
-def _pack(arrays: dict[str, Any]) -> ArrayRecord:
-    return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in arrays.items()})
+def pack_arrays(arrays: Mapping[str, Any]) -> ArrayRecord:
+    """Pack arrays of one number type as a single one, under a name that tells theirs and shapes.
+
+    Each array more would be two parts more of a message, and each part is a request of its own
+    to the SuperLink, from either side.
+
+    Raises
+    ------
+    TypeError
+        If they are not of one number type.
+    """
+    if not arrays:
+        return ArrayRecord()
+    kinds = {values.dtype for values in arrays.values()}
+    if len(kinds) > 1:
+        raise TypeError(f"Arrays of several number types: {sorted(map(str, kinds))}")
+    layout = " ".join(
+        f"{name}:{'x'.join(map(str, values.shape))}" for name, values in arrays.items()
+    )
+    return ArrayRecord({layout: Array(np.concatenate([one.ravel() for one in arrays.values()]))})
 
 
-def _unpack(record: ArrayRecord, number: type[np.generic] = np.float32) -> dict[str, Any]:
-    arrays = {name: array.numpy() for name, array in record.items()}
-    for name, array in arrays.items():
-        if array.dtype != number:
-            raise ValueError(f"array {name!r} is {array.dtype}, not {number.__name__}")
-    return arrays
+def unpack_arrays(record: ArrayRecord, number: type[np.generic] = np.float32) -> dict[str, Any]:
+    """Unpack what :func:`pack_arrays` has made of arrays of ``number``.
+
+    Raises
+    ------
+    ValueError
+        If the record is none of these.
+    """
+    if not record:
+        return {}
+    ((layout, packed),) = record.items()
+    values = packed.numpy()
+    if values.dtype != number:
+        raise ValueError(f"the arrays are {values.dtype}, not {number.__name__}")
+    parts = [_shape(part) for part in layout.split(" ")]
+    shapes = dict(parts)
+    if len(shapes) < len(parts):
+        raise ValueError("two arrays have one name")
+    ends = list(accumulate(math.prod(shape) for shape in shapes.values()))
+    if values.shape != (ends[-1],):
+        raise ValueError(f"the arrays have {ends[-1]} values together, {values.shape} came")
+    cut = np.split(values, ends[:-1])
+    return {
+        name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), cut, strict=True)
+    }
+
+
+def _shape(part: str) -> tuple[str, tuple[int, ...]]:
+    """Return name and shape of ``sums:6x384``."""
+    found = re.fullmatch(r"([\w.-]+):([0-9]+(?:x[0-9]+)*)?", part)
+    if not found:
+        raise ValueError(f"{part[:40]!r} names no array")
+    name, shape = found.groups()
+    return name, tuple(int(size) for size in (shape or "").split("x") if size)

@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, RecordDict
+from flwr.app import RecordDict
 
 from client.answering import answer
 from client.region import Region
 from privacy.release import Release
 from strategies.cluster_map import ClusterMap
 from strategies.fusion import Fusion
-from strategies.messages import MessageError, records_to_request, request_to_records
+from strategies.messages import (
+    MessageError,
+    pack_arrays,
+    records_to_request,
+    request_to_records,
+    unpack_arrays,
+)
 from strategies.questions import Request
 from tests.client.examples import LETTERS, SHOP, a_region, a_request, push_back
 from tests.strategies.examples import a_key
@@ -113,14 +119,14 @@ def test_a_map_that_was_corrupted_on_the_way_leaves_the_last_good_one(
 
 
 def spoil(records: RecordDict, name: str, harm: str) -> None:
-    arrays = records.array_records["arrays"]
+    arrays = unpack_arrays(records.array_records["arrays"])
     (key,) = [one for one in arrays if one.split(".")[-1] == name.split(".")[-1]]
-    values = arrays[key].numpy().copy()
+    values = arrays[key].copy()
     if harm == "cut":
         values = values[:-1]
     else:
         values.flat[0] = np.nan if harm == "not a number" else values.flat[0] + 0.25
-    arrays[key] = Array(values)
+    records.array_records["arrays"] = pack_arrays(arrays | {key: values})
 
 
 @pytest.mark.usefixtures("fake_encoder")

@@ -19,9 +19,11 @@ from strategies.item_space import ItemSpace
 from strategies.messages import (
     MessageError,
     answer_to_records,
+    pack_arrays,
     records_to_answer,
     records_to_request,
     request_to_records,
+    unpack_arrays,
 )
 from strategies.questions import (
     QUESTION_TYPES,
@@ -191,10 +193,17 @@ def another(value: Any) -> Any:
     raise TypeError(f"A message has no {type(value).__name__}.")
 
 
-def flip_a_bit(array: Array) -> Array:
-    values = array.numpy().copy()
+def flip_a_bit(values: Any) -> Any:
+    values = values.copy()
     values.view(np.uint8)[0, 0] ^= 1
-    return Array(values)
+    return values
+
+
+def with_sums(answer: Answer, sums: dict[str, Any]) -> RecordDict:
+    """Return the answer's message, with other sums."""
+    records = answer_to_records(answer)
+    records.array_records["sums"] = pack_arrays(sums)
+    return records
 
 
 def changed_on_the_way(answer: Answer) -> Iterator[tuple[str, RecordDict]]:
@@ -204,10 +213,8 @@ def changed_on_the_way(answer: Answer) -> Iterator[tuple[str, RecordDict]]:
         records.config_records["answer"][key] = another(records.config_records["answer"][key])
         yield key, records
     for name in getattr(answer, "sums", {}):
-        records = answer_to_records(answer)
-        sums = records.array_records["sums"]
-        sums[name] = flip_a_bit(sums[name])
-        yield name, records
+        sums = dict(answer.sums)  # type: ignore[union-attr]
+        yield name, with_sums(answer, sums | {name: flip_a_bit(sums[name])})
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
@@ -241,13 +248,12 @@ def test_an_answer_with_another_genuine_head_is_not_genuine(
 @pytest.mark.parametrize("answer", ANSWERS[:2], ids=lambda answer: type(answer).__name__)
 @pytest.mark.parametrize("change", ["missing", "added"])
 def test_an_answer_with_an_array_more_or_less_is_not_genuine(answer: Answer, change: str) -> None:
-    records = answer_to_records(answer)
-    sums = records.array_records["sums"]
+    sums = dict(answer.sums)  # type: ignore[union-attr]
     if change == "missing":
         del sums["counts"]
     else:
         sums["more"] = sums["counts"]
-    assert not records_to_answer(over_the_wire(records)).is_genuine
+    assert not records_to_answer(over_the_wire(with_sums(answer, sums))).is_genuine
 
 
 @pytest.mark.parametrize("change", ["head.sequence", "head.colour"])
@@ -266,11 +272,60 @@ def test_a_head_with_a_field_more_or_less_is_no_head(change: str) -> None:
     ("index", "number"), [(0, np.float64), (0, np.int64), (1, np.float32), (1, np.int32)]
 )
 def test_sums_of_another_number_type_are_an_error(index: int, number: type[np.generic]) -> None:
-    records = answer_to_records(ANSWERS[index])
-    sums = records.array_records["sums"]
-    sums["sums"] = Array(sums["sums"].numpy().astype(number))
-    with pytest.raises(MessageError, match=f"'sums' is {np.dtype(number)}, not"):
-        records_to_answer(over_the_wire(records))
+    sums = {
+        name: values.astype(number)
+        for name, values in ANSWERS[index].sums.items()  # type: ignore[union-attr]
+    }
+    with pytest.raises(MessageError, match=f"the arrays are {np.dtype(number)}, not"):
+        records_to_answer(over_the_wire(with_sums(ANSWERS[index], sums)))
+
+
+def test_sums_of_several_number_types_are_not_packed() -> None:
+    with pytest.raises(TypeError, match=r"\['float32', 'int64'\]"):
+        pack_arrays({"sums": np.ones(2, np.float32), "counts": np.ones(2, np.int64)})
+
+
+SHAPES = {"sums": (2, 3), "counts": (2,), "users": (), "none": (0, 4)}
+
+
+def test_arrays_of_all_shapes_come_as_they_were_sent() -> None:
+    sent = {name: np.full(shape, 1.5, np.float32) for name, shape in SHAPES.items()}
+    record = pack_arrays(sent)
+    assert len(record) == 1
+    came = unpack_arrays(record)
+    assert {name: values.shape for name, values in came.items()} == SHAPES
+    assert list(came) == list(SHAPES)
+    assert unpack_arrays(pack_arrays({})) == {}
+
+
+LAYOUTS = {
+    "empty": "",
+    "no shape": "sums",
+    "no last size": "sums:2x",
+    "no first size": "sums:x2",
+    "negative": "sums:-1",
+    "too many": "sums:2x4",
+    "one more": "sums:7",
+    "twice": "sums:6 sums:6",
+    "nothing after it": "sums:6 ",
+    "no name": ":6",
+    "a line more": "sums:6\n",
+    "two shapes": "sums:3:3",
+    "endless": "sums:6x" + "9" * 5000,
+    "deep": "sums:" + "1x" * 100 + "6",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_layout_that_does_not_fit_is_an_error(layout: str) -> None:
+    with pytest.raises(ValueError, match=r"array|values|int|dim"):
+        unpack_arrays(ArrayRecord({layout: Array(np.ones(6, np.float32))}))
+
+
+def test_two_packs_at_once_are_an_error() -> None:
+    one = Array(np.ones(6, np.float32))
+    with pytest.raises(ValueError, match="unpack"):
+        unpack_arrays(ArrayRecord({"sums:6": one, "counts:6": one}))
 
 
 @pytest.mark.parametrize("value", ["text", 3, {"sums": SUMS["sums"]}, None, SUMS["sums"]])
@@ -369,7 +424,7 @@ def test_arrays_of_another_number_type_are_an_error() -> None:
         records_to_request(records)
 
 
-@pytest.mark.parametrize("found", [2, 0, "1", None])
+@pytest.mark.parametrize("found", [1, 3, "2", None])
 def test_request_of_another_format_is_called_so(found: object) -> None:
     records = request_to_records(request(QUESTIONS[0]))
     told = records.config_records["request"]

@@ -9,14 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, RecordDict
+from flwr.app import RecordDict
 
 from privacy.door import Contribute
 from privacy.query import Contributions, TrustModel
 from privacy.release import Answer, Refusal, Release
 from privacy.signing import SigningKey
 from privacy.window import Window
-from strategies.messages import MessageError, records_to_request, request_to_records
+from strategies.messages import (
+    MessageError,
+    pack_arrays,
+    records_to_request,
+    request_to_records,
+    unpack_arrays,
+)
 from strategies.questions import QUESTION_TYPES, CellSums, DistanceHistogram, Question, Request
 from tests.privacy.examples import NOW, SetClock, a_door, forbidden, users
 from tests.strategies.examples import a_key, distance_histogram
@@ -90,13 +96,14 @@ def changed_on_the_way(sent: Request) -> Iterator[tuple[str, RecordDict]]:
         records = request_to_records(sent)
         records.config_records["request"][key] = another(key, value)
         yield key, records
-    for name, array in request_to_records(sent).array_records["arrays"].items():
-        values = array.numpy().copy()
+    arrays = unpack_arrays(request_to_records(sent).array_records["arrays"])
+    for name, array in arrays.items():
+        values = array.copy()
         if not values.size:
             continue
         values.flat[0] += np.spacing(values.flat[0])
         records = request_to_records(sent)
-        records.array_records["arrays"][name] = Array(values)
+        records.array_records["arrays"] = pack_arrays(arrays | {name: values})
         yield name, records
 
 
@@ -107,7 +114,7 @@ def test_a_request_that_was_changed_on_the_way_is_refused(
     """Whatever a request says is signed, with every array of its question."""
     door = a_door(tmp_path, questions=set(QUESTION_TYPES), server_keys={SERVER.public})
     tried = set()
-    arrays = set(request_to_records(request(question)).array_records["arrays"])
+    arrays = set(unpack_arrays(request_to_records(request(question)).array_records["arrays"]))
     for name, records in changed_on_the_way(request(question).signed(SERVER, expires=SOON)):
         tried.add(name)
         try:
