@@ -51,7 +51,7 @@ nginx:
 # Files of tests run side by side, each process on one core.
 test: check nginx
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	  $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	  $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 25
 
 check: $(READY)
 	$(BIN)/ruff check .

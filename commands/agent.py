@@ -206,7 +206,7 @@ def status(settings: Settings = Path("agent.toml")) -> None:
         typer.echo("Nothing is supervised: fedinterest agent up.")
     typer.echo(f"Approved bundles: {found.approved}")
     for refused in found.refused:
-        typer.echo(f"Refused {refused.time}: {refused.reason}, {refused.found[:16]}...")
+        typer.echo(f"Refused {refused.time}: {refused.reason}, {refused.shown_hash}")
     raise typer.Exit(0 if found.is_well else 1)
 
 

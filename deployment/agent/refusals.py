@@ -49,6 +49,11 @@ class RefusedBundle:
     reason: str
     where: str
 
+    @property
+    def shown_hash(self) -> str:
+        """How its hash begins, for people. What the server claims is not shown in its place."""
+        return f"{self.found[:16]}..." if self.found else "not read, so its hash is not known"
+
 
 def refused_now(
     *, run: int, claimed: str, found: str, size: int, reason: str, where: str

@@ -98,7 +98,7 @@ def refused(patient: Patient) -> Finding:
     last = found[-1]
     return warning(
         name,
-        f"{len(found)} within a week, the last on {last.time}: {last.reason}, {last.found[:16]}...",
+        f"{len(found)} within a week, the last on {last.time}: {last.reason}, {last.shown_hash}",
         "If it is the server's new release, get it and look: agent approve BUNDLE.fab. If nobody "
         "announced one, call the server's operator.",
     )

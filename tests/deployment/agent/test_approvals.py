@@ -67,6 +67,13 @@ def test_refusal_that_cannot_be_recorded_stays_one(tmp_path: Path) -> None:
     assert admit(gate, EVIL) == NOT_APPROVED
 
 
+def test_a_bundle_that_was_not_read_is_not_shown_as_what_the_server_claims() -> None:
+    unread = refused_now(run=1, claimed="\x1b[2J", found="", size=0, reason="r", where="node")
+    assert unread.shown_hash == "not read, so its hash is not known"
+    read = refused_now(run=1, claimed="", found="ab" * 32, size=9, reason="r", where="node")
+    assert read.shown_hash == "ab" * 8 + "..."
+
+
 def test_refusals_do_not_fill_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "refusals.jsonl"
     path.write_bytes(b"x" * LARGEST_FILE + b"\n")
