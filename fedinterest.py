@@ -30,6 +30,10 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="Folder of the results.")]
+Store = Annotated[
+    Optional[str],  # noqa: UP045  (typer 0.20 reads this spelling)
+    typer.Option(help="Database that the run is recorded in: a file, or a PostgreSQL URL."),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -51,6 +55,7 @@ def simulate(
         typer.Option("--set", help="Override a key: section.key=value; may be repeated."),
     ] = None,
     out: Out = Path("runs/simulation"),
+    store: Store = None,
 ) -> None:
     """Run a scenario in this process.
 
@@ -61,6 +66,8 @@ def simulate(
     from simulations.scenario import read_scenario
 
     checked = read_scenario(scenario, set_ or [])  # a wrong key is told before anything is loaded
+    if store is not None:
+        checked = checked.with_store(store)
 
     from simulations.run import simulate as run
     from simulations.tell import only_progress, summary
@@ -135,14 +142,16 @@ def cluster(
 
 
 @app.command()
-def demo(out: Out = Path("runs/demo")) -> None:
+def demo(out: Out = Path("runs/demo"), store: Store = "runs/dashboard.sqlite") -> None:
     """Run the bundled sample with `flwr run`, and show what happens at each step.
+
+    --store "" records it nowhere.
 
     Example: fedinterest demo --out runs/demo
     """
     from simulations.demo import run_demo
 
-    run_demo(out)
+    run_demo(out, store or "")
 
 
 @app.command()

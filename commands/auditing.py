@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+if TYPE_CHECKING:
+    from server.run_store.opening import Store
 
 
 def audit(
@@ -41,6 +44,10 @@ def audit(
     noise: Annotated[str, typer.Option(help="With --empirical: the noise to examine.")] = (
         "discrete"
     ),
+    store: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Run store that keeps the result: a file, or a PostgreSQL URL."),
+    ] = None,
     check: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Tell whether a signed audit.json was changed, instead of auditing."),
@@ -88,6 +95,7 @@ def audit(
     from privacy.signing import SigningKey
 
     key = SigningKey.load(sign) if sign else None
+    kept = _opened(store) if store else None  # a wrong place is told before anything is looked at
     found = Audit()
     if paths:
         found = look(
@@ -121,5 +129,18 @@ def audit(
         show_audit(found, pipeline)
         if out is not None:
             typer.echo(f"Report: {out / PAGE}, {out / DOCUMENT}")
+    if kept is not None:
+        from server.run_store.audits import record_audit
+
+        audit_id = record_audit(
+            kept, found, setting, paths=paths or [], signed_by=key.public if key else ""
+        )
+        typer.echo(f"Kept in {kept.place} as {audit_id[:12]}.", err=as_json)
     statuses = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNUSABLE: 2}
     raise typer.Exit(statuses[found.verdict])
+
+
+def _opened(place: str) -> Store:
+    from server.run_store.opening import open_store
+
+    return open_store(place)

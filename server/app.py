@@ -6,6 +6,8 @@ run-config  ->  catalogue (public)  ->  FederatedKMeans.start  ->  report, centr
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from flwr.app import Context
@@ -20,8 +22,9 @@ from server.central_noise import SERVER_LEDGER, open_server_door
 from server.known_regions import KnownRegionsError, RegionKeys
 from server.patient_grid import patient
 from server.planning import effective_mu, planned_phases, recommendation_plan
+from server.report import Report
 from server.results import prepare_output, write_heads, write_results
-from server.resuming import alone_in, follow, unfinished_run
+from server.resuming import Progress, alone_in, follow, unfinished_run
 from server.run_config import ConfigError, RunConfig, parse_flat
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import FederatedKMeans
@@ -49,24 +52,37 @@ def _run(grid: Grid, config: RunConfig, run: str) -> None:
     resumed = kept.state.run if kept else ""
     strategy = build_strategy(config, resumed or run, is_resumed=bool(resumed))
     progress = follow(strategy, config, kept)
-    try:
-        strategy.start(
-            grid,
-            strategy.initial_arrays(),
-            num_rounds=strategy.num_rounds,
-            timeout=config.run.round_seconds,
-        )
-        write_results(
-            config.out,
-            strategy,
-            progress.started,
-            progress.seconds,
-            name=config.run.name,
-            n_users=config.privacy.declared_users,
-        )
-    finally:
-        write_heads(config.out, strategy)  # also where it failed: regions were charged
+    with _recorded(strategy, config, progress) as complete:
+        try:
+            strategy.start(
+                grid,
+                strategy.initial_arrays(),
+                num_rounds=strategy.num_rounds,
+                timeout=config.run.round_seconds,
+            )
+            report = write_results(
+                config.out,
+                strategy,
+                progress.started,
+                progress.seconds,
+                name=config.run.name,
+                n_users=config.privacy.declared_users,
+            )
+        finally:
+            write_heads(config.out, strategy)  # also where it failed: regions were charged
+        complete(report)
     progress.finish()
+
+
+def _recorded(
+    strategy: FederatedKMeans, config: RunConfig, progress: Progress
+) -> AbstractContextManager[Callable[[Report], None]]:
+    """Record the run in its store, if it has one; give what takes its report at the end."""
+    if not config.run.store:
+        return nullcontext(lambda report: None)
+    from server.run_store.recording import recorded  # with a database's libraries
+
+    return recorded(strategy, config, progress)
 
 
 def build_strategy(config: RunConfig, run: str, *, is_resumed: bool = False) -> FederatedKMeans:

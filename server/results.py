@@ -195,7 +195,7 @@ def build_report(
         run=RunPart(
             id=known.run,
             name=name,
-            version=_version(),
+            version=program_version(),
             seed=known.seed,
             started=started.isoformat(timespec="seconds"),
             seconds=round(seconds, 3),
@@ -445,7 +445,8 @@ def _unfinished(path: Path) -> Path:
     return path.with_name(f".unfinished-{path.name}")
 
 
-def _version() -> str:
+def program_version() -> str:
+    """Return the version of this program; ``unknown`` where it was not installed."""
     try:
         return version("fedinterest")
     except PackageNotFoundError:

@@ -43,6 +43,7 @@ MAY_DIFFER = frozenset(
         "run.request-hours",
         "run.signing-key",
         "run.known-regions",
+        "run.store",
         "public.catalogue",
     }
 )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
+from server.store_place import objection_to
 from strategies.item_space import Space
 from strategies.phases.experiment import Asked
 from strategies.taste_plan import LARGEST_UPLOAD_MB, SMALLEST_UPLOAD_MB
@@ -30,7 +31,12 @@ class ConfigError(Exception):
 class Section(BaseModel):
     """A section of the configuration: kebab-case keys, nothing unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=kebab)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=kebab,
+        hide_input_in_errors=True,  # a traceback must not print what was refused for its password
+    )
 
 
 class RunSection(Section):
@@ -60,8 +66,18 @@ class RunSection(Section):
     known_regions: str = ""
     """File of the regions that may answer (``known-regions.json`` in a server's folder), signed
     with ``signing-key`` and read anew before each question; left empty, any region may."""
+    store: str = ""
+    """Database that the run is recorded in as it goes: a file (SQLite), or a PostgreSQL URL
+    without a password; left empty, none. See ``docs/run-store.md``."""
     ask_once_too_often: bool = False
     """After the plan is spent, ask again, to show that the regions refuse."""
+
+    @field_validator("store")
+    @classmethod
+    def _store_has_no_password(cls, store: str) -> str:
+        if objection := objection_to(store):
+            raise ValueError(f"run.store: {objection}")
+        return store
 
     @model_validator(mode="after")
     def _record_can_be_checked(self) -> RunSection:

@@ -20,6 +20,7 @@ from server.report import Report
 from simulations import tell
 from simulations.flower_engine import run_with_flower
 from simulations.oracle import complete_report
+from simulations.recording import record
 from simulations.scenario import SAMPLE, read_scenario
 from simulations.world import WITNESS, World, prepare
 
@@ -29,10 +30,18 @@ LIST_LENGTH = 5
 console = Console(highlight=False)
 
 
-def run_demo(folder: Path) -> None:
-    """Run the sample and show what happens; leave the results in ``folder``."""
+def run_demo(folder: Path, store: str = "") -> None:
+    """Run the sample and show what happens; leave the results in ``folder``.
+
+    Parameters
+    ----------
+    folder : Path
+    store : str
+        Database that the run and its audit are recorded in; left empty, none.
+    """
     _step("Eight regions, each with its own households' purchases")
-    world = prepare(read_scenario(SAMPLE, ["run.ask-once-too-often=true", "run.name=demo"]), folder)
+    scenario = read_scenario(SAMPLE, ["run.ask-once-too-often=true", "run.name=demo"])
+    world = prepare(scenario.with_store(store), folder)
     _tell_world(world)
     _step("flwr run: the server asks, the regions answer with noisy sums")
     peak = run_with_flower(world, tell.show_progress)
@@ -52,6 +61,8 @@ def run_demo(folder: Path) -> None:
     region = world.folder / "regions" / str(world.region_of[HOUSEHOLD])
     console.print(f"\nReport: {world.folder / 'report.html'}")
     console.print(f"Audit:  {world.folder / PAGE}, signed: {world.folder / DOCUMENT}")
+    if world.config.run.store:
+        console.print(f"Store:  {world.config.run.store}")
     console.print(
         f"Again:  fedinterest recommend {HOUSEHOLD} --explain --settings {region / 'agent.toml'}",
         soft_wrap=True,
@@ -68,8 +79,18 @@ def _audit(world: World) -> None:
     key.unlink(missing_ok=True)  # of an earlier demo
     witnesses = [path.parent / WITNESS for path in world.settings_paths()]
     found = audit([world.folder], witnesses=witnesses)
-    write_audit(world.folder, found, present_setting(), SigningKey.create(key))
+    setting, officer = present_setting(), SigningKey.create(key)
+    write_audit(world.folder, found, setting, officer)
     show_audit(found)
+    if world.config.run.store:
+        from server.run_store.audits import record_audit
+
+        record(
+            world.config.run.store,
+            lambda store: record_audit(
+                store, found, setting, paths=[world.folder], signed_by=officer.public
+            ),
+        )
 
 
 def _tell_world(world: World) -> None:

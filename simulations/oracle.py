@@ -7,6 +7,8 @@ They never pass through a message.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from client.recommender import Recommender
@@ -18,9 +20,13 @@ from server.report import ReceiptPart, Report
 from server.results import CLUSTER_MAP, read_report, write_report
 from simulations.cluster_quality import normalized_costs
 from simulations.recommendation_quality import judge_new, judge_usuals, truth_of
+from simulations.recording import record
 from simulations.world import World
 from strategies.cluster_map import ClusterMap
 from strategies.item_space import located
+
+if TYPE_CHECKING:
+    from server.run_store.opening import Store
 
 
 def complete_report(world: World, peak_rss_mb: float) -> Report:
@@ -52,7 +58,14 @@ def complete_report(world: World, peak_rss_mb: float) -> Report:
         }
     )
     write_report(world.folder, completed)
+    record(world.config.run.store, lambda store: _add(store, completed))
     return completed
+
+
+def _add(store: Store, report: Report) -> None:
+    from server.run_store.simulated import record_simulation
+
+    record_simulation(store, report)
 
 
 def receipts(world: World) -> list[ReceiptPart]:

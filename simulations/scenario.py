@@ -12,6 +12,7 @@ from client.settings import DEFAULT_ENCODER
 from privacy.configuration import describe, read_toml
 from privacy.query import NoiseKind
 from server.run_config import ConfigError, RunConfig, Section, parse_override
+from server.store_place import objection_to
 
 SAMPLE = Path(__file__).parent / "scenarios" / "sample.toml"
 
@@ -49,6 +50,18 @@ class Scenario(RunConfig):
     """A run and its simulated world."""
 
     simulation: SimulationSection
+
+    def with_store(self, store: str) -> Scenario:
+        """Return the same, recorded in ``store``.
+
+        Raises
+        ------
+        ConfigError
+            If no store can be there.
+        """
+        if objection := objection_to(store):
+            raise ConfigError(f"The run store: {objection}. Nothing was started.")
+        return self.model_copy(update={"run": self.run.model_copy(update={"store": store})})
 
     def run_config(self) -> RunConfig:
         """Return what the server is told: the configuration without the world."""

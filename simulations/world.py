@@ -31,6 +31,7 @@ from privacy.signing import SigningKey
 from server.planning import planned_phases
 from server.results import prepare_output
 from server.run_config import RunConfig
+from server.store_place import absolute
 from simulations.datasets import cache_path, catalogue_path, events_path
 from simulations.partitions import partition_by_interest
 from simulations.scenario import Scenario
@@ -190,7 +191,9 @@ def _clear(folder: Path) -> None:
 
 def _tell_server(scenario: Scenario, folder: Path) -> RunConfig:
     key = folder / "server.key"
-    run = scenario.run.model_copy(update={"out": str(folder), "signing_key": str(key)})
+    # Absolute, since the server's process may run elsewhere.
+    places = {"out": str(folder), "store": absolute(scenario.run.store, Path.cwd())}
+    run = scenario.run.model_copy(update={**places, "signing_key": str(key)})
     public = scenario.public.model_copy(
         update={"catalogue": str(folder / "public" / "catalogue.npz")}
     )

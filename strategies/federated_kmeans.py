@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord
@@ -43,8 +44,56 @@ SLACK_SECONDS = 60.0
 answers are waited for, a question is good."""
 
 
+ADDED_BY_SERVER = "server"
+"""The noise of an answer under ``central``."""
+
+
 class StrategyError(Exception):
     """A run that cannot go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedAnswer:
+    """What one region was charged for, without the sums: for those who keep accounts of it.
+
+    Attributes
+    ----------
+    region, public_key : str
+        Whose ledger, and the key that signed its head.
+    window : str
+        Of the region's, that it is charged to.
+    entry : int
+        Its number in the region's ledger.
+    sensitivity, sigma, step : float
+        The mechanism; ``step`` is 0 for continuous noise, the lattice's else.
+    noise : str
+        The region's kind of noise; ``server`` where the server's door adds it.
+    """
+
+    region: str
+    public_key: str
+    window: str
+    entry: int
+    sensitivity: float
+    sigma: float
+    step: float
+    noise: str
+
+    @classmethod
+    def of(cls, answer: Release | ClippedSum, step: float) -> AcceptedAnswer:
+        """Return the account of an answer to a question whose lattice has this ``step``."""
+        noise = answer.noise if isinstance(answer, Release) else None
+        return cls(
+            region=answer.region,
+            public_key=answer.head.public_key if answer.head else "",
+            window=answer.window,
+            entry=answer.entry,
+            sensitivity=answer.sensitivity,
+            sigma=answer.sigma,
+            # As the region's own ledger charges it.
+            step=0.0 if noise in (NoiseKind.FLOAT, NoiseKind.SEEDED) else step,
+            noise=noise.value if noise else ADDED_BY_SERVER,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,12 +106,17 @@ class RoundRecord:
         Of each region's release; ``step`` is the lattice's.
     asked, answered : int
         Regions; each answer is a release, or clipped sums.
+    answers : list of AcceptedAnswer
+        Those answers, in the order of the regions' names.
     refusals : list of Refusal
     malformed : int
         Replies that were no answer to the question, or errors.
     bytes_down, bytes_up : int
         Over all regions.
     seconds : float
+        From the question to the last answer that was waited for.
+    started : str
+        When it was asked, ISO 8601, UTC.
     """
 
     number: int
@@ -73,11 +127,13 @@ class RoundRecord:
     share: float
     asked: int = 0
     answered: int = 0
+    answers: list[AcceptedAnswer] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     malformed: int = 0
     bytes_down: int = 0
     bytes_up: int = 0
     seconds: float = 0.0
+    started: str = ""
 
     @property
     def late(self) -> int:
@@ -304,6 +360,7 @@ class FederatedKMeans(Strategy):
                 step=self._query.step,
                 share=phase.share,
                 asked=len(nodes),
+                started=datetime.now(UTC).isoformat(),
             )
         )
         self._keep()
@@ -367,6 +424,7 @@ class FederatedKMeans(Strategy):
         received = sort_replies(replies, self._query, self.trust_model, self.heads, self._keys)
         record.bytes_up, record.malformed = received.n_bytes, received.malformed
         record.refusals, record.answered = received.refusals, len(received.usable)
+        record.answers = [AcceptedAnswer.of(answer, record.step) for answer in received.usable]
         self._faults = {fault.reason for _, fault in received.faults}
         record.seconds = time.monotonic() - self._asked_at
         log.info(

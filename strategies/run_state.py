@@ -17,7 +17,7 @@ from strategies import arm_comparison
 from strategies.cluster_map import ClusterMap
 from strategies.clustering import Clustering
 from strategies.directions import Directions
-from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.federated_kmeans import AcceptedAnswer, FederatedKMeans, RoundRecord
 from strategies.fusion import Fusion
 from strategies.interest_tree import InterestTree
 from strategies.item_space import ItemSpace, Space
@@ -74,6 +74,7 @@ class RunState:
 
 CLASSES = named(
     [
+        AcceptedAnswer,
         Answered,
         ClusterMap,
         ClusterWords,

@@ -1,6 +1,6 @@
 """The configuration of a deployed run: an operator's file, and what the server itself knows.
 
-run.toml, --set  ->  checked  ->  + folder of the results, signing key, known regions
+run.toml, --set  ->  checked  ->  + folder of the results, signing key, known regions, store
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def read_run(
     ConfigError
         If it cannot be read, a key is unknown or a value out of range.
     HostError
-        If it names a signing key or known regions of its own, or nobody is enrolled.
+        If it names a signing key, known regions or a store of its own, or nobody is enrolled.
     """
     content = read_toml(path, "Run", ConfigError, "Nothing was started.")
     for override in overrides:
         section, key, value = parse_override(override)
         content.setdefault(section, {})[key] = value
     checked = parse_config(content, str(path))
-    for key in ("signing-key", "known-regions"):
+    for key in ("signing-key", "known-regions", "store"):
         if key in content.get("run", {}):
             raise HostError(
                 f"{path} names run.{key}. Nothing was started. A deployed run takes the server's "
@@ -63,6 +63,7 @@ def read_run(
             "out": str(out.resolve()),
             "signing_key": str(settings.signing_key),
             "known_regions": str(settings.known_regions),
+            "store": settings.store,
             "n_clients": given.get("n-clients", n_regions),
         }
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from deployment.errors import HostError
 from privacy.configuration import describe, kebab, read_toml
+from server.store_place import absolute, objection_to
 
 SETTINGS_FILE = "server.toml"
 KNOWN_REGIONS = "known-regions.json"
@@ -48,6 +50,14 @@ def check_address(value: object) -> str:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
         raise PydanticCustomError("address", "not an IP address of this machine") from None
+
+
+def check_store(store: str) -> str:
+    """Return where runs are recorded; nothing in it may be secret."""
+    if objection := objection_to(store):
+        # Not a custom error: that would tell the value, and a password in it.
+        raise ValueError(f"store: {objection}")
+    return store
 
 
 Host = Annotated[str, BeforeValidator(check_host)]
@@ -85,6 +95,9 @@ class ServerSettings(BaseModel):
     """Flower's own files."""
     supervision: Path = Path("supervision")
     """Logs and the supervisor's socket; the path must be short."""
+    store: Annotated[str, AfterValidator(check_store)] = "dashboard.sqlite"
+    """Runs are recorded there: a file (SQLite), or a PostgreSQL URL without a password; left
+    empty, nowhere."""
     nginx: str = "nginx"
     """nginx' command, or its path."""
 
@@ -142,4 +155,5 @@ def read_server_settings(folder: Path) -> ServerSettings:
     places = {
         key.replace("-", "_"): root / getattr(settings, key.replace("-", "_")) for key in _PATHS
     }
-    return settings.model_copy(update=places)
+    store = absolute(settings.store, root)
+    return settings.model_copy(update={**places, "store": store})

@@ -21,7 +21,7 @@ from server.checkpoint import (
     write_checkpoint,
 )
 from strategies.clustering import Clustering
-from strategies.federated_kmeans import RoundRecord
+from strategies.federated_kmeans import AcceptedAnswer, RoundRecord
 from strategies.phases.lloyd import LloydPool
 from strategies.plain_values import Packer, PlainValueError, named, unpack
 from strategies.public_catalogue import nameless
@@ -49,6 +49,18 @@ def a_checkpoint(**known: Any) -> Checkpoint:
         number=1, purpose="mean", sensitivity=0.1, sigma=1 / 7, step=2.0**-24, share=0.02
     )
     record.refusals.append(replace(a_refusal(), head=a_head()))
+    record.answers.append(
+        AcceptedAnswer(
+            region="north",
+            public_key="k",
+            window="2026",
+            entry=3,
+            sensitivity=0.1,
+            sigma=1 / 7,
+            step=2.0**-24,
+            noise="discrete",
+        )
+    )
     return Checkpoint(
         identity={"clustering.k": 3, "privacy.epsilon": float("inf"), "run.name": "sample"},
         started="2026-03-02T12:00:00+00:00",
@@ -131,8 +143,8 @@ def test_a_checkpoint_with_a_changed_byte_is_refused(path: Path, part: int) -> N
         (b"", "is no checkpoint of this program"),
         (b"PK\x03\x04 something else", "is no checkpoint of this program"),
         (b"fedinterest-checkpoint x y\n", "is no checkpoint of this program"),
-        (b"fedinterest-checkpoint 2 0000\nnew things", "is of format 2, and this version reads 1"),
-        (b"fedinterest-checkpoint 1 0000\nold things", "has been damaged or cut off"),
+        (b"fedinterest-checkpoint 3 0000\nnew things", "is of format 3, and this version reads 2"),
+        (b"fedinterest-checkpoint 2 0000\nold things", "has been damaged or cut off"),
     ],
 )
 def test_a_foreign_file_is_refused(path: Path, content: bytes, found: str) -> None:

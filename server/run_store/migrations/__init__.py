@@ -1,0 +1,1 @@
+"""How a run store's tables come about: Alembic's steps, in ``versions``."""

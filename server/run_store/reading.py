@@ -1,0 +1,252 @@
+"""What pages read of runs: their rounds, releases, maps and figures.
+
+Store  ->  one query each, that stays fast with thousands of runs  ->  frozen values
+
+``reading_regions`` has what is about regions, budgets and audits.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+
+from server.run_store.columns import name_of
+from server.run_store.opening import Store
+from server.run_store.records import (
+    ClusterLine,
+    FigureLine,
+    FigurePoint,
+    MapRecord,
+    Overview,
+    RefusalLine,
+    ReleaseLine,
+    RoundLine,
+    RunDetail,
+    RunRecord,
+)
+from server.run_store.schema import (
+    Audit,
+    Cluster,
+    Figure,
+    Map,
+    Refusal,
+    Region,
+    Release,
+    Report,
+    Round,
+    Run,
+    Spending,
+)
+from server.run_store.snapshot import DONE
+
+Line = TypeVar("Line", ReleaseLine, RefusalLine)
+
+_RUN_COLUMNS = tuple(
+    name for name in RunRecord.__dataclass_fields__ if name in Run.__table__.columns
+)
+
+
+def overview(store: Store) -> Overview:
+    """Return what is in the store, in numbers."""
+    with store.read() as connection:
+        counted = select(Run.status, func.count(), func.max(Run.updated)).group_by(Run.status)
+        rows = connection.execute(counted).all()
+        many = [
+            connection.execute(select(func.count()).select_from(model)).scalar_one()
+            for model in (Region, Audit)
+        ]
+        # Releases' own rows go in time; what was counted of them stays.
+        releases = connection.execute(select(func.sum(Spending.releases))).scalar()
+    return Overview(
+        runs=sum(count for _, count, _ in rows),
+        by_status={status: count for status, count, _ in rows},
+        regions=many[0],
+        releases=int(releases or 0),
+        audits=many[1],
+        latest=max((updated for _, _, updated in rows), default=None),
+    )
+
+
+def runs(
+    store: Store, *, name: str | None = None, before: datetime | None = None, limit: int = 50
+) -> list[RunRecord]:
+    """Return runs, the latest first.
+
+    Parameters
+    ----------
+    store : Store
+    name : str, optional
+        Only runs of this name.
+    before : datetime, optional
+        Only runs that began earlier: the last one's ``started`` gives the next page.
+    limit : int
+    """
+    chosen = [Run.name == name] if name is not None else []
+    if before is not None:
+        chosen.append(Run.started < before)
+    page = select(Run.id).where(*chosen).order_by(Run.started.desc(), Run.id).limit(limit)
+    return _runs(store, Run.id.in_(page.subquery().select()))
+
+
+def run(store: Store, run_id: str) -> RunDetail | None:
+    """Return one run with its configuration and plan, or None."""
+    found = _runs(store, Run.id == run_id)
+    if not found:
+        return None
+    with store.read() as connection:
+        told = connection.execute(select(Run.config, Run.plan).where(Run.id == run_id)).one()
+    return RunDetail(run=found[0], config=told.config, plan=told.plan)
+
+
+def _runs(store: Store, chosen: ColumnElement[bool]) -> list[RunRecord]:
+    counts = (
+        select(
+            Round.run_id,
+            func.count().label("rounds"),
+            func.sum(case((Round.state == DONE, 1), else_=0)).label("done"),
+            func.sum(Round.answered).label("answered"),
+            func.sum(Round.refused).label("refused"),
+        )
+        .where(Round.run_id.in_(select(Run.id).where(chosen)))
+        .group_by(Round.run_id)
+        .subquery()
+    )
+    query = (
+        select(*(getattr(Run, column) for column in _RUN_COLUMNS), counts)
+        .outerjoin(counts, counts.c.run_id == Run.id)
+        .where(chosen)
+        .order_by(Run.started.desc(), Run.id)
+    )
+    with store.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [
+        RunRecord(
+            **{column: row[column] for column in _RUN_COLUMNS},
+            rounds_done=int(row["done"] or 0),
+            rounds=int(row["rounds"] or 0),
+            releases=int(row["answered"] or 0),
+            refusals=int(row["refused"] or 0),
+        )
+        for row in rows
+    ]
+
+
+def rounds(store: Store, run_id: str) -> list[RoundLine]:
+    """Return the rounds of a run in their order, the planned ones too."""
+    query = _all_of(Round, RoundLine).where(Round.run_id == run_id).order_by(Round.number)
+    with store.read() as connection:
+        return [RoundLine(**row) for row in connection.execute(query).mappings()]
+
+
+def releases(
+    store: Store,
+    *,
+    run_id: str | None = None,
+    region: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> list[ReleaseLine]:
+    """Return received answers, the latest first; of one run, of one region, or of all."""
+    return _answers(store, Release, ReleaseLine, run_id, region, limit, offset)
+
+
+def refusals(
+    store: Store,
+    *,
+    run_id: str | None = None,
+    region: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> list[RefusalLine]:
+    """Return refusals, the latest first; of one run, of one region, or of all."""
+    return _answers(store, Refusal, RefusalLine, run_id, region, limit, offset)
+
+
+def _answers(
+    store: Store,
+    model: type[Release] | type[Refusal],
+    line: type[Line],
+    run_id: str | None,
+    region: str | None,
+    limit: int,
+    offset: int,
+) -> list[Line]:
+    query = _all_of(model, line)
+    if run_id is not None:
+        query = query.where(model.run_id == run_id)
+    if region is not None:
+        query = query.where(model.region == name_of(region))
+    query = query.order_by(model.received.desc(), model.run_id, model.round.desc(), model.region)
+    with store.read() as connection:
+        rows = connection.execute(query.limit(limit).offset(offset)).mappings()
+        return [line(**row) for row in rows]
+
+
+def cluster_map(store: Store, run_id: str) -> MapRecord | None:
+    """Return the map of a finished run with its clusters, or None."""
+    names = [name for name in MapRecord.__dataclass_fields__ if name != "clusters"]
+    found = select(*(getattr(Map, name) for name in names)).where(Map.run_id == run_id)
+    clusters = (
+        _all_of(Cluster, ClusterLine).where(Cluster.run_id == run_id).order_by(Cluster.number)
+    )
+    with store.read() as connection:
+        row = connection.execute(found).mappings().one_or_none()
+        if row is None:
+            return None
+        lines = [ClusterLine(**line) for line in connection.execute(clusters).mappings()]
+    return MapRecord(**row, clusters=lines)
+
+
+def latest_map(store: Store, *, name: str | None = None) -> MapRecord | None:
+    """Return the map of the latest run that has one, of any name or of ``name``."""
+    query = select(Map.run_id).join(Run, Run.id == Map.run_id)
+    if name is not None:
+        query = query.where(Run.name == name)
+    with store.read() as connection:
+        run_id = connection.execute(query.order_by(Run.started.desc()).limit(1)).scalar()
+    return None if run_id is None else cluster_map(store, run_id)
+
+
+def figures(store: Store, run_id: str) -> list[FigureLine]:
+    """Return the figures of a run's report, by name."""
+    query = _all_of(Figure, FigureLine).where(Figure.run_id == run_id).order_by(Figure.name)
+    with store.read() as connection:
+        return [FigureLine(**row) for row in connection.execute(query).mappings()]
+
+
+def figure_history(
+    store: Store, figure: str, *, run_name: str | None = None, limit: int = 200
+) -> list[FigurePoint]:
+    """Return one figure over the latest runs that have it, the earliest first."""
+    query = (
+        select(
+            Figure.run_id,
+            Run.name.label("run_name"),
+            Run.started,
+            Run.simulated,
+            Figure.value,
+            Figure.noise,
+            Figure.kind,
+        )
+        .join(Run, Run.id == Figure.run_id)
+        .where(Figure.name == figure)
+        .order_by(Run.started.desc(), Run.id)
+        .limit(limit)
+    )
+    if run_name is not None:
+        query = query.where(Run.name == run_name)
+    with store.read() as connection:
+        return [FigurePoint(**row) for row in connection.execute(query).mappings()][::-1]
+
+
+def report_text(store: Store, run_id: str) -> str | None:
+    """Return the ``report.json`` of a finished run, or None."""
+    with store.read() as connection:
+        return connection.execute(select(Report.text).where(Report.run_id == run_id)).scalar()
+
+
+def _all_of(model: Any, line: Any) -> Select[Any]:
+    """Select the columns of a table that a ``line`` has."""
+    return select(*(getattr(model, name) for name in line.__dataclass_fields__))

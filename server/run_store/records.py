@@ -1,0 +1,277 @@
+"""What readers of a run store get: frozen values, in times of UTC.
+
+``None`` is what the server does not know, or what is not promised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from server.run_store.snapshot import INTERRUPTED, RUNNING
+
+SILENT_AFTER = timedelta(seconds=60)
+"""A run gives a sign of life every ten seconds; after so long without one, its process is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run.
+
+    Attributes
+    ----------
+    status : str
+        As the run has left it; :meth:`status_at` is what it means later.
+    epsilon : float, optional
+        None where nothing is promised.
+    updated : datetime
+        Its latest sign of life.
+    rounds_done, rounds : int
+        Of those planned.
+    releases, refusals : int
+        Answers that were received, and requests that were refused, over all rounds.
+    """
+
+    id: str
+    name: str
+    version: str
+    code: str
+    trust_model: str
+    epsilon: float | None
+    delta: float
+    declared_users: int | None
+    n_clients: int
+    noise: str | None
+    simulated: bool
+    started: datetime
+    updated: datetime
+    seconds: float
+    status: str
+    failure_type: str | None
+    failure: str | None
+    resumed: int
+    statement: str | None
+    rounds_done: int
+    rounds: int
+    releases: int
+    refusals: int
+
+    def status_at(self, now: datetime) -> str:
+        """Return the status; ``interrupted`` where a running one has been silent for too long."""
+        silent = self.status == RUNNING and now - self.updated > SILENT_AFTER
+        return INTERRUPTED if silent else self.status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """One run with its configuration and plan: what a page of its own shows."""
+
+    run: RunRecord
+    config: dict[str, Any]
+    plan: list[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundLine:
+    """One question of a run; sensitivity and noise are None before it is asked."""
+
+    number: int
+    purpose: str
+    state: str
+    share: float
+    sensitivity: float | None
+    sigma: float | None
+    step: float | None
+    asked: int
+    answered: int
+    refused: int
+    malformed: int
+    late: int
+    bytes_up: int
+    bytes_down: int
+    seconds: float
+    started: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseLine:
+    """One answer that was received."""
+
+    run_id: str
+    round: int
+    region: str
+    purpose: str
+    public_key: str
+    window: str
+    entry: int
+    sensitivity: float
+    sigma: float
+    step: float
+    noise: str
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalLine:
+    """One request that a region did not answer."""
+
+    run_id: str
+    round: int
+    region: str
+    purpose: str
+    reason: str
+    sentence: str
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterLine:
+    """One cluster of a map."""
+
+    number: int
+    label: str
+    terms: list[str]
+    items: list[str]
+    noisy_size: float
+    size_noise: float | None
+    parent: int | None
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapRecord:
+    """A finished map; groups are as in ``report.json``."""
+
+    run_id: str
+    version: int
+    k: int
+    size_noise: float | None
+    warning: str | None
+    groups: list[Any]
+    clusters: list[ClusterLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureLine:
+    """One figure of a report."""
+
+    name: str
+    value: float | None
+    noise: float | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigurePoint:
+    """One figure of one of many runs, for a curve over time."""
+
+    run_id: str
+    run_name: str
+    started: datetime
+    simulated: bool
+    value: float | None
+    noise: float | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLine:
+    """What one ledger has spent in one window.
+
+    Attributes
+    ----------
+    public_key : str
+        Of the ledger: a region whose ledger was begun anew has another one.
+    spent, releases : float or None, int
+        As the server counts them from answers: a lower bound of what was charged.
+    lifetime_spent : float, optional
+        The same over all windows of this ledger.
+    delta : float
+        At which both are told.
+    limit, lifetime_limit : float, optional
+        The region's own; None: unknown to the server.
+    told_spent, told_lifetime : float, optional
+        As the ledger itself says, by ``told_by``.
+    told_by : str, optional
+        ``receipt`` of a simulation, or ``audit``; where limits and told values are from.
+    computed : datetime
+    """
+
+    region: str
+    public_key: str
+    window: str
+    spent: float | None
+    releases: int
+    lifetime_spent: float | None
+    delta: float
+    limit: float | None
+    lifetime_limit: float | None
+    told_spent: float | None
+    told_lifetime: float | None
+    told_by: str | None
+    computed: datetime
+
+    @property
+    def limit_told(self) -> str:
+        """The limit for people."""
+        return "unknown to the server" if self.limit is None else f"{self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionRecord:
+    """A region by its latest signed answer."""
+
+    name: str
+    public_key: str
+    sequence: int
+    first_seen: datetime
+    last_seen: datetime
+    last_run: str
+    code: str | None
+    releases: int
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """One audit, without its document."""
+
+    id: str
+    made: datetime
+    signed_by: str
+    paths: list[str]
+    verdict: str
+    simulated: bool
+    ledgers: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedLine:
+    """One ledger in one audit."""
+
+    audit_id: str
+    made: datetime
+    region: str
+    public_key: str
+    verdict: str
+    releases: int
+    spent: float | None
+    limit: float | None
+    delta: float | None
+    faults: list[str]
+    incidents: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What is in the store, in numbers; ``by_status`` as runs have left it."""
+
+    runs: int
+    by_status: dict[str, int]
+    regions: int
+    releases: int
+    audits: int
+    latest: datetime | None
