@@ -44,8 +44,8 @@ def _regions(store: Store, chosen: Select[Any]) -> list[RegionRecord]:
     query = chosen.with_only_columns(*(getattr(Region, column) for column in columns))
     with store.read() as connection:
         rows = connection.execute(query.order_by(Region.name)).mappings().all()
-        releases: dict[str, int] = dict(connection.execute(spent).tuples().all())
-        refusals: dict[str, int] = dict(connection.execute(refused).tuples().all())
+        releases = {name: count for name, count in connection.execute(spent)}  # noqa: C416
+        refusals = {name: count for name, count in connection.execute(refused)}  # noqa: C416
     return [
         RegionRecord(
             **row,
@@ -123,7 +123,7 @@ def audits(store: Store, *, limit: int = 50) -> list[AuditLine]:
             .where(AuditedLedger.audit_id.in_([row["id"] for row in rows]))
             .group_by(AuditedLedger.audit_id, AuditedLedger.verdict)
         )
-        counts = connection.execute(counted).tuples().all()
+        counts = connection.execute(counted).all()
     return [
         AuditLine(
             **row,

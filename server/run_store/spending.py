@@ -49,13 +49,10 @@ def put_releases(
     if not releases:
         return
     rounds = {row["round"] for row in releases}
-    there = set(
-        connection.execute(
-            select(Release.round, Release.region).where(
-                Release.run_id == run, Release.round.in_(rounds)
-            )
-        ).tuples()
+    known = select(Release.round, Release.region).where(
+        Release.run_id == run, Release.round.in_(rounds)
     )
+    there = {(row.round, row.region) for row in connection.execute(known)}
     new = {(row["round"], row["region"]): row for row in releases}
     fresh = [row for place, row in new.items() if place not in there]
     if not fresh:
