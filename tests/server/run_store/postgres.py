@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: in a temporary folder, on a unix socket, gone at the end."""
+"""A PostgreSQL server of the tests' own: in a temporary folder, on a unix socket."""
 
 from __future__ import annotations
 
