@@ -33,6 +33,30 @@ def test_server_adds_its_key_its_folder_and_the_number_of_regions(
     assert told.run.known_regions == str(settings.folder / "known-regions.json")
 
 
+def test_runs_are_recorded_where_the_server_says(tmp_path: Path, settings: ServerSettings) -> None:
+    told = read_run(planned(tmp_path, ""), settings, 3)
+    assert told.run.store == str(settings.folder / "dashboard.sqlite")
+    for given, expected in [
+        ("", ""),
+        ("runs/all.sqlite", str(settings.folder / "runs" / "all.sqlite")),
+        ("postgresql://fed@db.example.org/runs", "postgresql://fed@db.example.org/runs"),
+    ]:
+        text = f'hosts = ["fed.example.org"]\nstore = "{given}"\n'
+        (settings.folder / "server.toml").write_text(text)
+        again = read_server_settings(settings.folder)
+        assert read_run(planned(tmp_path, ""), again, 3).run.store == expected
+
+
+def test_a_password_in_the_servers_settings_is_refused_and_not_repeated(
+    settings: ServerSettings,
+) -> None:
+    text = 'hosts = ["a"]\nstore = "postgresql://fed:hunter2@db.example.org/runs"\n'
+    (settings.folder / "server.toml").write_text(text)
+    with pytest.raises(HostError, match="PGPASSFILE") as caught:
+        read_server_settings(settings.folder)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_paths_start_at_the_files_folder(tmp_path: Path, settings: ServerSettings) -> None:
     text = '[run]\nout = "mine"\nn-clients = 2\n[public]\ncatalogue = "c.npz"\n'
     told = read_run(planned(tmp_path, text), settings, 3)
@@ -51,6 +75,7 @@ def test_overrides_count(tmp_path: Path, settings: ServerSettings) -> None:
     [
         ("[run]\nsigning-key = 'mine.key'\n", 3, "names run.signing-key"),
         ("[run]\nknown-regions = ''\n", 3, "names run.known-regions"),
+        ("[run]\nstore = 'mine.sqlite'\n", 3, "names run.store"),
         ("", 0, "No region is enrolled"),
         ("[run]\nleast-answers = 4\n", 3, "least-answers"),
         ("[run]\nround-second = 4\n", 3, "round-second"),

@@ -45,11 +45,11 @@ def _heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
 
 
-def everything(store: Store) -> dict[str, list[object]]:
+def everything(store: Store) -> dict[str, list[str]]:
     """Return every row of every table, but for signs of life."""
     from server.run_store.schema import Base
 
-    found: dict[str, list[object]] = {}
+    found: dict[str, list[str]] = {}
     with store.read() as connection:
         for table in Base.metadata.sorted_tables:
             columns = [c for c in table.columns if c.name not in ("updated", "computed")]
@@ -425,7 +425,7 @@ def test_a_map_counts_the_maps_of_its_name_and_its_centroids_have_places(
     assert latest is not None
     assert latest.run_id == "run-3"
     spots = [(cluster.x, cluster.y) for cluster in latest.clusters]
-    assert np.linalg.norm(np.subtract(*spots)) == pytest.approx(np.sqrt(2))
+    assert np.linalg.norm(np.subtract(spots[0], spots[1])) == pytest.approx(np.sqrt(2))
     points = reading.figure_history(store, "clustering.silhouette", run_name="spring")
     assert [(p.run_id, p.value, p.noise) for p in points] == [
         ("run-1", 0.25, 0.01),
@@ -441,7 +441,7 @@ def test_places_keep_distances_as_far_as_two_axes_can(k: int) -> None:
     assert found.shape == (k, 2)
 
     def gaps(points: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(points[:, None] - points[None], axis=2)
+        return np.asarray(np.linalg.norm(points[:, None] - points[None], axis=2))
 
     assert np.allclose(gaps(found), gaps(flat))
     assert np.allclose(places(flat[::-1])[::-1], found)  # whatever the order

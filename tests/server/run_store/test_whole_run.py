@@ -22,11 +22,10 @@ from tests.server.resumable import Killed, Scene
 from tests.simulations.examples import a_scenario
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the accountant that takes seconds; an audit would find its figure wrong."""
     monkeypatch.setattr("server.results.pld_epsilon", lambda events, **rules: 0.0)
-    monkeypatch.setattr("simulations.world.Encoder", FakeEncoder)
-    monkeypatch.setattr("client.region.Encoder", FakeEncoder)
 
 
 def numbers(told: Any, place: str = "") -> dict[str, float]:
@@ -41,7 +40,11 @@ def numbers(told: Any, place: str = "") -> dict[str, float]:
     return found
 
 
-def test_a_simulation_leaves_a_complete_run(tmp_path: Path) -> None:
+def test_a_simulation_leaves_a_complete_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulations.world.Encoder", FakeEncoder)
+    monkeypatch.setattr("client.region.Encoder", FakeEncoder)
     scenario = a_scenario(tmp_path).with_store(str(tmp_path / "store.sqlite"))
     report = simulate(scenario, tmp_path / "out")
     store = open_store(str(tmp_path / "store.sqlite"), make=False)
@@ -113,6 +116,7 @@ def _audited(store: Store, folder: Path, spent: dict[str, float]) -> None:
         assert region.code == setting.code
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_killed_run_goes_on_in_the_store_under_its_own_name(tmp_path: Path) -> None:
     place = str(tmp_path / "store.sqlite")
     scene = Scene(tmp_path, run__store=place)
@@ -136,6 +140,7 @@ def test_a_killed_run_goes_on_in_the_store_under_its_own_name(tmp_path: Path) ->
     assert spent == {name: len(entries) for name, entries in scene.charges().items()}
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_run_that_stops_says_why_and_keeps_who_had_answered(tmp_path: Path) -> None:
     place = str(tmp_path / "store.sqlite")
     scene = Scene(tmp_path, run__store=place, run__least_answers=2)
@@ -153,6 +158,7 @@ def test_a_run_that_stops_says_why_and_keeps_who_had_answered(tmp_path: Path) ->
     }
 
 
+@pytest.mark.usefixtures("quick")
 def test_under_central_the_server_adds_the_noise_and_regions_are_charged(tmp_path: Path) -> None:
     place = str(tmp_path / "store.sqlite")
     scene = Scene(tmp_path, run__store=place, privacy__trust_model="central")
@@ -169,6 +175,7 @@ def test_under_central_the_server_adds_the_noise_and_regions_are_charged(tmp_pat
     assert {place: kept[place] for place in charged} == charged
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_store_that_cannot_be_used_stops_a_run_before_anything_is_asked(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("Dear diary, " * 200)
     scene = Scene(tmp_path, run__store=str(tmp_path / "diary.txt"))
