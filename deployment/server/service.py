@@ -7,7 +7,6 @@ from pathlib import Path
 from deployment.hosting.systemd import LOW_PORTS, Service, write_unit
 from deployment.server.programs import server_supervisor
 from deployment.server.settings import read_server_settings
-from server.store_place import is_url
 
 
 def server_unit(folder: Path, user: str | None = None) -> str:
@@ -20,8 +19,6 @@ def server_unit(folder: Path, user: str | None = None) -> str:
         Left out, the owner of the folder.
     """
     settings = read_server_settings(folder)
-    in_a_file = settings.store and not is_url(settings.store)
-    store = [Path(settings.store).parent] if in_a_file else []
     return write_unit(
         Service(
             what=f"fedinterest server {settings.hosts[0]}",
@@ -30,7 +27,7 @@ def server_unit(folder: Path, user: str | None = None) -> str:
             arguments=("server", "up", "--foreground", str(settings.folder)),
             folder=settings.folder,
             patience=server_supervisor(settings).patience,
-            written=[settings.database.parent, settings.flower_home, settings.supervision, *store],
+            written=[settings.database.parent, settings.flower_home, settings.supervision],
             read=[settings.certificates, settings.signing_key],
             user=user,
             has_low_port=settings.port < LOW_PORTS,

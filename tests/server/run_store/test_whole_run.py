@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import fedinterest
 from privacy.audit.auditing import audit
 from privacy.audit.document import present_setting
 from server.results import read_report
@@ -114,6 +116,13 @@ def _audited(store: Store, folder: Path, spent: dict[str, float]) -> None:
         region = reading_regions.region(store, name)
         assert region is not None
         assert region.code == setting.code
+    told_by_command = CliRunner().invoke(
+        fedinterest.app, ["audit", str(folder), "--store", store.place]
+    )
+    assert told_by_command.exit_code == 0, told_by_command.output
+    assert f"Kept in {store.place} as" in told_by_command.output
+    wrong = CliRunner().invoke(fedinterest.app, ["audit", str(folder), "--store", str(folder)])
+    assert isinstance(wrong.exception, ConfigError)
 
 
 @pytest.mark.usefixtures("quick")
