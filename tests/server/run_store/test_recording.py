@@ -372,7 +372,7 @@ def test_names_and_labels_of_any_characters_are_kept_as_far_as_can_be(
     place: str, store: Store
 ) -> None:
     labels = "".join(map(storable, NASTY[:5]))  # no report holds a lone surrogate
-    made_up = MadeUp(place, run="".join(NASTY), labels=(f"{labels}b", f"{labels}t"))
+    made_up = MadeUp(place, run="<i>'1\U0001f600", labels=(f"{labels}b", f"{labels}t"))
     recorder = made_up.recorder(beat_seconds=60)
     recorder.begin()
     for _ in range(2):
@@ -382,12 +382,15 @@ def test_names_and_labels_of_any_characters_are_kept_as_far_as_can_be(
         record.answers += [replace(record.answers[0], region=f"r{name}") for name in NASTY]
         record.refusals.append(replace(a_refusal("south"), sentence="".join(NASTY)))
         recorder.keep()
-    made_up.strategy.known.run = storable(made_up.strategy.known.run)
+    history = made_up.strategy.history
+    made_up.strategy.history = [replace(record, refusals=[]) for record in history]
     report = made_up.report()
+    made_up.strategy.history = history
     recorder.complete(report)
     recorder.stop()
     (run,) = reading.runs(store)
-    assert run.status == "completed"
+    assert (run.id, run.status) == ("<i>'1\U0001f600", "completed")
+    assert reading.report_text(store, run.id) == report.to_json()
     for name in NASTY:
         kept = [line.region for line in reading.releases(store, region=f"r{name}")]
         assert kept == [name_of(f"r{name}")] * 2
