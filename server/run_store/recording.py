@@ -102,6 +102,7 @@ class Recorder:
         self._beat_seconds = beat_seconds
         self._last_pause = last_pause
         self._status = Status(status=RUNNING)
+        self._report: Report | None = None
         self._results: Results | None = None
         self._store: Store | None = None
         self._left: _Left | None = None
@@ -135,15 +136,12 @@ class Recorder:
 
     def keep(self) -> None:
         """Write what is known now; where that fails, say so and go on."""
-        snapshot = self._look()
         with self._lock:
-            self._snapshot = snapshot
-            self._try_to_write()
+            self._try_to_write(look=True)
 
     def complete(self, report: Report) -> None:
         """Write the end of a run, and its results."""
-        self._status = Status(status=COMPLETED)
-        self._results = results_of(report, self._strategy.known.centroids)
+        self._status, self._report = Status(status=COMPLETED), report
         self._end(tries=LAST_TRIES)
 
     def fail(self, error: BaseException) -> None:
@@ -177,14 +175,18 @@ class Recorder:
     def _live(self) -> None:
         while not self._stopped.wait(self._beat_seconds):
             with self._lock:
-                self._try_to_write(again=True)
+                self._try_to_write()
 
-    def _try_to_write(self, *, again: bool = False) -> None:
-        """Write softly; ``again``: nothing is new, so a store that stays away is no news."""
+    def _try_to_write(self, *, look: bool = False) -> None:
+        """Write softly; unless it is to ``look``, a store that stays away is no news."""
         try:
+            if look:
+                self._snapshot = self._look()
+                if self._report is not None:
+                    self._results = results_of(self._report, self._strategy.known.centroids)
             self._write()
         except Exception as error:  # whatever it is, regions have been charged for this run
-            if not (again and self._is_away):
+            if look or not self._is_away:
                 self._away(error)
         else:
             if self._is_away:

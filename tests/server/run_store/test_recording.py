@@ -241,20 +241,23 @@ def test_a_full_disk_is_a_warning_and_is_made_up(tmp_path: Path) -> None:
     assert len(reading.releases(open_store(str(path)))) == 10
 
 
+@pytest.mark.parametrize("where", ["put_releases", "snapshot_of", "results_of"])
 def test_whatever_goes_wrong_in_the_recorder_the_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "store.sqlite"
     made_up = MadeUp(str(path))
-    recorder = made_up.recorder(beat_seconds=60)
+    recorder = made_up.recorder(beat_seconds=60, last_pause=0.01)
     recorder.begin()
 
     def bug(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("server.run_store.recording.put_releases", bug)
+        patch.setattr(f"server.run_store.recording.{where}", bug)
         made_up.play(1, recorder)
+        if where == "results_of":
+            recorder.complete(made_up.report())
     assert "OSError: [Errno 5] Input/output error" in caplog.text
     made_up.play(1, recorder)
     recorder.stop()
