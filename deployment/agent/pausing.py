@@ -11,8 +11,8 @@ from deployment.agent.errors import LostAnswerError
 SHARE = 0.1
 """Of the time since something last came: so much later, at most, is the next noticed."""
 SHORTEST = 0.25
-"""Seconds between two questions to the server, while there is work. Each costs the SuperLink
-about 15 ms of one core, and every region asks."""
+"""Seconds between two questions to the server, while there is work. Every region asks, and
+the SuperLink is one process."""
 FETCHING: dict[str, Any] = {"initial_backoff": 0.1, "backoff_cap": 2.0}
 """Seconds until a part of a message that has not come yet is asked for again, at first and at
 most. Flower begins with a second: a task is handed out before its message is whole."""

@@ -110,16 +110,23 @@ def test_two_servers_runs_share_one_budget(answers: list[dict[str, Any]]) -> Non
     assert runs.total() <= AFFORDED
 
 
-def test_round_that_a_whole_crowd_asks_for_is_released_once_at_most(
-    answers: list[dict[str, Any]],
+def test_round_that_a_whole_crowd_asks_for_is_charged_once_and_released_once(
+    verified: Verification, answers: list[dict[str, Any]]
 ) -> None:
-    """Not at all where whoever reserved it waited too long for the file to commit it."""
+    """Its charge stays without a release where the file was not had in time to commit it."""
     shared = [answer for answer in answers if answer["round"] == SHARED_ROUND]
     assert len(shared) == PROCESSES * THREADS
+    assert verified.account is not None
+    place = (SERVERS[0], SHARED_ROUND)
+    (charged,) = [
+        (number, entry.state)
+        for number, entry in verified.account.entries.items()
+        if (entry.run, entry.round_number) == place
+    ]
     released = [answer for answer in shared if answer["type"] == "Release"]
-    once = {(answer["entry"], answer["digest"]) for answer in released}
-    unusable = any(answer.get("reason") == LEDGER_UNUSABLE for answer in shared)
-    assert len(once) == 1 or (not once and unusable)
+    assert {answer["entry"] for answer in released} <= {charged[0]}
+    assert len({answer["digest"] for answer in released}) == (charged[1] == "committed")
+    assert released or any(answer.get("reason") == LEDGER_UNUSABLE for answer in shared)
 
 
 def test_ledger_that_answers_while_it_is_verified_holds(
