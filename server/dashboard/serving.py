@@ -36,7 +36,7 @@ def serve(app: FastAPI, settings: Settings, *, opens: bool = False) -> None:
     _check_certificate(settings)
     listening = _listen(settings)
     _log_to_stderr()
-    server = uvicorn.Server(_configuration(app, settings))
+    server = uvicorn.Server(configuration(app, settings))
     sys.stdout.write(f"Dashboard: {settings.address}\n")
     if not settings.needs_login:
         sys.stdout.write("Whoever has an account on this machine can see it. Ctrl-C ends it.\n")
@@ -47,7 +47,8 @@ def serve(app: FastAPI, settings: Settings, *, opens: bool = False) -> None:
         server.run(sockets=[listening])
 
 
-def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn is run."""
     return uvicorn.Config(
         app,
         host=settings.host,

@@ -58,7 +58,7 @@
     };
   }
 
-  function scatter(chart, theme) {
+  function scatter(chart, theme, width) {
     const most = Math.max(...chart.rows.map((row) => row[5] ?? 0), 0);
     const size = (row) => 8 + 28 * Math.sqrt(Math.max(row[5] ?? 0, 0) / (most || 1));
     const bars = (value, noise, other, along) => errorBars(
@@ -77,7 +77,10 @@
         itemStyle: { color: theme.series[0], opacity: 0.75, borderColor: theme.sheet, borderWidth: 1 },
         label: { show: true, position: "right", formatter: "{b}", color: theme.ink, fontSize: 12,
           fontFamily: theme.font, width: 150, overflow: "truncate" },
-        labelLayout: { hideOverlap: true, moveOverlap: "shiftY" },
+        labelLayout: ({ rect, labelRect }) => (
+          // To the left of its point where the right is too narrow, as on a phone.
+          labelRect.x + labelRect.width > width
+            ? { hideOverlap: true, x: rect.x - 5, align: "right" } : { hideOverlap: true }),
       }],
     };
   }
@@ -96,7 +99,7 @@
           textBorderColor: "rgba(0,0,0,.55)", textBorderWidth: 2 },
         itemStyle: { borderColor: theme.sheet, borderWidth: 1, gapWidth: 2 },
         levels: [{ itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 4 } },
-          { colorSaturation: [0.35, 0.55], itemStyle: { borderColorSaturation: 0.5, gapWidth: 2 } }],
+          { colorAlpha: [0.72, 1], itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 2 } }],
         data: groups.map((group, at) => ({
           name: group, itemStyle: { color: theme.series[at % theme.series.length] },
           children: chart.rows.filter((row) => row[1] === group).map(leaf),
@@ -110,7 +113,7 @@
     const noisy = rows.map((row, at) => [at, row[1] - row[2], row[1] + row[2]])
       .filter((_, at) => rows[at][1] !== null && rows[at][2] !== null);
     return {
-      xAxis: axis(theme, chart.x, true),
+      xAxis: { ...axis(theme, chart.x, true), scale: false },  // a bar's length counts from zero
       yAxis: { ...axis(theme, "", false), data: rows.map((row) => row[0]),
         axisLabel: { color: theme.ink, fontFamily: theme.font, width: 150, overflow: "truncate" } },
       tooltip: { formatter: ({ dataIndex }) => `${rows[dataIndex][0]}\n${withNoise(rows[dataIndex][1], rows[dataIndex][2])}` },
@@ -150,7 +153,7 @@
     const place = figure.querySelector(".drawing");
     const chart = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
     const theme = colours();
-    const options = kinds[chart.kind](chart, theme);
+    const options = kinds[chart.kind](chart, theme, place.clientWidth);
     const known = drawn.get(place) ?? echarts.init(place, null, { renderer: "canvas" });
     drawn.set(place, known);
     known.setOption({

@@ -17,7 +17,7 @@ def fail_until_refused(guard: Guard, clock: Clock, account: str, address: str) -
 def test_delays_grow_and_stay_bounded() -> None:
     clock = Clock()
     guard = Guard(clock=clock)
-    waits = []
+    waits: list[float] = []
     for _ in range(15):
         wait = fail_until_refused(guard, clock, f"name {len(waits)}", "192.0.2.1")
         waits.append(wait)

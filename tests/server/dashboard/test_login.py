@@ -145,7 +145,7 @@ def test_unknown_user_and_wrong_password_look_alike(client: TestClient) -> None:
 
 
 def test_unknown_user_takes_as_long_as_a_known_one(tmp_path: Path) -> None:
-    accounts = Accounts(with_users(tmp_path), PasswordHasher())
+    accounts = Accounts(with_users(tmp_path), PasswordHasher(time_cost=2, memory_cost=8192))
     accounts.change_password("maria", PASSWORD)
 
     def seconds(name: str) -> float:

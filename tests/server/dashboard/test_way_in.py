@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from server.dashboard.headers import POLICY
 from server.dashboard.hosts import MOST_BODY
+from server.dashboard.serving import configuration
 from server.dashboard.settings import Settings
 from tests.server.dashboard.site import ATTACK, HOST, browser, guarded, log_in, made, with_users
 
@@ -58,6 +61,25 @@ def test_proxied_dashboard_answers_to_its_name_by_https_alone(proxied: FastAPI) 
     assert past.status_code == 403
     assert "proxy" in past.text
     assert browser(proxied).get("/login", headers={"host": "other.org"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"), [("127.0.0.1", 200), ("192.0.2.9", 403)], ids=["proxy", "somebody"]
+)
+def test_only_a_trusted_proxy_is_believed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, peer: str, status: int
+) -> None:
+    settings = guarded(with_users(tmp_path))
+    config = configuration(made(settings), settings)
+    config.load()
+    client = TestClient(config.loaded_app, base_url=f"http://{HOST}", client=(peer, 5000))
+    told = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.7"}
+    with caplog.at_level("INFO", logger="fedinterest.dashboard.access"):
+        assert client.get("/login", headers=told).status_code == status
+    seen = "203.0.113.7" if status == 200 else peer
+    assert [r.getMessage().split()[0] for r in caplog.records if "GET /login" in r.message] == [
+        seen
+    ]
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-forwarded-host"])
