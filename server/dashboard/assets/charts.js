@@ -75,12 +75,12 @@
           told: `${row[0]}\n${chart.columns[5]}: ${told(row[5])}`,
         })),
         itemStyle: { color: theme.series[0], opacity: 0.75, borderColor: theme.sheet, borderWidth: 1 },
-        label: { show: true, position: "right", formatter: "{b}", color: theme.ink, fontSize: 12,
+        label: { show: true, position: "right", distance: 8, formatter: "{b}", color: theme.ink, fontSize: 12,
           fontFamily: theme.font, width: 150, overflow: "truncate" },
         labelLayout: ({ rect, labelRect }) => (
           // To the left of its point where the right is too narrow, as on a phone.
           labelRect.x + labelRect.width > width
-            ? { hideOverlap: true, x: rect.x - 5, align: "right" } : { hideOverlap: true }),
+            ? { hideOverlap: true, x: rect.x - 8, align: "right" } : { hideOverlap: true }),
       }],
     };
   }
