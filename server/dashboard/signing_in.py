@@ -58,7 +58,7 @@ async def login(
 
 
 @router.post("/logout")
-def logout(request: Request) -> Response:
+async def logout(request: Request) -> Response:
     """Log out: the session is over, whoever has its cookie."""
     frame_of(request).sessions.end(session_cookie(request))
     response = RedirectResponse("/login", 303)

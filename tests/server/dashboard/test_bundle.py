@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -30,3 +31,16 @@ def test_nothing_that_a_run_needs_imports_the_dashboard() -> None:
         for path in (PROJECT / package).rglob("*.py"):
             if "dashboard" not in path.parts:
                 assert "server.dashboard" not in path.read_text(encoding="utf-8"), path
+
+
+def test_installation_carries_every_file_of_the_dashboard() -> None:
+    content = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = content["tool"]["setuptools"]["package-data"]["server.dashboard"]
+    home = PROJECT / "server" / "dashboard"
+    carried = {path for pattern in patterns for path in home.glob(pattern)}
+    others = {
+        path for path in home.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    assert others
+    assert others == carried
+    assert "server.dashboard" in content["tool"]["setuptools"]["packages"]
