@@ -67,10 +67,8 @@ def address(process: subprocess.Popen[str]) -> str:
     return line.split()[1]
 
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with settings, a certificate for this machine, and a user."""
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder: Path) -> None:
+    """Write a certificate for this machine, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
@@ -96,6 +94,13 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
             serialization.NoEncryption(),
         )
     )
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with settings and a certificate, without users."""
+    folder = tmp_path_factory.mktemp("tls")
+    make_certificate(folder)
     (folder / "dashboard.toml").write_text(
         f'port = {free_port()}\nlogin = "always"\ndata = "people"\n'
         'certificate = "server.crt"\nkey = "server.key"\nidle-minutes = 5.0\n'
