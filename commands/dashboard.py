@@ -43,9 +43,9 @@ def dashboard(
     ] = None,
     opens: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Show runs, clusters, regions and budgets in the browser; nobody else sees them.
+    """Show runs, clusters, regions and budgets in the browser.
 
-    Beyond this machine it needs users and TLS, and says so: docs/dashboard.md.
+    Nobody beyond this machine sees it, unless there are users and TLS: docs/dashboard.md.
 
     Example: fedinterest dashboard --store runs/dashboard.sqlite --open
     """
