@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,10 @@ def test_password_is_no_argument(tmp_path: Path) -> None:
 
 def test_removed_token_is_of_no_use(tmp_path: Path) -> None:
     token = call(tmp_path, "token", "add", "scripts").splitlines()[-1]
+    listed = call(tmp_path, "token", "list")
+    assert "scripts" in listed
+    assert token.split("_", 2)[2] not in listed  # it is shown once
+    assert stat.S_IMODE((tmp_path / "tokens.toml").stat().st_mode) == 0o600
     tokens = Tokens(tmp_path)
     found = tokens.verified(token)
     assert found

@@ -16,7 +16,7 @@ from server.dashboard.tokens import Tokens
 from tests.server.dashboard.site import HOST, browser, guarded, log_in, made, with_users
 
 FEW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 PATHS = st.one_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import signal
 import socket
 import ssl
@@ -161,14 +160,3 @@ def test_certificate_and_key_of_others_are_told_in_words(tls: Path, tmp_path: Pa
     settings = Settings(certificate=tls / "server.crt", key=key)
     with pytest.raises(DashboardError, match=r"cannot be used .* Nothing was started"):
         serve(create_app(settings), settings)
-
-
-def test_token_is_shown_once(tmp_path: Path) -> None:
-    data = ["--data", str(tmp_path)]
-    added = run("token", "add", "prometheus", "--days", "30", *data)
-    token = added.stdout.strip()
-    assert Tokens(tmp_path).verified(token)
-    listed = run("token", "list", *data)
-    assert "prometheus" in listed.stdout
-    assert token.split("_", 2)[2] not in listed.stdout
-    assert os.stat(tmp_path / "tokens.toml").st_mode & 0o077 == 0
