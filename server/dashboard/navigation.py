@@ -2,6 +2,8 @@
 
 A page is a router and its place in the navigation. To add one, write a module with a
 :class:`Page`, add its texts (``page.KEY``), and list it where the application is made.
+Its template extends ``base.html`` (``with_charts.html``) and uses ``components.html``. Routes
+that return pages take ``include_in_schema=False``: the schema is the API's, below ``/api/v1``.
 """
 
 from __future__ import annotations
