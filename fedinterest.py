@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from commands import agent, auditing, ledgers, policies, recommending, server
+from commands import agent, auditing, dashboard, ledgers, policies, recommending, server
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -223,6 +223,7 @@ app.add_typer(policies.app, name="policy")
 app.add_typer(ledgers.app, name="ledger")
 app.add_typer(agent.app, name="agent")
 app.add_typer(server.app, name="server")
+app.add_typer(dashboard.app, name="dashboard")
 
 
 @app.command()
@@ -253,6 +254,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         "client.errors": "ClientError",
         "deployment.errors": "DeploymentError",
         "privacy.errors": "PrivacyError",
+        "server.dashboard.errors": "DashboardError",
         "server.run_config": "ConfigError",
         "simulations.given_vectors": "VectorsError",
         "server.results": "OutputError",

@@ -1,0 +1,31 @@
+"""Errors of the dashboard: for its operator at the command line, and for a visitor's page."""
+
+from __future__ import annotations
+
+
+class DashboardError(Exception):
+    """Something that keeps the dashboard from being started or changed; nothing was done."""
+
+
+class VisitError(Exception):
+    """A request that is refused in words: shown as a page, or as JSON to programs.
+
+    Attributes
+    ----------
+    status : int
+        HTTP status.
+    reason : str
+        Key of the texts ``error.REASON.title``, ``.text`` and ``.advice``.
+    headers : dict of str to str
+        Sent with the answer.
+    """
+
+    def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers or {}
+
+
+class StoreAwayError(Exception):
+    """The run store does not answer now; a page that needs it says so."""
