@@ -179,7 +179,7 @@ class SealedLedger:
                     "If the other one is out of use, say so with `fedinterest ledger adopt`."
                 )
             if self._witness:
-                if not account.answers and not self._witness.path.exists():
+                if not account.answers and not self._witness.has_begun:
                     self._witness.note(head)  # from now on, a missing witness is a lost one
                 check_heads(self._witness.heads(), account, records)
         return account

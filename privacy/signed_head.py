@@ -144,6 +144,11 @@ class Witness:
                 f"Witness {self.path} cannot be written ({error.strerror}). Nothing was sent."
             ) from error
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it holds a head."""
+        return self.path.exists() and bool(self.heads())
+
     def heads(self) -> list[SignedHead]:
         """Return all heads; lines that a crash cut short do not count.
 
@@ -175,9 +180,13 @@ def _is_cut_short(line: bytes) -> bool:
 
 
 def check_heads(heads: Sequence[SignedHead], account: Account, records: list[Record]) -> None:
-    """Raise unless the ledger contains every head that its witness kept, and there is one."""
+    """Raise unless the ledger contains every head that its witness kept.
+
+    There has to be one as soon as something has been answered; before that, a witness is
+    empty whose client died while it wrote the first.
+    """
     hashes = [record.hash for record in records]
-    if not heads:
+    if not heads and account.answers:
         raise DamagedLedgerError("Its witness holds no head.")
     for head in heads:
         check_head(head, account, hashes)

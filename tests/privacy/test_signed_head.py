@@ -125,6 +125,19 @@ def test_witness_without_a_head_stops_everything(tmp_path: Path, content: bytes)
     assert not verify_ledger(ledger.path, witness=witness).holds
 
 
+@pytest.mark.parametrize("content", [b"", b'\n{"head": "1f'])
+def test_witness_whose_first_head_a_crash_cut_short_is_begun_anew(
+    tmp_path: Path, content: bytes
+) -> None:
+    witness = tmp_path / "witness"
+    ledger = a_ledger(tmp_path, witness=witness)
+    ledger.account()
+    witness.write_bytes(content)
+    assert verify_ledger(ledger.path, witness=witness).holds
+    first = head_after(ledger, 1)
+    assert [head.sequence for head in Witness(witness).heads()] == [1, first.sequence]
+
+
 # Adopting.
 
 
