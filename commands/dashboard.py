@@ -53,10 +53,10 @@ def dashboard(
         return
     read = _settings(settings, store=store, host=host, port=port)
 
-    from server.dashboard.application import create_app
     from server.dashboard.serving import serve
+    from server.dashboard.site import create_site
 
-    serve(create_app(read), read, opens=opens)
+    serve(create_site(read), read, opens=opens)
 
 
 @user.command("add")

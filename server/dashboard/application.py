@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from server.dashboard import assets, failures, live, metrics, signing_in
 from server.dashboard.access import Access
 from server.dashboard.accounts import Accounts
+from server.dashboard.api import API
 from server.dashboard.brute_force import Guard
 from server.dashboard.csrf import FormTokens, refuse_forged
 from server.dashboard.errors import VisitError
@@ -31,9 +32,6 @@ from server.dashboard.sessions import Sessions
 from server.dashboard.settings import Settings, refuse_unsafe
 from server.dashboard.tokens import Tokens
 from server.dashboard.visitors import RoleNeeded, frame_of, visitor_of
-
-API = "/api/v1"
-"""Where the API is; another version gets another number."""
 
 
 def create_app(

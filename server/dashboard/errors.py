@@ -28,4 +28,4 @@ class VisitError(Exception):
 
 
 class StoreAwayError(Exception):
-    """The run store does not answer now; a page that needs it says so."""
+    """The run store does not answer now; its text says why, to the log and to who is let in."""

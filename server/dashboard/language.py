@@ -1,6 +1,7 @@
 """English and Chinese: texts, and how numbers and days are written.
 
-``texts/en.toml`` and ``texts/zh.toml`` have the same keys and placeholders (a test says so).
+``texts/en.toml`` and ``texts/zh.toml``, and for a page ``texts/en.PAGE.toml`` and
+``texts/zh.PAGE.toml``, have the same keys and placeholders (a test says so).
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ _UNKNOWN, _MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 @cache
 def texts(language: str) -> Mapping[str, str]:
     """Return all texts of a language, by key, such as ``login.title``."""
-    content = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    return dict(_flat(content, ""))
+    found: dict[str, str] = {}
+    for path in sorted(_FOLDER.glob(f"{language}*.toml")):
+        found.update(_flat(tomllib.loads(path.read_text(encoding="utf-8")), ""))
+    return found
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:

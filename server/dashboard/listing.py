@@ -26,6 +26,8 @@ class Listing:
         From 1.
     size : int
         Rows on a page.
+    filters : tuple of pairs of str
+        What else the address asks for; links keep it.
     """
 
     path: str
@@ -33,6 +35,7 @@ class Listing:
     descending: bool
     page: int
     size: int
+    filters: tuple[tuple[str, str], ...] = ()
 
     @property
     def offset(self) -> int:
@@ -53,11 +56,17 @@ class Listing:
 
     def _link(self, sort: str, descending: bool, page: int) -> str:
         order = "down" if descending else "up"
-        return f"{self.path}?{urlencode({'sort': sort, 'order': order, 'page': page})}"
+        asked = dict(self.filters) | {"sort": sort, "order": order, "page": page}
+        return f"{self.path}?{urlencode(asked)}"
 
 
 def asked_listing(
-    request: Request, columns: Sequence[str], *, descending: bool = False, size: int = 50
+    request: Request,
+    columns: Sequence[str],
+    *,
+    descending: bool = False,
+    size: int = 50,
+    filters: Sequence[str] = (),
 ) -> Listing:
     """Return what the address asks for; what makes no sense is as if it were not there.
 
@@ -69,6 +78,8 @@ def asked_listing(
     descending : bool
         Whether the usual order is downwards.
     size : int
+    filters : sequence of str
+        Names of what else may be asked for.
     """
     asked = request.query_params
     sort = asked.get("sort", "")
@@ -76,10 +87,11 @@ def asked_listing(
     order = asked.get("order", "")
     page = asked.get("page", "1")
     return Listing(
-        path=request.url.path,
+        path=request.url.path.removesuffix("/part"),
         sort=sort if known else columns[0],
         descending=order == "down" if order in {"up", "down"} else descending and not known,
         # isdecimal: digits of other scripts are none, and so is a number of a thousand digits.
         page=min(max(int(page), 1), MOST_PAGE) if page.isdecimal() and len(page) < 8 else 1,
         size=size,
+        filters=tuple((name, asked[name]) for name in filters if asked.get(name)),
     )

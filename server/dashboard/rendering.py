@@ -66,6 +66,7 @@ def show(request: Request, template: str, code: int = 200, /, **values: object) 
         visitor=visitor,
         pages=[page for page in frame.pages if visitor and visitor.role.includes(page.role)],
         here=request.url.path,
+        query=request.url.query,
         back=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
         theme=theme_of(request),
         themes=THEMES,

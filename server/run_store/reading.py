@@ -70,24 +70,58 @@ def overview(store: Store) -> Overview:
 
 
 def runs(
-    store: Store, *, name: str | None = None, before: datetime | None = None, limit: int = 50
+    store: Store,
+    *,
+    name: str | None = None,
+    status: str | None = None,
+    with_map: bool = False,
+    before: datetime | None = None,
+    limit: int = 50,
+    offset: int = 0,
 ) -> list[RunRecord]:
     """Return runs, the latest first.
 
     Parameters
     ----------
     store : Store
-    name : str, optional
-        Only runs of this name.
+    name, status : str, optional
+        Only runs of this name; only those that were left so.
+    with_map : bool
+        Only runs that have a map.
     before : datetime, optional
         Only runs that began earlier: the last one's ``started`` gives the next page.
-    limit : int
+    limit, offset : int
+        How many, and after how many.
     """
-    chosen = [Run.name == name] if name is not None else []
+    chosen = _chosen(name, status)
+    if with_map:
+        chosen.append(Run.id.in_(select(Map.run_id)))
     if before is not None:
         chosen.append(Run.started < before)
-    page = select(Run.id).where(*chosen).order_by(Run.started.desc(), Run.id).limit(limit)
+    page = select(Run.id).where(*chosen).order_by(Run.started.desc(), Run.id)
+    page = page.limit(limit).offset(offset)
     return _runs(store, Run.id.in_(page.subquery().select()))
+
+
+def count_runs(store: Store, *, name: str | None = None, status: str | None = None) -> int:
+    """Return how many runs there are, of this name and left so if told."""
+    with store.read() as connection:
+        counted = select(func.count()).select_from(Run).where(*_chosen(name, status))
+        return int(connection.execute(counted).scalar_one())
+
+
+def run_names(store: Store) -> list[str]:
+    """Return the names that runs have, the one of the latest run first."""
+    with store.read() as connection:
+        named = select(Run.name).group_by(Run.name).order_by(func.max(Run.started).desc())
+        return list(connection.execute(named).scalars())
+
+
+def _chosen(name: str | None, status: str | None) -> list[ColumnElement[bool]]:
+    chosen = [Run.name == name_of(name)] if name is not None else []
+    if status is not None:
+        chosen.append(Run.status == status)
+    return chosen
 
 
 def run(store: Store, run_id: str) -> RunDetail | None:
@@ -245,6 +279,22 @@ def report_text(store: Store, run_id: str) -> str | None:
     """Return the ``report.json`` of a finished run, or None."""
     with store.read() as connection:
         return connection.execute(select(Report.text).where(Report.run_id == run_id)).scalar()
+
+
+def has_map(store: Store, run_id: str) -> bool:
+    """Tell whether a run has a map."""
+    return _exists(store, Map, run_id)
+
+
+def has_report(store: Store, run_id: str) -> bool:
+    """Tell whether a run has a report."""
+    return _exists(store, Report, run_id)
+
+
+def _exists(store: Store, model: Any, run_id: str) -> bool:
+    with store.read() as connection:
+        found = connection.execute(select(model.run_id).where(model.run_id == run_id)).first()
+    return found is not None
 
 
 def _all_of(model: Any, line: Any) -> Select[Any]:

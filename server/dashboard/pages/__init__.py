@@ -1,0 +1,1 @@
+"""The pages: routes for people (HTML) and, beneath them, for programs (JSON, CSV)."""

@@ -1,0 +1,27 @@
+"""The dashboard as it is served: all pages, on one run store."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from server.dashboard.application import create_app
+from server.dashboard.pages import runs
+from server.dashboard.settings import Settings
+from server.dashboard.stored import Stored
+
+PAGES = (runs.PAGE,)
+"""In the order of the navigation."""
+
+
+def create_site(settings: Settings) -> FastAPI:
+    """Return the application with all pages, which read the store that ``settings`` names.
+
+    Raises
+    ------
+    DashboardError
+        If strangers could look in.
+    """
+    stored = Stored(settings.store)
+    app = create_app(settings, PAGES, changes=stored.changes, is_ready=stored.is_ready)
+    app.state.stored = stored
+    return app
