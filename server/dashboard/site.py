@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from server.dashboard.application import create_app
-from server.dashboard.pages import runs
+from server.dashboard.pages import overview, runs
 from server.dashboard.settings import Settings
 from server.dashboard.stored import Stored
 
-PAGES = (runs.PAGE,)
+PAGES = (overview.PAGE, runs.PAGE)
 """In the order of the navigation."""
 
 

@@ -1,0 +1,93 @@
+"""The first page: what is under way, the latest map, how much budget is left, what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.dashboard.views.alarms import Alarm, alarms
+from server.dashboard.views.runs import as_it_is
+from server.run_store import reading, reading_regions
+from server.run_store.opening import Store
+from server.run_store.records import BudgetLine, FigureLine, MapRecord, Overview, RunRecord
+from server.run_store.snapshot import RUNNING
+
+MOST_BUDGETS = 8
+MOST_RUNS = 5
+KEY_FIGURES = ("clustering.k", "clustering.noisy_users", "clustering.silhouette")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewPage:
+    """What an operator looks at first.
+
+    Attributes
+    ----------
+    counts : Overview
+        What is in the store.
+    under_way : list of RunRecord
+        Runs that give signs of life.
+    latest : list of RunRecord
+        The latest runs, of any status.
+    alarms : list of Alarm
+        What somebody should look at, the gravest first.
+    mapped : RunRecord, optional
+        The latest run with a map; the run that ``map`` and ``figures`` are from.
+    map : MapRecord, optional
+    figures : list of FigureLine
+        Its key figures.
+    budgets : list of BudgetLine
+        The fullest, of each region's latest window: at most :data:`MOST_BUDGETS`.
+    n_budgets : int
+        How many there are.
+    """
+
+    counts: Overview
+    under_way: list[RunRecord]
+    latest: list[RunRecord]
+    alarms: list[Alarm]
+    mapped: RunRecord | None
+    map: MapRecord | None
+    figures: list[FigureLine]
+    budgets: list[BudgetLine]
+    n_budgets: int
+
+
+def overview_page(store: Store) -> OverviewPage:
+    """Return the first page."""
+    latest = [as_it_is(run) for run in reading.runs(store, limit=50)]
+    under_way = [as_it_is(run) for run in reading.runs(store, status=RUNNING, limit=50)]
+    mapped = next(iter(reading.runs(store, with_map=True, limit=1)), None)
+    found = reading.cluster_map(store, mapped.id) if mapped else None
+    figures = reading.figures(store, mapped.id) if mapped else []
+    budgets = latest_windows(reading_regions.budgets(store))
+    return OverviewPage(
+        counts=reading.overview(store),
+        under_way=[run for run in under_way if run.status == RUNNING],
+        latest=latest[:MOST_RUNS],
+        alarms=alarms(store, latest, mapped, found, budgets),
+        mapped=as_it_is(mapped) if mapped else None,
+        map=found,
+        figures=[line for line in figures if line.name in KEY_FIGURES],
+        budgets=sorted(budgets, key=share_spent, reverse=True)[:MOST_BUDGETS],
+        n_budgets=len(budgets),
+    )
+
+
+def latest_windows(budgets: list[BudgetLine]) -> list[BudgetLine]:
+    """Return of each region the ledger and window that was spent from last."""
+    latest: dict[str, BudgetLine] = {}
+    for line in budgets:
+        known = latest.get(line.region)
+        if known is None or (line.window, line.computed) > (known.window, known.computed):
+            latest[line.region] = line
+    return list(latest.values())
+
+
+def spent(line: BudgetLine) -> float:
+    """Return the most that anybody says was spent: the server's count is a lower bound."""
+    return max(line.spent or 0.0, line.told_spent or 0.0)
+
+
+def share_spent(line: BudgetLine) -> float:
+    """Return the share of the limit that was spent; 0 where no limit is known."""
+    return spent(line) / line.limit if line.limit else 0.0
