@@ -16,10 +16,11 @@ export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo nginx test chaos check format bench schema data lock clean
+.PHONY: help setup demo dashboard nginx test chaos check format bench schema data lock clean
 
 help:
 	@echo "make demo    run the bundled sample with flwr run; results in runs/demo"
+	@echo "make dashboard  show the demo's run in the browser (runs the demo first if need be)"
 	@echo "make test    lint, types, import rules, all tests"
 	@echo "make check   lint, types, import rules"
 	@echo "make format  put the code in order"
@@ -40,6 +41,10 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/fedinterest demo --out runs/demo
+
+dashboard: $(READY)
+	test -s runs/dashboard.sqlite || $(MAKE) demo
+	$(BIN)/fedinterest dashboard --store runs/dashboard.sqlite --open
 
 # The server's host needs nginx. Where it cannot be installed, its tests are skipped.
 nginx:

@@ -142,16 +142,29 @@ def cluster(
 
 
 @app.command()
-def demo(out: Out = Path("runs/demo"), store: Store = "runs/dashboard.sqlite") -> None:
+def demo(
+    out: Out = Path("runs/demo"),
+    store: Store = "runs/dashboard.sqlite",
+    live: Annotated[bool, typer.Option("--live", help="Show it in the dashboard.")] = False,
+) -> None:
     """Run the bundled sample with `flwr run`, and show what happens at each step.
 
-    --store "" records it nowhere.
+    --store "" records it nowhere. --live opens the dashboard beside it, which stays until Ctrl-C.
 
-    Example: fedinterest demo --out runs/demo
+    Example: fedinterest demo --live
     """
     from simulations.demo import run_demo
 
-    run_demo(out, store or "")
+    if not live:
+        run_demo(out, store or "")
+        return
+    if not store:
+        raise typer.BadParameter("--live shows what is recorded: name a --store.")
+
+    from commands.showing import shown_live
+
+    with shown_live(store):
+        run_demo(out, store)
 
 
 @app.command()

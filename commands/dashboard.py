@@ -149,7 +149,7 @@ def list_tokens(settings: SettingsFile = None, data: Data = None) -> None:
 
 
 def _settings(path: Path | None, **options: Any) -> Any:
-    _require_extra()
+    require_extra()
     from server.dashboard.settings import read_settings
 
     return read_settings(path, **options)
@@ -186,7 +186,7 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
     """Refuse in words where the optional packages are missing."""
     from importlib.util import find_spec
 
