@@ -16,16 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from privacy.calibration import LARGEST_EPSILON
 from privacy.configuration import describe, kebab, read_toml
 from privacy.query import TrustModel
+from server.config_error import ConfigError as ConfigError  # those who read one look for it here
 from server.store_place import objection_to
 from strategies.item_space import Space
 from strategies.phases.experiment import Asked
 from strategies.taste_plan import LARGEST_UPLOAD_MB, SMALLEST_UPLOAD_MB
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; nothing was started."""
 
 
 class Section(BaseModel):

@@ -11,10 +11,13 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+from flwr.common.constant import HEARTBEAT_MAX_INTERVAL as MAX_INTERVAL
+from flwr.common.constant import HEARTBEAT_PATIENCE
 from flwr.proto.control_pb2 import ListNodesRequest, RegisterNodeRequest, UnregisterNodeRequest
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.server.superlink.linkstate.sql_linkstate import SqlLinkState
@@ -50,11 +53,18 @@ class Node:
         False once it was unregistered: the SuperLink never takes its key again.
     status : str
         In Flower's words.
+    last_heartbeat : datetime, optional
+        None if there was none. Of a node that signed off, up to two of its intervals too early:
+        SuperLink then keeps only when it went.
+    since : datetime, optional
+        When it came to this status.
     """
 
     node_id: int
     is_registered: bool
     status: str
+    last_heartbeat: datetime | None = None
+    since: datetime | None = None
 
 
 class Superlink:
@@ -68,10 +78,7 @@ class Superlink:
         """Return all nodes by their keys in PEM, unregistered ones too."""
         with self._told("list its nodes"):
             found = self._client.ListNodes(ListNodesRequest())
-        return {
-            node.public_key: Node(node.node_id, node.status != _UNREGISTERED, node.status)
-            for node in found.nodes_info
-        }
+        return {node.public_key: _node(node) for node in found.nodes_info}
 
     def register(self, point: str) -> int:
         """Let the node with the key ``point`` in, and return its id; twice is as good as once.
@@ -193,6 +200,31 @@ def check_flower() -> None:
             f"{', '.join(drift)} differ. No node was registered or unregistered. Install the "
             "versions of constraints.txt."
         )
+
+
+def _node(info: NodeInfo) -> Node:
+    came = {
+        "registered": info.registered_at,
+        "online": info.last_activated_at,
+        "offline": info.last_deactivated_at,
+        _UNREGISTERED: info.unregistered_at,
+    }.get(info.status)
+    return Node(
+        node_id=info.node_id,
+        is_registered=info.status != _UNREGISTERED,
+        status=info.status,
+        last_heartbeat=_heard(info),
+        since=datetime.fromisoformat(came) if came else None,
+    )
+
+
+def _heard(info: NodeInfo) -> datetime | None:
+    """Return when a node's heartbeat came: SuperLink keeps until when it counts as online by it."""
+    # The interval is the node's own word.
+    if not info.HasField("online_until") or not 0 < info.heartbeat_interval <= MAX_INTERVAL:
+        return None
+    moment = info.online_until - HEARTBEAT_PATIENCE * info.heartbeat_interval
+    return datetime.fromtimestamp(moment, UTC)
 
 
 def _pem(point: str) -> bytes:

@@ -40,6 +40,8 @@ enrolment-port = {enrolment_port}
 
 # largest-body-mb = 64        # of one request
 # requests-per-second = 200   # of one address
+# store = "dashboard.sqlite"  # what pages are made of: a file, or a URL of PostgreSQL
+# heartbeat-seconds = 30      # so often is noted there how agents fare
 # nginx = "nginx"             # its command or path
 """
 

@@ -13,12 +13,13 @@ from deployment.server.settings import ServerSettings
 
 SUPERLINK = "superlink"
 ENROLMENT = "enrolment"
+HEARTBEATS = "heartbeats"
 NGINX = "nginx"
 
 
 def server_programs(settings: ServerSettings) -> list[Program]:
     """Return the server's programs; nginx comes last and goes first."""
-    return [
+    programs = [
         Program(
             name=SUPERLINK,
             command=_superlink_command(settings),
@@ -30,8 +31,22 @@ def server_programs(settings: ServerSettings) -> list[Program]:
             command=_enrolment_command(settings),
             environment={"PYTHONUNBUFFERED": "1"},
         ),
-        Program(name=NGINX, command=nginx_command(settings), environment={}),
     ]
+    if settings.store:
+        # Of its own: whatever a database does to it, enrolment goes on; and what the outside
+        # speaks with has no way to the database and to Flower.
+        programs.append(
+            Program(
+                name=HEARTBEATS,
+                command=(
+                    *(sys.executable, "-m", "deployment.enrolment.heartbeats"),
+                    str(settings.folder),
+                ),
+                environment=flower_environment(settings.flower_home),
+            )
+        )
+    programs.append(Program(name=NGINX, command=nginx_command(settings), environment={}))
+    return programs
 
 
 def server_supervisor(settings: ServerSettings) -> Supervisor:

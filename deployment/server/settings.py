@@ -98,6 +98,8 @@ class ServerSettings(BaseModel):
     store: Annotated[str, AfterValidator(check_store)] = "dashboard.sqlite"
     """Runs are recorded there: a file (SQLite), or a PostgreSQL URL without a password; left
     empty, nowhere."""
+    heartbeat_seconds: Annotated[int, Field(strict=True, ge=1, le=60)] = 30
+    """So often is noted there how regions' agents fare; pages call what is older unknown."""
     nginx: str = "nginx"
     """nginx' command, or its path."""
 

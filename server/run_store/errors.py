@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.run_config import ConfigError
+from server.config_error import ConfigError
 
 
 class StoreError(ConfigError):

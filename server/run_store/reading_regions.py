@@ -1,4 +1,4 @@
-"""What pages read of regions: who they are, what they have spent, what audits found."""
+"""What pages read of regions: who they are, how their agents fare, what they have spent."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from sqlalchemy import Select, func, select
 
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
-from server.run_store.records import AuditedLine, AuditLine, BudgetLine, RegionRecord
+from server.run_store.records import (
+    AuditedLine,
+    AuditLine,
+    BudgetLine,
+    HeartbeatRecord,
+    RegionRecord,
+)
 from server.run_store.schema import (
     LIFETIME,
     Audit,
     AuditedLedger,
     Budget,
+    Heartbeat,
     Refusal,
     Region,
     Spending,
@@ -58,6 +65,19 @@ def _regions(store: Store, chosen: Select[Any]) -> list[RegionRecord]:
 
 def _counted(column: Any, count: Any, names: Select[Any]) -> Select[Any]:
     return select(column, count).where(column.in_(names)).group_by(column)
+
+
+def heartbeats(store: Store, region: str | None = None) -> list[HeartbeatRecord]:
+    """Return how regions' agents fared when the server last looked, by region; of one, or of all.
+
+    Nothing where no deployed server records here: simulated regions have no agents.
+    """
+    names = HeartbeatRecord.__dataclass_fields__
+    query = select(*(getattr(Heartbeat, name) for name in names)).order_by(Heartbeat.region)
+    if region is not None:
+        query = query.where(Heartbeat.region == name_of(region))
+    with store.read() as connection:
+        return [HeartbeatRecord(**row) for row in connection.execute(query).mappings()]
 
 
 def budgets(store: Store, *, region: str | None = None) -> list[BudgetLine]:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from server.run_store.heartbeats import UNKNOWN
 from server.run_store.snapshot import INTERRUPTED, RUNNING
 
 SILENT_AFTER = timedelta(seconds=60)
 """A run gives a sign of life every ten seconds; after so long without one, its process is gone."""
+UNSEEN_AFTER = timedelta(minutes=3)
+"""A server looks at regions' agents every minute at least; what it saw longer ago may be over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +235,45 @@ class RegionRecord:
     code: str | None
     releases: int
     refusals: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatRecord:
+    """A region's agent between runs.
+
+    Attributes
+    ----------
+    node_id : str
+        SuperLink's number of the region's node; of several enrolments, the latest one's.
+    state : str
+        As the server saw it: ``online``, ``offline``, ``never seen`` (enrolled, has not connected
+        since), ``not registered`` (enrolled, but SuperLink does not let it in), ``revoked`` or
+        ``unknown``; :meth:`state_at` is what it means later.
+    last_heartbeat : datetime, optional
+        None if there was none; to a minute where the agent was ended by its operator.
+    since : datetime, optional
+        When it came into this state, if that is known.
+    observed : datetime
+        When the server looked.
+    version, flower : str
+        Of fedinterest and Flower at the region, as of its enrolment.
+    told : datetime
+        When that was: later updates are not seen here.
+    """
+
+    region: str
+    node_id: str
+    state: str
+    last_heartbeat: datetime | None
+    since: datetime | None
+    observed: datetime
+    version: str
+    flower: str
+    told: datetime
+
+    def state_at(self, now: datetime) -> str:
+        """Return the state; ``unknown`` where the server has not looked for some minutes."""
+        return UNKNOWN if now - self.observed > UNSEEN_AFTER else self.state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

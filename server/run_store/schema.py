@@ -151,6 +151,25 @@ class Region(Base):
     code: Mapped[str | None]
 
 
+class Heartbeat(Base):
+    """A region's agent between runs, as the server saw it at ``observed``.
+
+    ``version`` and ``flower`` are what the region's enrolment request told at ``told``.
+    """
+
+    __tablename__ = "heartbeat"
+
+    region: Mapped[str] = mapped_column(Name, primary_key=True)
+    node_id: Mapped[str] = mapped_column(Name)
+    state: Mapped[str]
+    last_heartbeat: Mapped[datetime | None]
+    since: Mapped[datetime | None]
+    version: Mapped[str]
+    flower: Mapped[str]
+    told: Mapped[datetime]
+    observed: Mapped[datetime]
+
+
 class Map(Base):
     """A finished map; ``version`` counts the maps of runs of one name."""
 

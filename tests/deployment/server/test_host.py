@@ -13,6 +13,8 @@ from deployment.hosting.ports import free_ports
 from deployment.server.certificates import now
 from deployment.server.host import down, status, up
 from deployment.server.init import make_server
+from deployment.server.programs import server_programs
+from deployment.server.settings import read_server_settings
 
 
 @pytest.fixture
@@ -76,3 +78,19 @@ def test_a_server_that_does_not_run_says_so_and_ends_quietly(folder: Path) -> No
     assert shown.exit_code == 1
     assert "Nothing is supervised" in shown.output
     assert runner.invoke(app, ["down", str(folder)]).output == "Nothing ran.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("", ["superlink", "enrolment", "heartbeats", "nginx"]),
+        ('store = "postgresql://fed@db/runs"', ["superlink", "enrolment", "heartbeats", "nginx"]),
+        ('store = ""', ["superlink", "enrolment", "nginx"]),
+    ],
+)
+def test_a_server_that_records_nowhere_notes_no_heartbeats(
+    folder: Path, line: str, names: list[str]
+) -> None:
+    with (folder / "server.toml").open("a") as file:
+        file.write(line)
+    assert [one.name for one in server_programs(read_server_settings(folder))] == names

@@ -37,6 +37,8 @@ def settings_of(folder: Path, text: str) -> Path:
         (GOOD + 'listen = "example.org"', "key 'listen'"),
         (GOOD + "superlink_port = 1", "unknown key 'superlink_port'"),
         (GOOD + "largest-body-mb = 0", "key 'largest-body-mb'"),
+        (GOOD + "heartbeat-seconds = 0", "key 'heartbeat-seconds': found 0"),
+        (GOOD + "heartbeat-seconds = 61", "key 'heartbeat-seconds': found 61"),
         (GOOD + 'folder = "/"', "unknown key 'folder'"),
         ("hosts = [", "not valid TOML"),
     ],
