@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends
+from jinja2 import Environment
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.dashboard.api import ANSWERS, API, Asked, csv_of
 from server.dashboard.errors import VisitError
+from server.dashboard.language import Speech
 from server.dashboard.listing import Listing, asked_listing
 from server.dashboard.navigation import Page
 from server.dashboard.rendering import show, speech_of
@@ -22,14 +25,22 @@ from server.dashboard.views.cluster_charts import (
     places_chart,
     sizes_chart,
 )
-from server.dashboard.views.clusters import ClusterRow, ClustersPage, clusters_page
+from server.dashboard.views.clusters import (
+    ClusterRow,
+    ClustersPage,
+    MappedRun,
+    clusters_page,
+    mapped_run,
+)
 from server.dashboard.views.comparison import ComparisonPage, Pair, comparison_page
+from server.dashboard.visitors import frame_of
+from server.run_store.opening import Store
 
 router = APIRouter()
 PAGE = Page(key="clusters", path="/clusters", router=router)
 Source = Annotated[Stored, Depends(stored_of)]
-SIZE = 50
-MOST_OTHERS = 50
+SIZE, PAIRS = 50, 25
+MOST_OTHERS = 25
 """Clusters without a counterpart that a page shows; the API has all."""
 Row = TypeVar("Row")
 ORDERS: dict[str, Callable[[ClusterRow], Any]] = {
@@ -50,7 +61,7 @@ CSV_COLUMNS = ("run", "trust_model", "simulated", *ClusterRow.__dataclass_fields
 @router.get("/clusters", include_in_schema=False)
 def show_clusters(request: Request, stored: Source, run: Asked = None) -> Response:
     """Show one run's map."""
-    view, speech = _map(stored, run), speech_of(request)
+    view = _map(stored, run)
     listing = asked_listing(request, tuple(ORDERS), descending=True, size=SIZE, filters=("run",))
     shown = view.shown
     return show(
@@ -59,10 +70,7 @@ def show_clusters(request: Request, stored: Source, run: Asked = None) -> Respon
         view=view,
         listing=listing,
         rows=_part(shown.clusters, ORDERS, listing) if shown else [],
-        places=places_chart(shown, speech) if shown else None,
-        groups=groups_chart(shown, speech) if shown and shown.groups else None,
-        sizes=sizes_chart(shown, speech) if shown else None,
-        tall=TALL,
+        charts=_drawn(request, stored, "clusters_charts.html", shown, "places") if shown else "",
     )
 
 
@@ -71,11 +79,11 @@ def show_comparison(
     request: Request, stored: Source, left: Asked = None, right: Asked = None
 ) -> Response:
     """Show two runs' maps side by side."""
-    view, speech = _comparison(stored, left, right), speech_of(request)
+    view = _comparison(stored, left, right)
     listing = asked_listing(
-        request, tuple(PAIR_ORDERS), descending=True, size=SIZE, filters=("left", "right")
+        request, tuple(PAIR_ORDERS), descending=True, size=PAIRS, filters=("left", "right")
     )
-    sides = [("left", view.left), ("right", view.right)]
+    sides = [(name, side) for name, side in (("left", view.left), ("right", view.right)) if side]
     return show(
         request,
         "clusters_compare.html",
@@ -83,14 +91,39 @@ def show_comparison(
         listing=listing,
         rows=_part(view.pairs, PAIR_ORDERS, listing),
         sides=[
-            (name, side, places_chart(side, speech, f"places-{name}"))
+            (name, side, _drawn(request, stored, "clusters_places.html", side, f"places-{name}"))
             for name, side in sides
-            if side
         ],
-        changes=changes_chart(view.pairs, speech) if view.pairs else None,
+        changes=changes_chart(view.pairs, speech_of(request)) if view.pairs else None,
         tall=TALL,
         most_others=MOST_OTHERS,
     )
+
+
+def _drawn(request: Request, stored: Stored, template: str, shown: MappedRun, name: str) -> Markup:
+    """Return charts of a map with their tables: long, and the same for all of one language."""
+    templates, language = frame_of(request).templates, speech_of(request).language
+    return stored.view(_draw, templates, language, template, shown.run.id, name)
+
+
+def _draw(
+    store: Store, templates: Environment, language: str, template: str, run_id: str, name: str
+) -> Markup:
+    shown, speech = mapped_run(store, run_id), Speech(language)
+    if shown is None:  # taken out of the store meanwhile
+        return Markup()
+    part = templates.get_template(template).make_module(
+        {
+            "speech": speech,
+            "text": speech.text,
+            "shown": shown,
+            "places": places_chart(shown, speech, name),
+            "groups": groups_chart(shown, speech) if shown.groups else None,
+            "sizes": sizes_chart(shown, speech),
+            "tall": TALL,
+        }
+    )
+    return escape(part)  # a template's own outcome: it is escaped inside
 
 
 def _part(
