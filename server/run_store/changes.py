@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from server.run_store.opening import Store
 from server.run_store.records import SILENT_AFTER
 from server.run_store.schema import Audit, Run
-from server.run_store.snapshot import RUNNING
+from server.run_store.states import RUNNING
 
 
 def versions(store: Store, now: datetime) -> Mapping[str, str]:

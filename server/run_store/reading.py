@@ -39,7 +39,7 @@ from server.run_store.schema import (
     Run,
     Spending,
 )
-from server.run_store.snapshot import DONE
+from server.run_store.states import DONE
 
 Line = TypeVar("Line", ReleaseLine, RefusalLine)
 

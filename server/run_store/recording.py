@@ -26,8 +26,9 @@ from server.run_store.opening import Store, open_store
 from server.run_store.putting import put
 from server.run_store.results import Results, put_results, results_of
 from server.run_store.schema import Refusal, Region, Round, Run
-from server.run_store.snapshot import COMPLETED, RUNNING, Snapshot, Status, snapshot_of
+from server.run_store.snapshot import Snapshot, Status, snapshot_of
 from server.run_store.spending import put_releases
+from server.run_store.states import COMPLETED, RUNNING
 from strategies.federated_kmeans import FederatedKMeans
 
 log = logging.getLogger("flwr")

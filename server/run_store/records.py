@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from server.run_store.heartbeats import UNKNOWN
-from server.run_store.snapshot import INTERRUPTED, RUNNING
+from server.run_store.states import INTERRUPTED, RUNNING
 
 SILENT_AFTER = timedelta(seconds=60)
 """A run gives a sign of life every ten seconds; after so long without one, its process is gone."""

@@ -15,7 +15,7 @@ from server.run_store.errors import StoreError
 from server.run_store.opening import Store
 from server.run_store.records import SILENT_AFTER
 from server.run_store.schema import Refusal, Release, Run
-from server.run_store.snapshot import RUNNING
+from server.run_store.states import RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

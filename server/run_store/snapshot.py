@@ -19,12 +19,11 @@ from server.results import program_version
 from server.run_config import RunConfig
 from server.run_store.columns import name_of
 from server.run_store.putting import Row
+from server.run_store.states import ASKED, DONE, FAILED, INTERRUPTED, PLANNED
 from strategies.federated_kmeans import FederatedKMeans, RoundRecord
 
 NOT_TOLD = frozenset({"run.signing-key", "run.store"})
 """Of the configuration: where keys and databases lie is nobody's business."""
-RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
-PLANNED, ASKED, DONE = "planned", "asked", "done"
 LONGEST_FAILURE = 2000
 """Characters of a sentence."""
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from server.run_store import reading, reading_regions
 from server.run_store.opening import Store
 from server.run_store.records import AuditLine, BudgetLine, MapRecord, RunRecord
-from server.run_store.snapshot import COMPLETED, FAILED, INTERRUPTED
+from server.run_store.states import COMPLETED, FAILED, INTERRUPTED
 
 NEARLY_SPENT = 0.9
 """Share of a limit from which on a budget is nearly used up."""

@@ -9,7 +9,7 @@ from server.dashboard.views.runs import as_it_is
 from server.run_store import reading, reading_regions
 from server.run_store.opening import Store
 from server.run_store.records import BudgetLine, FigureLine, MapRecord, Overview, RunRecord
-from server.run_store.snapshot import RUNNING
+from server.run_store.states import RUNNING
 
 MOST_BUDGETS = 8
 MOST_RUNS = 5
