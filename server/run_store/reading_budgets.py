@@ -99,13 +99,15 @@ def _states(of_region: bool, latest: bool, order: str, descending: bool) -> Sele
         _first_of(spans, "computed"),
     )
     known = state.select_from(joined).cte("state")
-    wanted = {
+    sortable: dict[str, ColumnElement[Any]] = {
+        **known.c,
         "left": known.c.limit - known.c.spent,
         "share": _larger(
             _share(known.c.spent, known.c.limit),
             _share(known.c.lifetime_spent, known.c.lifetime_limit),
         ),
-    }.get(order, known.c.get(order))
+    }
+    wanted = sortable[order]
     return (
         select(known)
         .order_by(

@@ -81,8 +81,8 @@ class RegionPage:
     code : str
         As in :class:`RegionLine`.
     latest_code : str, optional
-    last_run : RunMark, optional
-        None where it was taken out of the store.
+    runs : dict of str to RunMark
+        Its last run, and those that it refused, by id; without those that were taken out.
     n_budgets : int
         How many windows of how many ledgers it has.
     budgets : list of BudgetState
@@ -98,7 +98,7 @@ class RegionPage:
     region: RegionRecord
     code: Code
     latest_code: str | None
-    last_run: RunMark | None
+    runs: dict[str, RunMark]
     n_budgets: int
     budgets: list[BudgetState]
     n_releases: int
@@ -153,17 +153,18 @@ def region_page(store: Store, name: str) -> RegionPage | None:
     if found is None:
         return None
     latest = _latest_code(store)
-    marks = reading_answers.run_marks(store, [found.last_run])
+    refusals = reading.refusals(store, region=name, limit=MOST_REFUSALS)
+    runs = [found.last_run, *(line.run_id for line in refusals)]
     return RegionPage(
         region=found,
         code=compared(found.code, latest),
         latest_code=latest,
-        last_run=marks.get(found.last_run),
+        runs=reading_answers.run_marks(store, runs),
         n_budgets=count_budgets(store, region=name),
         budgets=budget_states(store, region=name, order="window", limit=MOST_BUDGETS),
         n_releases=reading_answers.count_releases(store, region=name),
         n_refusals=reading_answers.count_refusals(store, region=name),
-        refusals=reading.refusals(store, region=name, limit=MOST_REFUSALS),
+        refusals=refusals,
         verdicts=verdicts_of(store, region=name, limit=MOST_VERDICTS),
     )
 
