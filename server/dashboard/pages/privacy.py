@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from privacy.audit.claims import together
 from server.dashboard.api import ANSWERS, API, Asked, Limit, Name, Offset, csv_response
 from server.dashboard.csv_stream import csv_stream
 from server.dashboard.errors import VisitError
@@ -116,10 +117,17 @@ def show_audit(request: Request, stored: Source, audit_id: str) -> Response:
     listing = asked_listing(request, ("verdict",), size=SIZE)
     view = _audit(stored, audit_id, SIZE, listing.offset)
     visitor = visitor_of(request)
-    told = None
-    if visitor is not None and visitor.role.includes(Role.AUDITOR):
-        told = stored.view(findings, audit_id, SIZE, listing.offset)
-    return show(request, "audit.html", view=view, listing=listing, findings=told)
+    reads = visitor is not None and visitor.role.includes(Role.AUDITOR)
+    told = stored.view(findings, audit_id, SIZE, listing.offset) if reads else []
+    return show(
+        request,
+        "audit.html",
+        view=view,
+        listing=listing,
+        reads=reads,
+        faults=together((line.region, sentence) for line in told for sentence in line.faults),
+        incidents=together((line.region, sentence) for line in told for sentence in line.incidents),
+    )
 
 
 def _audit(stored: Stored, audit_id: str, limit: int, offset: int) -> AuditPage:
