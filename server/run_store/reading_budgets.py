@@ -55,7 +55,9 @@ def budget_states(
     if order not in ORDERS:
         raise ValueError(f"Budgets cannot be sorted by {order!r}, only by {', '.join(ORDERS)}.")
     query = _states(region is not None, latest, order, descending)
-    values = {"size": limit, "after": offset} | ({"name": name_of(region)} if region else {})
+    values = {"size": limit, "after": offset} | (
+        {} if region is None else {"name": name_of(region)}
+    )
     with store.read() as connection:
         return [BudgetState(**row) for row in connection.execute(query, values).mappings()]
 
