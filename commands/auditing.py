@@ -132,9 +132,7 @@ def audit(
     if kept is not None:
         from server.run_store.audits import record_audit
 
-        audit_id = record_audit(
-            kept, found, setting, paths=paths or [], signed_by=key.public if key else ""
-        )
+        audit_id = record_audit(kept, found, setting, paths=paths or [], key=key)
         typer.echo(f"Kept in {kept.place} as {audit_id[:12]}.", err=as_json)
     statuses = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNUSABLE: 2}
     raise typer.Exit(statuses[found.verdict])

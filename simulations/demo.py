@@ -87,9 +87,7 @@ def _audit(world: World) -> None:
 
         record(
             world.config.run.store,
-            lambda store: record_audit(
-                store, found, setting, paths=[world.folder], signed_by=officer.public
-            ),
+            lambda store: record_audit(store, found, setting, paths=[world.folder], key=officer),
         )
 
 

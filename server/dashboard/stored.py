@@ -89,6 +89,18 @@ class Stored:
                 self._keep(key, known)
         return cast(View, known[1])
 
+    def fresh(self, build: Callable[..., View], *values: Hashable) -> View:
+        """Return ``build(store, *values)`` of now, and keep nothing: for what is large.
+
+        Raises
+        ------
+        StoreAwayError
+            If the store cannot be read.
+        """
+        store = self.open()
+        with _told():
+            return build(store, *values)
+
     def changes(self) -> Mapping[str, str]:
         """Return a word for each part of the store, which differs once the part does."""
         store = self.open()

@@ -1,20 +1,25 @@
 """Keep what an audit found, beside the runs that it looked at.
 
-Audit  ->  its document (without every release)  +  one row for each ledger  +  budgets
+Audit  ->  its document  +  one row for each ledger  +  budgets
+
+A signed audit's document is the very text of ``audit.json``, with the officer's signature, so that
+``fedinterest audit --check`` says of a copy whether it is genuine.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, update
 
 from privacy.audit.auditing import Audit
-from privacy.audit.document import Setting, for_page
+from privacy.audit.document import Setting, for_page, pieces
 from privacy.audit.ledger_audit import LedgerAudit, Span, canonical
+from privacy.audit.sealing import sealed
+from privacy.signing import SigningKey
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
 from server.run_store.putting import Row, put
@@ -23,10 +28,17 @@ from server.run_store.schema import Audit as AuditRow
 
 AUDIT = "audit"
 """Source of budgets that an audit has computed."""
+LONGEST_DOCUMENT = 8_000_000
+"""Characters; a signed report that is longer is signed and kept without every release."""
 
 
 def record_audit(
-    store: Store, audit: Audit, setting: Setting, *, paths: Sequence[Path], signed_by: str = ""
+    store: Store,
+    audit: Audit,
+    setting: Setting,
+    *,
+    paths: Sequence[Path],
+    key: SigningKey | None = None,
 ) -> str:
     """Add an audit to a store; the same one again changes nothing.
 
@@ -38,25 +50,26 @@ def record_audit(
         When and with what it was made.
     paths : sequence of Path
         What was audited.
-    signed_by : str
-        Public key of the officer who signed it, if one did.
+    key : SigningKey, optional
+        The officer's. With it the report is kept as it was signed, every release included, up to
+        :data:`LONGEST_DOCUMENT`; without, releases are left out.
 
     Returns
     -------
     str
-        The audit's id: the SHA-256 of its document.
+        The audit's id: the SHA-256 of the audit as it is kept, in canonical JSON. Of a signed one
+        that is what the signature is over, and what its page and ``--check`` tell.
 
     Raises
     ------
     StoreAwayError
         If the store cannot be written; nothing of it was changed then.
     """
-    document = canonical(for_page(audit, setting, most_releases=0))
-    key = hashlib.sha256(document.encode()).hexdigest()
+    document, number = _document(audit, setting, key)
     told: Row = {
-        "id": key,
+        "id": number,
         "made": setting.time,
-        "signed_by": signed_by,
+        "signed_by": key.public if key else "",
         "paths": [str(path) for path in paths],
         "verdict": audit.verdict.value,
         "simulated": audit.is_simulated,
@@ -67,7 +80,7 @@ def record_audit(
         put(
             connection,
             AuditedLedger,
-            [_ledger(key, number, one) for number, one in enumerate(audit.ledgers)],
+            [_ledger(number, place, one) for place, one in enumerate(audit.ledgers)],
         )
         # Of a ledger that does not hold, nothing is believed.
         sound = [one for one in audit.counting if one.usable and not one.faults]
@@ -78,7 +91,31 @@ def record_audit(
             unless_before="computed",
         )
         _note_programs(connection, sound)
-    return key
+    return number
+
+
+def _document(audit: Audit, setting: Setting, key: SigningKey | None) -> tuple[str, str]:
+    """Return what is kept, and the SHA-256 of the audit in it."""
+    short = canonical(for_page(audit, setting, most_releases=0))
+    if key is None:
+        return short, hashlib.sha256(short.encode()).hexdigest()
+    digest = hashlib.sha256()
+    text = _up_to(LONGEST_DOCUMENT, sealed(pieces(audit, setting), key, digest))
+    if text is None:
+        digest = hashlib.sha256()
+        text = "".join(sealed([short], key, digest))
+    return text, digest.hexdigest()
+
+
+def _up_to(longest: int, parts: Iterable[str]) -> str | None:
+    """Return a text, or None as soon as it becomes longer than that."""
+    kept, length = [], 0
+    for part in parts:
+        kept.append(part)
+        length += len(part)
+        if length > longest:
+            return None
+    return "".join(kept)
 
 
 def _ledger(audit: str, number: int, one: LedgerAudit) -> Row:

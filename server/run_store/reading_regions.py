@@ -30,6 +30,8 @@ from server.run_store.spending import RELEASES
 
 _BEST_FIRST = ("audit", "receipt")
 """Whose word on a ledger counts before whose: an audit looks at it from outside."""
+SIGNED = '{"audit":'
+"""How a document begins that is kept with its signature; an audit by itself begins otherwise."""
 
 
 def regions(store: Store) -> list[RegionRecord]:
@@ -128,14 +130,19 @@ def _first(found: Iterable[tuple[str, Any]]) -> tuple[str | None, Any]:
     return next(((source, row) for source, row in found if row), (None, None))
 
 
-def audits(store: Store, *, limit: int = 50) -> list[AuditLine]:
-    """Return audits, the latest first."""
+def audits(
+    store: Store, *, audit_id: str | None = None, limit: int = 50, offset: int = 0
+) -> list[AuditLine]:
+    """Return audits, the latest first; or only the one with that id."""
     names = [n for n in AuditLine.__dataclass_fields__ if n not in ("ledgers", "failed")]
     query = (
         select(*(getattr(Audit, name) for name in names))
         .order_by(Audit.made.desc(), Audit.id)
         .limit(limit)
+        .offset(offset)
     )
+    if audit_id is not None:
+        query = query.where(Audit.id == audit_id)
     with store.read() as connection:
         rows = connection.execute(query).mappings().all()
         counted = (
@@ -156,6 +163,19 @@ def audits(store: Store, *, limit: int = 50) -> list[AuditLine]:
     ]
 
 
+def count_audits(store: Store) -> int:
+    """Return how many audits there are."""
+    with store.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(Audit)).scalar_one())
+
+
+def has_signature(store: Store, audit_id: str) -> bool:
+    """Tell whether an audit's document is kept with its signature."""
+    with store.read() as connection:
+        start = select(func.substr(Audit.document, 1, len(SIGNED))).where(Audit.id == audit_id)
+        return connection.execute(start).scalar() == SIGNED
+
+
 def audit_document(store: Store, audit_id: str) -> str | None:
     """Return an audit's document (JSON), or None."""
     with store.read() as connection:
@@ -163,9 +183,17 @@ def audit_document(store: Store, audit_id: str) -> str | None:
 
 
 def audited(
-    store: Store, *, audit_id: str | None = None, region: str | None = None, limit: int = 500
+    store: Store,
+    *,
+    audit_id: str | None = None,
+    region: str | None = None,
+    limit: int = 500,
+    offset: int = 0,
 ) -> list[AuditedLine]:
-    """Return what audits found of ledgers, the latest audit first; of one audit, or one region."""
+    """Return what audits found of ledgers, the latest audit first; of one audit, or one region.
+
+    Within an audit, what does not hold comes first.
+    """
     names = [name for name in AuditedLine.__dataclass_fields__ if name != "made"]
     query = select(*(getattr(AuditedLedger, name) for name in names), Audit.made).join(
         Audit, Audit.id == AuditedLedger.audit_id
@@ -174,7 +202,12 @@ def audited(
         query = query.where(AuditedLedger.audit_id == audit_id)
     if region is not None:
         query = query.where(AuditedLedger.region == name_of(region))
-    query = query.order_by(Audit.made.desc(), AuditedLedger.audit_id, AuditedLedger.number)
+    query = query.order_by(
+        Audit.made.desc(),
+        AuditedLedger.audit_id,
+        AuditedLedger.verdict == "PASS",
+        AuditedLedger.number,
+    )
     with store.read() as connection:
-        rows = connection.execute(query.limit(limit)).mappings()
+        rows = connection.execute(query.limit(limit).offset(offset)).mappings()
         return [AuditedLine(**row) for row in rows]

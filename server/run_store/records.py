@@ -223,6 +223,46 @@ class BudgetLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """What one ledger has spent in one window, by the best that is known.
+
+    Attributes
+    ----------
+    spent, lifetime_spent : float, optional
+        The more of what the server counted and what was told: the ledger has charged at least
+        that. None: no epsilon can be promised, or nothing is known.
+    limit, lifetime_limit : float, optional
+        The region's own; None: unknown to the server.
+    counted : float, optional
+        From answers that the server received: a lower bound of what was charged.
+    told : float, optional
+        As the ledger itself said, by ``told_by``: ``receipt`` of a simulation, or ``audit``.
+    delta : float
+        At which all of these are told.
+    releases : int
+        Answers that the server counted.
+    simulated : bool
+        Whether the ledger is a simulation's.
+    computed : datetime
+    """
+
+    region: str
+    public_key: str
+    window: str
+    spent: float | None
+    limit: float | None
+    counted: float | None
+    told: float | None
+    told_by: str | None
+    lifetime_spent: float | None
+    lifetime_limit: float | None
+    delta: float
+    releases: int
+    simulated: bool
+    computed: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionRecord:
     """A region by its latest signed answer."""
 

@@ -259,7 +259,11 @@ class Budget(Base):
 
 
 class Audit(Base):
-    """One audit; ``id`` is the SHA-256 of ``document``."""
+    """One audit.
+
+    ``document`` is the audit in canonical JSON; where it was signed, ``audit.json`` as it was
+    signed, so ``{"audit": ..., "signature": ...}``. ``id`` is the SHA-256 of the audit in it.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (Index(None, "made"),)

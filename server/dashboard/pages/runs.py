@@ -13,8 +13,10 @@ from server.dashboard.errors import VisitError
 from server.dashboard.listing import asked_listing
 from server.dashboard.navigation import Page
 from server.dashboard.rendering import show
+from server.dashboard.roles import Role
 from server.dashboard.stored import Stored, stored_of
 from server.dashboard.views.runs import STATUSES, RunPage, RunsPage, run_page, runs_page
+from server.dashboard.visitors import RoleNeeded
 from server.run_store import reading
 from server.run_store.opening import Store
 from server.run_store.records import ReleaseLine, RoundLine, RunRecord
@@ -105,11 +107,19 @@ def download_rounds(stored: Source, run_id: Name) -> Response:
     return csv_response("rounds", RoundLine, _run(stored, run_id).rounds)
 
 
-@router.get(f"{API}/runs/{{run_id}}/releases", responses=ANSWERS, tags=["runs"])
+@router.get(
+    f"{API}/runs/{{run_id}}/releases",
+    responses=ANSWERS,
+    tags=["runs"],
+    dependencies=[Depends(RoleNeeded(Role.AUDITOR))],
+)
 def read_releases(
     stored: Source, run_id: Name, limit: Limit = 200, offset: Offset = 0
 ) -> list[ReleaseLine]:
-    """Return what was released in a run, the latest first: who, when, at which noise."""
+    """Return what was released in a run, the latest first: who, when, at which noise.
+
+    For auditors.
+    """
     _run(stored, run_id)
     return stored.view(_releases, run_id, limit, offset)
 

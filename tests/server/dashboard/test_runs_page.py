@@ -110,7 +110,7 @@ def test_refusals_and_interruption_are_told_in_words(client: TestClient) -> None
     page = client.get("/runs/autumn-1").text
     assert "no sign of life for a minute" in page
     assert "Enough." in page
-    assert 'href="/regions/south"' in page
+    assert 'href="/regions/detail?name=south"' in page
 
 
 def test_releases_tell_their_noise(client: TestClient) -> None:

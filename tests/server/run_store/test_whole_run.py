@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 import fedinterest
 from privacy.audit.auditing import audit
-from privacy.audit.document import present_setting
+from privacy.audit.document import pieces, present_setting
+from privacy.audit.sealing import sealed
+from privacy.signing import SigningKey
 from server.results import read_report
 from server.run_config import ConfigError
 from server.run_store import reading, reading_regions
@@ -99,14 +101,16 @@ def test_a_simulation_leaves_a_complete_run(
 def _audited(store: Store, folder: Path, spent: dict[str, float]) -> None:
     """Look at the same run's ledgers, and see that the store keeps what was found."""
     found, setting = audit([folder]), present_setting()
+    officer = SigningKey.create(folder.parent / "officer.key")
     for _ in range(2):
-        number = record_audit(store, found, setting, paths=[folder], signed_by="officer")
+        number = record_audit(store, found, setting, paths=[folder], key=officer)
     (line,) = reading_regions.audits(store)
     assert (line.id, line.verdict, line.ledgers, line.failed) == (number, "PASS", 2, 0)
-    assert (line.signed_by, line.paths, line.simulated) == ("officer", [str(folder)], True)
+    assert (line.signed_by, line.paths, line.simulated) == (officer.public, [str(folder)], True)
     document = reading_regions.audit_document(store, number)
     assert document is not None
-    assert json.loads(document)["verdict"] == "PASS"
+    assert document == "".join(sealed(pieces(found, setting), officer))
+    assert json.loads(document)["audit"]["verdict"] == "PASS"
     told = {one.region: one for one in reading_regions.audited(store, audit_id=number)}
     assert {name: one.spent for name, one in told.items()} == pytest.approx(spent)
     for name in spent:

@@ -1,0 +1,173 @@
+"""Regions: the page, the API and the store say the same, whatever a region is called."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from starlette.testclient import TestClient
+
+from server.run_store import reading, reading_regions
+from server.run_store.opening import open_store
+from server.run_store.putting import put
+from server.run_store.schema import Budget, Refusal, Region, Run
+from tests.server.dashboard.stores import BITING, at, change, filled
+
+NAMES = (
+    *BITING,
+    "..",
+    ".",
+    "part",
+    "detail",
+    "detail/part",
+    "a/b?c#d&e=f",
+    "%00",
+    "a'b\"c",
+    "北方",
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> str:
+    place = filled(tmp_path_factory.mktemp("stores"))
+    change(place, Run, {"code": "a" * 64})
+    change(place, Region, {"code": "b" * 64}, name="south")
+    store = open_store(place)
+    known = reading_regions.budgets(store, region="south")[0]
+    told = {"source": "receipt", "spent": known.spent, "limit": 2 * (known.spent or 0.0)}
+    span = {"region": "south", "public_key": known.public_key, "window": known.window}
+    others = {"delta": known.delta, "releases": 1, "computed": known.computed}
+    with store.write() as connection:
+        put(connection, Budget, [span | told | others])
+    store.close()
+    return place
+
+
+@pytest.fixture(scope="module")
+def client(place: str, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    return at(place, tmp_path_factory.mktemp("people"))
+
+
+def test_list_says_what_the_api_and_the_store_say(client: TestClient, place: str) -> None:
+    told = client.get("/api/v1/regions").json()
+    page = client.get("/regions").text
+    store = open_store(place)
+    found = reading_regions.regions(store)
+    store.close()
+    assert [one["region"]["name"] for one in told["regions"]] == [one.name for one in found]
+    assert told["n_regions"] == len(found) == 2
+    for line, one in zip(told["regions"], found, strict=True):
+        assert (line["region"]["releases"], line["region"]["refusals"]) == (
+            one.releases,
+            one.refusals,
+        )
+        assert f'<td class="n">{one.releases}</td><td class="n">{one.refusals}</td>' in page
+    budget = told["regions"][1]["budget"]
+    assert f"≥ {budget['spent']:.3f} of {budget['limit']:.2f} (50%)" in page
+    assert "limit unknown here" in page
+
+
+def test_code_is_compared_with_the_latest_runs(client: TestClient) -> None:
+    told = client.get("/api/v1/regions").json()
+    assert [line["code"] for line in told["regions"]] == ["unknown", "differs"]
+    page = client.get("/regions/part").text
+    assert page.count(">differs<") == page.count(">unknown<") == 1
+    assert "made by the code bbbbbbbbbbbb" in client.get("/regions/detail?name=south").text
+
+
+def test_csv_has_every_region(client: TestClient) -> None:
+    text = client.get("/api/v1/regions.csv").text.lstrip("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["name"], row["code_is"]) for row in rows] == [
+        ("north", "unknown"),
+        ("south", "differs"),
+    ]
+    assert (rows[0]["limit"], rows[1]["told_by"]) == ("", "receipt")
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("sort=name", "north"),
+        ("sort=name&order=down", "south"),
+        ("sort=refusals&order=down", "south"),
+        ("sort=budget&order=down", "south"),
+        ("sort=budget&order=up", "south"),  # of the other the limit is unknown
+        ("sort=1;DROP&order=sideways&page=-1", "north"),
+        ("page=" + "9" * 500, "north"),
+    ],
+    ids=["name", "down", "refusals", "fullest", "emptiest", "nonsense", "huge"],
+)
+def test_list_is_sorted_by_what_there_is(client: TestClient, query: str, first: str) -> None:
+    page = client.get(f"/regions?{query}")
+    assert page.status_code == 200
+    assert page.text.index(f"detail?name={first}") == page.text.index("detail?name=")
+
+
+def test_one_region_says_what_the_api_says(client: TestClient, place: str) -> None:
+    told = client.get("/api/v1/regions/detail?name=south").json()
+    page = client.get("/regions/detail?name=south").text
+    store = open_store(place)
+    one = reading_regions.region(store, "south")
+    assert one is not None
+    assert told["region"]["public_key"] == one.public_key
+    assert one.public_key in page
+    assert told["n_releases"] == len(reading.releases(store, region="south"))
+    store.close()
+    assert told["refusals"][0]["sentence"] == "Enough."
+    assert "Enough." in page
+    assert f'href="/runs/{one.last_run}"' in page
+    assert "No audit of this region is recorded" in page
+    assert "Latest releases" in page  # on this machine everybody is an auditor
+
+
+def test_path_leads_to_the_page(client: TestClient) -> None:
+    answer = client.get("/regions/a/b%20c")
+    assert answer.headers["location"] == "/regions/detail?name=a%2Fb+c"
+
+
+@pytest.mark.parametrize("number", range(len(NAMES)))
+def test_region_of_any_name_has_its_page_and_does_nothing(tmp_path: Path, number: int) -> None:
+    name, place = NAMES[number], filled(tmp_path)
+    for model, column in ((Region, "name"), (Refusal, "region"), (Budget, "region")):
+        change(place, model, {column: name}, **{column: "south"})
+    client = at(place, tmp_path)
+    link = f"/regions/detail?name={quote(name)}"
+    for language in ("en", "zh"):
+        listed = client.get("/regions", headers={"accept-language": language})
+        assert f'href="{link}"' in listed.text.replace("&amp;", "&")
+        for path in (link, link.replace("detail?", "detail/part?")):
+            page = client.get(path, headers={"accept-language": language})
+            assert page.status_code == 200
+            assert "<script>alert" not in page.text
+    assert client.get(f"/api/v1{link}").json()["region"]["name"] == name
+    first = list(csv.reader(io.StringIO(client.get("/api/v1/regions.csv").text)))[1:]
+    assert all(not row[0].startswith("=") for row in first)
+
+
+@pytest.mark.parametrize(
+    "path", ["/regions/detail", "/regions/detail/part", "/api/v1/regions/detail"]
+)
+@pytest.mark.parametrize("name", ["nix", "%27%20OR%201=1--", "%00", "%ff", "x" * 199])
+def test_region_that_is_not_there(client: TestClient, path: str, name: str) -> None:
+    assert client.get(f"{path}?name={name}").status_code == 404
+
+
+def test_wrong_parameters_are_told(client: TestClient) -> None:
+    assert client.get("/regions/detail").status_code == 404
+    for query in ("detail", "detail?name=" + "x" * 201):
+        assert client.get(f"/api/v1/regions/{query}").status_code == 422
+    for query in ("sort=key", "limit=0", "limit=1001", "offset=-1"):
+        assert client.get(f"/api/v1/regions?{query}").status_code == 422
+
+
+def test_empty_store_says_what_to_do(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "new.sqlite")).close()
+    client = at(str(tmp_path / "new.sqlite"), tmp_path)
+    assert "There is no region yet" in client.get("/regions").text
+    assert "还没有区域" in client.get("/regions", headers={"accept-language": "zh"}).text
+    told = {"n_regions": 0, "latest_code": None, "regions": []}
+    assert client.get("/api/v1/regions").json() == told
