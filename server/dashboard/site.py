@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from server.dashboard.application import create_app
-from server.dashboard.pages import clusters, overview, runs
+from server.dashboard.pages import clusters, overview, quality, runs
 from server.dashboard.settings import Settings
 from server.dashboard.stored import Stored
 
-PAGES = (overview.PAGE, clusters.PAGE, runs.PAGE)
+PAGES = (overview.PAGE, clusters.PAGE, runs.PAGE, quality.PAGE)
 """In the order of the navigation."""
 
 
