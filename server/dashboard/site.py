@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from server.dashboard.application import create_app
 from server.dashboard.pages import clusters, overview, quality, runs
+from server.dashboard.run_figures import RunCollector
 from server.dashboard.settings import Settings
 from server.dashboard.stored import Stored
 
@@ -22,6 +23,12 @@ def create_site(settings: Settings) -> FastAPI:
         If strangers could look in.
     """
     stored = Stored(settings.store)
-    app = create_app(settings, PAGES, changes=stored.changes, is_ready=stored.is_ready)
+    app = create_app(
+        settings,
+        PAGES,
+        changes=stored.changes,
+        is_ready=stored.is_ready,
+        collectors=[RunCollector(stored)],
+    )
     app.state.stored = stored
     return app
