@@ -190,23 +190,16 @@ def test_readers_go_on_where_nothing_can_be_written(path: Path, tmp_path: Path) 
     client = site(path, tmp_path)
     assert_back(client)
     program = (
-        "import resource, sys\n"
-        "from tests.server.run_store.examples import MadeUp\n"
+        "import resource, sqlite3, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "made_up = MadeUp(sys.argv[1], run='full-1')\n"
-        "recorder = made_up.recorder(beat_seconds=60)\n"
-        "try:\n"
-        "    recorder.begin()\n"
-        "    made_up.play(1, recorder)\n"
-        "finally:\n"
-        "    print('tried')\n"
+        "with sqlite3.connect(sys.argv[1]) as file:\n"
+        "    file.execute('UPDATE run SET name = ?, statement = ?', ('full', 'x' * 100_000))\n"
     )
     command = [sys.executable, "-c", program, str(path)]
-    writing = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, cwd=Path.cwd()
-    )
-    assert "tried" in writing.stdout
+    writing = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "sqlite3.OperationalError: disk" in writing.stderr
     assert_back(client)
+    assert client.get("/api/v1/runs").json()["runs"][0]["name"] == "spring"
 
 
 def text_file(path: Path) -> None:
