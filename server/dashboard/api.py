@@ -34,7 +34,11 @@ class Problem(BaseModel):
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem, "description": told}
+    # Spelt out: as a model, FastAPI would say that a CSV route's problems are CSV, too.
+    code: {
+        "description": told,
+        "content": {"application/json": {"schema": Problem.model_json_schema()}},
+    }
     for code, told in {
         401: "No login and no token.",
         403: "For auditors only.",

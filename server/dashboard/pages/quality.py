@@ -63,6 +63,7 @@ def show_quality(request: Request, stored: Source) -> Response:
         tables={"recommendation": rows(view.recommendation), "repeat": rows(view.repeat)},
         feedback=rows(view.feedback),
         rates=rates_chart(view.recommendation, speech),
+        is_empty=not names,
         figure_names=names if figure in names else [figure, *names],
         run_names=list(dict.fromkeys(run.name for run in view.choices)),
         history=history,

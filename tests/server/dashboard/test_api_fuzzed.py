@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +45,7 @@ KNOWN = {
 }
 """What parameters of these names may be to find something."""
 FEW = settings(
-    max_examples=8,
+    max_examples=4,
     deadline=None,
     database=None,
     derandomize=True,
@@ -101,7 +100,9 @@ def test_no_question_breaks_it(schema: Any, path: str, mode: GenerationMode) -> 
 @pytest.mark.parametrize("path", ROUTES)
 def test_what_is_found_is_as_described(schema: Any, path: str) -> None:
     operation = schema[path.replace(":path}", "}")]["GET"]
-    given_values = {one.name: KNOWN[one.name] for one in operation.path_parameters if one.name in KNOWN}
+    given_values = {
+        one.name: KNOWN[one.name] for one in operation.path_parameters if one.name in KNOWN
+    }
     asked = {one.name: KNOWN[one.name] for one in operation.query if one.name in KNOWN}
     case = operation.Case(path_parameters=given_values, query=asked)
     answer = case.call_and_validate(headers=LOCAL, checks=CHECKS)

@@ -66,7 +66,9 @@ def test_where_there_is_no_store_none_is_made(tmp_path: Path, verb: str) -> None
     assert diary.read_text() == "Dear diary, " * 200
 
 
-@pytest.mark.parametrize("words", [("--keep-days", "0"), ("--keep-runs", "0"), ("--keep-days=nan",)])
+@pytest.mark.parametrize(
+    "words", [("--keep-days", "0"), ("--keep-runs", "0"), ("--keep-days=nan",)]
+)
 def test_numbers_out_of_range_take_nothing_out(tmp_path: Path, words: tuple[str, ...]) -> None:
     place = str(tmp_path / "store.sqlite")
     record(place, "spring-1")
