@@ -25,8 +25,8 @@ def families(client: TestClient) -> dict[str, Metric]:
     return {one.name: one for one in text_string_to_metric_families(client.get("/metrics").text)}
 
 
-def value(found: dict[str, Metric], name: str, **labels: str) -> float:
-    samples = [one for one in found[name].samples if labels.items() <= one.labels.items()]
+def value(found: dict[str, Metric], family: str, /, **labels: str) -> float:
+    samples = [one for one in found[family].samples if labels.items() <= one.labels.items()]
     assert len(samples) == 1, samples
     return float(samples[0].value)
 
