@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from commands import agent, auditing, dashboard, ledgers, policies, recommending, server
+from commands import agent, auditing, dashboard, ledgers, policies, recommending, server, stores
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -237,6 +237,7 @@ app.add_typer(ledgers.app, name="ledger")
 app.add_typer(agent.app, name="agent")
 app.add_typer(server.app, name="server")
 app.add_typer(dashboard.app, name="dashboard")
+app.add_typer(stores.app, name="store")
 
 
 @app.command()

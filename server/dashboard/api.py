@@ -34,7 +34,11 @@ class Problem(BaseModel):
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem, "description": told}
+    # Spelt out: as a model, FastAPI would say that a CSV route's problems are CSV, too.
+    code: {
+        "description": told,
+        "content": {"application/json": {"schema": Problem.model_json_schema()}},
+    }
     for code, told in {
         401: "No login and no token.",
         403: "For auditors only.",
@@ -45,6 +49,12 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 """For ``responses=`` of each route."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class CsvResponse(Response):
+    """A CSV file; ``response_class=`` of the routes that return one, so that the schema says so."""
+
+    media_type = "text/csv"
 
 
 def csv_response(name: str, line: type[Any], rows: Iterable[Any]) -> Response:
@@ -68,10 +78,9 @@ def csv_of(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows([cell(value) for value in row] for row in rows)
-    return Response(
+    return CsvResponse(
         # The mark tells spreadsheets that it is UTF-8.
         "\ufeff" + text.getvalue(),
-        media_type="text/csv",
         headers={"content-disposition": f'attachment; filename="{name}.csv"'},
     )
 

@@ -18,13 +18,18 @@ class VisitError(Exception):
         Key of the texts ``error.REASON.title``, ``.text`` and ``.advice``.
     headers : dict of str to str
         Sent with the answer.
+    detail : str
+        What exactly is wrong, in English; told to nobody but who is let in.
     """
 
-    def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, headers: dict[str, str] | None = None, detail: str = ""
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.headers = headers or {}
+        self.detail = detail
 
 
 class StoreAwayError(Exception):

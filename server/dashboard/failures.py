@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.dashboard.errors import StoreAwayError, VisitError
 from server.dashboard.language import Speech
 from server.dashboard.rendering import show, speech_of
+from server.dashboard.visitors import visitor_of
 
 log = logging.getLogger("fedinterest.dashboard")
 _PROGRAMS = ("/api/", "/metrics", "/live", "/healthz")
@@ -26,18 +27,22 @@ def told(request: Request, error: VisitError) -> Response:
         return _to_login(request, error)
     speech = speech_of(request)
     reason = error.reason if speech.has(f"error.{error.reason}.title") else "other"
+    detail = error.detail if visitor_of(request) is not None else ""
     if _is_for_program(request):
         response: Response = JSONResponse(
-            {"error": reason, "message": _message(speech, reason)}, error.status
+            {"error": reason, "message": _message(speech, reason, detail)}, error.status
         )
     else:
-        response = show(request, "error.html", error.status, reason=reason, status=error.status)
+        response = show(
+            request, "error.html", error.status, reason=reason, status=error.status, detail=detail
+        )
     response.headers.update(error.headers)
     return response
 
 
-def _message(speech: Speech, reason: str) -> str:
-    return f"{speech.text(f'error.{reason}.text')} {speech.text(f'error.{reason}.advice')}"
+def _message(speech: Speech, reason: str, detail: str) -> str:
+    parts = (speech.text(f"error.{reason}.text"), detail, speech.text(f"error.{reason}.advice"))
+    return " ".join(part for part in parts if part)
 
 
 def _is_for_program(request: Request) -> bool:
@@ -91,7 +96,7 @@ def as_visit_error(error: Exception) -> VisitError:
     if isinstance(error.__cause__, VisitError):  # raised while FastAPI read the form
         return error.__cause__
     if isinstance(error, StoreAwayError):
-        return VisitError(503, "store", {"retry-after": "10"})
+        return VisitError(503, "store", {"retry-after": "10"}, str(error))
     if isinstance(error, RequestValidationError):
         return VisitError(422, "422")
     if isinstance(error, HTTPException):

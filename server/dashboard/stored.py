@@ -3,15 +3,20 @@
 page -> view(build, ...) -> the same store as the last time? -> what was built then
                             else -> build(store, ...) -> kept for all visitors
 
+A store may go, and come back as another one: a file that has changed is opened anew, which looks
+at what it is, and so is whatever could not be read.
+
 Views hold released, public and operational values only, so that all visitors see the same.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -21,8 +26,10 @@ from server.dashboard.errors import StoreAwayError
 from server.run_store.changes import versions
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store, open_store
+from server.store_place import is_url
 
 View = TypeVar("View")
+Mark = tuple[int | str, ...]
 FRESH_SECONDS = 0.5
 """How long the store is taken to be as it was: many readers at once ask it once."""
 BUSY_SECONDS = 2.0
@@ -46,20 +53,27 @@ class Stored:
         self._building: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
         self._asking = threading.Lock()
+        self._opened: Mark = ()
         self._word, self._asked = "", -float("inf")
+        self._failed: str | None = None
 
     def open(self) -> Store:
-        """Return the store.
+        """Return the store; a file that is not as it was is opened anew.
 
         Raises
         ------
         StoreAwayError
             If there is none, or it cannot be opened; the next request tries again.
         """
+        mark = _mark(self.place)
         with self._lock:
+            if self._store is not None and mark != self._opened:
+                self._let_go()
             if self._store is None:
                 with _told():
                     self._store = open_store(self.place, make=False, busy_seconds=BUSY_SECONDS)
+                # Opening a file may have brought it up to date.
+                self._opened = _mark(self.place)
             return self._store
 
     def view(self, build: Callable[..., View], *values: Hashable) -> View:
@@ -77,14 +91,14 @@ class Stored:
         StoreAwayError
             If the store cannot be read.
         """
-        store, word = self.open(), self._current()
+        word, store = self._current(), self.open()
         key = (build.__module__, build.__qualname__, *values)
         with self._lock:
             building = self._building.setdefault(key, threading.Lock())
         with building:  # of those who ask for the same, one builds it
             known = self._views.get(key)
             if known is None or known[0] != word:
-                with _told():
+                with self._asked_for():
                     known = (word, build(store, *values))
                 self._keep(key, known)
         return cast(View, known[1])
@@ -104,26 +118,47 @@ class Stored:
     def changes(self) -> Mapping[str, str]:
         """Return a word for each part of the store, which differs once the part does."""
         store = self.open()
-        with _told():
+        with self._asked_for():
             return versions(store, datetime.now(UTC))
 
     def is_ready(self) -> bool:
-        """Tell whether the store answers."""
-        self.changes()
+        """Tell whether the store answers; raises :class:`StoreAwayError` where it does not."""
+        self._current()
         return True
 
     def close(self) -> None:
         """Let go of the store."""
         with self._lock:
-            if self._store is not None:
-                self._store.close()
-            self._store = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._store = None
+
+    @contextmanager
+    def _asked_for(self) -> Iterator[None]:
+        """Let go of a store that cannot be read: the next request finds out what it is now."""
+        try:
+            with _told():
+                yield
+        except StoreAwayError:
+            self.close()
+            raise
 
     def _current(self) -> str:
+        """Return a word for the state of the store; the same file with other rows has another."""
         with self._asking:
             if time.monotonic() - self._asked >= FRESH_SECONDS:
-                self._word = repr(sorted(self.changes().items()))
+                try:
+                    self._word = repr((sorted(self.changes().items()), self._opened))
+                    self._failed = None
+                except StoreAwayError as error:
+                    self._failed = str(error)
                 self._asked = time.monotonic()
+            # Who waited meanwhile is told the same: a store that is held makes each wait only once.
+            if self._failed is not None:
+                raise StoreAwayError(self._failed)
             return self._word
 
     def _keep(self, key: Hashable, view: tuple[str, Any]) -> None:
@@ -143,6 +178,26 @@ class _told:  # noqa: N801  (used like a function)
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, StoreError):
             raise StoreAwayError(str(error)) from error
+        if isinstance(error, OSError):  # a folder on the way that may not be looked into
+            raise StoreAwayError(
+                f"The run store cannot be reached ({error.strerror}). Nothing was read. See to its "
+                "permissions."
+            ) from error
+
+
+def _mark(place: str) -> Mark:
+    """Return what tells one file from another that was put in its place; empty for a database.
+
+    Its size and time also change when a write-ahead log is taken in: it is opened once too often
+    then, which costs a few milliseconds.
+    """
+    if is_url(place):
+        return ()
+    try:
+        found = os.stat(os.path.expanduser(place))
+    except (OSError, ValueError):
+        return ("none",)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def stored_of(connection: HTTPConnection) -> Stored:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from server.run_store.opening import Store
 from server.run_store.records import SILENT_AFTER
-from server.run_store.schema import Audit, Run
+from server.run_store.schema import Audit, Refusal, Release, Run
 from server.run_store.states import RUNNING
 
 
@@ -37,12 +37,15 @@ def versions(store: Store, now: datetime) -> Mapping[str, str]:
     of_runs = select(Run.status, func.count(), func.max(Run.updated)).group_by(Run.status)
     under_way = select(Run.id, Run.updated).where(Run.status == RUNNING).order_by(Run.id)
     of_audits = select(func.count(), func.max(Audit.made))
+    # What retention takes out moves nothing else. Both are looked up in an index.
+    oldest = (select(func.min(model.received)) for model in (Release, Refusal))
     with store.read() as connection:
         runs = connection.execute(of_runs.order_by(Run.status)).all()
         beats = connection.execute(under_way).all()
+        kept = [connection.execute(query).scalar() for query in oldest]
         audits = connection.execute(of_audits).one()
     alive = [run for run, updated in beats if now - updated <= SILENT_AFTER]
-    return {"runs": _word(*runs, *beats, *alive), "audits": _word(*audits)}
+    return {"runs": _word(*runs, *beats, *alive, *kept), "audits": _word(*audits)}
 
 
 def _word(*parts: Any) -> str:

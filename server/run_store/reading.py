@@ -75,6 +75,7 @@ def runs(
     name: str | None = None,
     status: str | None = None,
     with_map: bool = False,
+    with_figures: bool = False,
     before: datetime | None = None,
     limit: int = 50,
     offset: int = 0,
@@ -86,8 +87,8 @@ def runs(
     store : Store
     name, status : str, optional
         Only runs of this name; only those that were left so.
-    with_map : bool
-        Only runs that have a map.
+    with_map, with_figures : bool
+        Only runs that have a map; only those that have figures.
     before : datetime, optional
         Only runs that began earlier: the last one's ``started`` gives the next page.
     limit, offset : int
@@ -96,6 +97,8 @@ def runs(
     chosen = _chosen(name, status)
     if with_map:
         chosen.append(Run.id.in_(select(Map.run_id)))
+    if with_figures:
+        chosen.append(select(Figure.run_id).where(Figure.run_id == Run.id).exists())
     if before is not None:
         chosen.append(Run.started < before)
     page = select(Run.id).where(*chosen).order_by(Run.started.desc(), Run.id)

@@ -73,6 +73,22 @@ def count_budgets(store: Store, *, region: str | None = None) -> int:
         return int(connection.execute(counted).scalar_one())
 
 
+def count_latest(store: Store, *, share: float) -> tuple[int, int]:
+    """Return of how many regions a latest window is known, and how many spent ``share`` of it.
+
+    Where a limit of the window or of the lifetime is known, the fuller of both counts.
+    """
+    known = _states(False, True, "share", True).limit(None).offset(None).subquery()
+    full = _larger(
+        _share(known.c.spent, known.c.limit),
+        _share(known.c.lifetime_spent, known.c.lifetime_limit),
+    )
+    counted = select(func.count(), func.count().filter(full >= share)).select_from(known)
+    with store.read() as connection:
+        n_known, n_full = connection.execute(counted).one()
+    return int(n_known), int(n_full)
+
+
 @cache  # SQLAlchemy takes longer to put this together than databases to answer it
 def _states(of_region: bool, latest: bool, order: str, descending: bool) -> Select[Any]:
     chosen = [Budget.region == bindparam("name")] if of_region else []

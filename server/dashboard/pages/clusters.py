@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.dashboard.api import ANSWERS, API, Asked, csv_of
+from server.dashboard.api import ANSWERS, API, Asked, CsvResponse, csv_of
 from server.dashboard.errors import VisitError
 from server.dashboard.language import Speech
 from server.dashboard.listing import Listing, asked_listing
@@ -160,7 +160,7 @@ def read_comparison(stored: Source, left: Asked = None, right: Asked = None) -> 
     return _comparison(stored, left, right)
 
 
-@router.get(f"{API}/clusters.csv", responses=ANSWERS, tags=["clusters"], response_class=Response)
+@router.get(f"{API}/clusters.csv", responses=ANSWERS, tags=["clusters"], response_class=CsvResponse)
 def download_clusters(stored: Source, run: Asked = None) -> Response:
     """Return all clusters of a map as CSV, each with the run that it is of."""
     shown = _map(stored, run).shown

@@ -14,7 +14,7 @@ from server.dashboard.language import Speech
 from server.dashboard.navigation import Page
 from server.dashboard.rendering import show, speech_of
 from server.dashboard.stored import Stored, stored_of
-from server.dashboard.views.overview import OverviewPage, overview_page, spent
+from server.dashboard.views.overview import OverviewPage, overview_page
 
 router = APIRouter()
 PAGE = Page(key="overview", path="/overview", router=router)
@@ -37,7 +37,7 @@ def show_overview_part(request: Request, stored: Source) -> Response:
 def _show(request: Request, stored: Stored, template: str) -> Response:
     view = stored.view(overview_page)
     chart = sizes_chart(view, speech_of(request))
-    return show(request, template, view=view, chart=chart, spent=spent)
+    return show(request, template, view=view, chart=chart)
 
 
 def sizes_chart(view: OverviewPage, speech: Speech) -> Chart | None:

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from server.dashboard.api import ANSWERS, API, Asked, Limit, Name, Offset, csv_response
+from server.dashboard.api import ANSWERS, API, Asked, CsvResponse, Limit, Name, Offset, csv_response
 from server.dashboard.errors import VisitError
 from server.dashboard.listing import asked_listing
 from server.dashboard.navigation import Page
@@ -86,7 +86,7 @@ def read_runs(
     return stored.view(runs_page, name, status, limit, offset)
 
 
-@router.get(f"{API}/runs.csv", responses=ANSWERS, tags=["runs"], response_class=Response)
+@router.get(f"{API}/runs.csv", responses=ANSWERS, tags=["runs"], response_class=CsvResponse)
 def download_runs(stored: Source, name: Asked = None, status: Status = None) -> Response:
     """Return runs as CSV: all of them, up to 10,000."""
     view = stored.view(runs_page, name, status, 10_000, 0)
@@ -100,7 +100,10 @@ def read_run(stored: Source, run_id: Name) -> RunPage:
 
 
 @router.get(
-    f"{API}/runs/{{run_id}}/rounds.csv", responses=ANSWERS, tags=["runs"], response_class=Response
+    f"{API}/runs/{{run_id}}/rounds.csv",
+    responses=ANSWERS,
+    tags=["runs"],
+    response_class=CsvResponse,
 )
 def download_rounds(stored: Source, run_id: Name) -> Response:
     """Return the rounds of a run as CSV."""
@@ -125,7 +128,10 @@ def read_releases(
 
 
 @router.get(
-    f"{API}/runs/{{run_id}}/report", responses=ANSWERS, tags=["runs"], response_class=Response
+    f"{API}/runs/{{run_id}}/report",
+    responses=ANSWERS,
+    tags=["runs"],
+    response_class=JSONResponse,
 )
 def download_report(stored: Source, run_id: Name) -> Response:
     """Return the ``report.json`` of a finished run, to the byte as it was written."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from server.run_store import reading, reading_regions
 from server.run_store.opening import Store
-from server.run_store.records import AuditLine, BudgetLine, MapRecord, RunRecord
+from server.run_store.records import AuditLine, MapRecord, RunRecord
 from server.run_store.states import COMPLETED, FAILED, INTERRUPTED
 
 NEARLY_SPENT = 0.9
@@ -48,7 +48,8 @@ def alarms(
     latest: Sequence[RunRecord],
     mapped: RunRecord | None,
     found: MapRecord | None,
-    budgets: Sequence[BudgetLine],
+    n_budgets: int,
+    n_full: int,
 ) -> list[Alarm]:
     """Return what somebody should look at.
 
@@ -59,14 +60,14 @@ def alarms(
         The latest runs, with the status as it is now.
     mapped, found : RunRecord, MapRecord, optional
         The latest map and its run.
-    budgets : sequence of BudgetLine
-        Of each region's latest window.
+    n_budgets, n_full : int
+        Of each region's latest window: how many there are, and how many are nearly used up.
     """
     audits = reading_regions.audits(store, limit=1)
     raised = [
         *_of_audits(audits),
         *_of_runs(store, latest),
-        *_of_budgets(budgets),
+        *_of_budgets(n_budgets, n_full),
         *_of_map(mapped, found),
     ]
     return sorted(raised, key=lambda alarm: alarm.gravity != GRAVE)
@@ -107,14 +108,9 @@ def _of_answers(store: Store, run: RunRecord, path: str) -> Iterator[Alarm]:
             yield Alarm(kind="refusals", gravity=NOTABLE, path=path, words=words)
 
 
-def _of_budgets(budgets: Sequence[BudgetLine]) -> Iterator[Alarm]:
-    nearly = [
-        line
-        for line in budgets
-        if line.limit and max(line.spent or 0, line.told_spent or 0) >= NEARLY_SPENT * line.limit
-    ]
-    if nearly:
-        words = {"n": str(len(nearly)), "of": str(len(budgets)), "share": f"{NEARLY_SPENT:.0%}"}
+def _of_budgets(n_budgets: int, n_full: int) -> Iterator[Alarm]:
+    if n_full:
+        words = {"n": str(n_full), "of": str(n_budgets), "share": f"{NEARLY_SPENT:.0%}"}
         yield Alarm(kind="budgets", gravity=NOTABLE, path="/privacy", words=words)
 
 

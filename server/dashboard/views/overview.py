@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.dashboard.views.alarms import Alarm, alarms
+from server.dashboard.views.alarms import NEARLY_SPENT, Alarm, alarms
 from server.dashboard.views.runs import as_it_is
-from server.run_store import reading, reading_regions
+from server.run_store import reading, reading_budgets
 from server.run_store.opening import Store
-from server.run_store.records import BudgetLine, FigureLine, MapRecord, Overview, RunRecord
+from server.run_store.records import BudgetState, FigureLine, MapRecord, Overview, RunRecord
 from server.run_store.states import RUNNING
 
 MOST_BUDGETS = 8
@@ -35,10 +35,10 @@ class OverviewPage:
     map : MapRecord, optional
     figures : list of FigureLine
         Its key figures.
-    budgets : list of BudgetLine
+    budgets : list of BudgetState
         The fullest, of each region's latest window: at most :data:`MOST_BUDGETS`.
     n_budgets : int
-        How many there are.
+        How many regions have spent something.
     """
 
     counts: Overview
@@ -48,7 +48,7 @@ class OverviewPage:
     mapped: RunRecord | None
     map: MapRecord | None
     figures: list[FigureLine]
-    budgets: list[BudgetLine]
+    budgets: list[BudgetState]
     n_budgets: int
 
 
@@ -59,35 +59,16 @@ def overview_page(store: Store) -> OverviewPage:
     mapped = next(iter(reading.runs(store, with_map=True, limit=1)), None)
     found = reading.cluster_map(store, mapped.id) if mapped else None
     figures = reading.figures(store, mapped.id) if mapped else []
-    budgets = latest_windows(reading_regions.budgets(store))
+    budgets = reading_budgets.budget_states(store, latest=True, limit=MOST_BUDGETS)
+    n_budgets, n_full = reading_budgets.count_latest(store, share=NEARLY_SPENT)
     return OverviewPage(
         counts=reading.overview(store),
         under_way=[run for run in under_way if run.status == RUNNING],
         latest=latest[:MOST_RUNS],
-        alarms=alarms(store, latest, mapped, found, budgets),
+        alarms=alarms(store, latest, mapped, found, n_budgets, n_full),
         mapped=as_it_is(mapped) if mapped else None,
         map=found,
         figures=[line for line in figures if line.name in KEY_FIGURES],
-        budgets=sorted(budgets, key=share_spent, reverse=True)[:MOST_BUDGETS],
-        n_budgets=len(budgets),
+        budgets=budgets,
+        n_budgets=n_budgets,
     )
-
-
-def latest_windows(budgets: list[BudgetLine]) -> list[BudgetLine]:
-    """Return of each region the ledger and window that was spent from last."""
-    latest: dict[str, BudgetLine] = {}
-    for line in budgets:
-        known = latest.get(line.region)
-        if known is None or (line.window, line.computed) > (known.window, known.computed):
-            latest[line.region] = line
-    return list(latest.values())
-
-
-def spent(line: BudgetLine) -> float:
-    """Return the most that anybody says was spent: the server's count is a lower bound."""
-    return max(line.spent or 0.0, line.told_spent or 0.0)
-
-
-def share_spent(line: BudgetLine) -> float:
-    """Return the share of the limit that was spent; 0 where no limit is known."""
-    return spent(line) / line.limit if line.limit else 0.0

@@ -1,0 +1,97 @@
+"""What Prometheus is told of the runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from server.dashboard.views.overview import latest_windows, share_spent, spent
+from server.run_store import reading, reading_regions
+from server.run_store.ended import ended
+from server.run_store.opening import Store
+from server.run_store.records import FigureLine, RunRecord
+from server.run_store.snapshot import INTERRUPTED, RUNNING
+
+MOST_REGIONS = 500
+MOST_UNDER_WAY = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one region has spent in its latest window, at ``delta``; None where unknown."""
+
+    region: str
+    window: str
+    delta: float
+    spent: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFigures:
+    """Figures of all runs.
+
+    Attributes
+    ----------
+    by_status : dict of str to int
+        With the status as it is now.
+    under_way : list of RunRecord
+        Runs that give signs of life, the latest first; at most :data:`MOST_UNDER_WAY`.
+    ended : datetime, optional
+        When a run ended last.
+    regions, releases, audits, audits_failed : int
+    latest : RunRecord, optional
+        The latest run that has figures.
+    clustering : list of FigureLine
+        All of its figures.
+    budgets : list of Spent
+        The fullest first; at most :data:`MOST_REGIONS`.
+    budgets_left_out : int
+    """
+
+    by_status: dict[str, int]
+    under_way: list[RunRecord]
+    ended: datetime | None
+    regions: int
+    releases: int
+    audits: int
+    audits_failed: int
+    latest: RunRecord | None
+    clustering: list[FigureLine]
+    budgets: list[Spent]
+    budgets_left_out: int
+
+
+def run_figures(store: Store) -> RunFigures:
+    """Return the figures of all runs."""
+    now = datetime.now(UTC)
+    counts, last = reading.overview(store), ended(store, now)
+    running = reading.runs(store, status=RUNNING, limit=MOST_UNDER_WAY)
+    latest = next(iter(reading.runs(store, with_figures=True, limit=1)), None)
+    by_status = dict(counts.by_status)
+    if last.silent:
+        by_status[RUNNING] -= last.silent
+        by_status[INTERRUPTED] = by_status.get(INTERRUPTED, 0) + last.silent
+    fullest = sorted(latest_windows(reading_regions.budgets(store)), key=share_spent, reverse=True)
+    return RunFigures(
+        by_status=by_status,
+        under_way=[run for run in running if run.status_at(now) == RUNNING],
+        ended=last.moment,
+        regions=counts.regions,
+        releases=counts.releases,
+        audits=counts.audits,
+        audits_failed=last.audits_failed,
+        latest=latest,
+        clustering=reading.figures(store, latest.id) if latest else [],
+        budgets=[
+            Spent(
+                region=line.region,
+                window=line.window,
+                delta=line.delta,
+                spent=None if line.spent is None and line.told_spent is None else spent(line),
+                limit=line.limit,
+            )
+            for line in fullest[:MOST_REGIONS]
+        ],
+        budgets_left_out=max(0, len(fullest) - MOST_REGIONS),
+    )
