@@ -60,7 +60,8 @@
 
   function scatter(chart, theme, width) {
     const most = Math.max(...chart.rows.map((row) => row[5] ?? 0), 0);
-    const size = (row) => 8 + 28 * Math.sqrt(Math.max(row[5] ?? 0, 0) / (most || 1));
+    const scale = Math.min(1, 8 / Math.sqrt(chart.rows.length || 1));  // many points: smaller ones
+    const size = (row) => (8 + 28 * Math.sqrt(Math.max(row[5] ?? 0, 0) / (most || 1))) * scale;
     const bars = (value, noise, other, along) => errorBars(
       chart.rows.filter((row) => row[noise] !== null && row[value] !== null)
         .map((row) => [row[other], row[value] - row[noise], row[value] + row[noise]]),
@@ -88,7 +89,8 @@
   function treemap(chart, theme) {
     const groups = [...new Set(chart.rows.map((row) => row[1]))];
     const leaf = (row) => ({
-      name: row[0], value: Math.max(row[2] ?? 0, 0), told: `${row[0]}\n${withNoise(row[2], row[3])}`,
+      name: row[0], value: Math.max(row[2] ?? 0, 0),
+      told: `${row[1]}\n${row[0]}\n${withNoise(row[2], row[3])}`,
     });
     return {
       tooltip: { formatter: ({ data }) => data?.told ?? data?.name ?? "" },
@@ -99,7 +101,9 @@
           textBorderColor: "rgba(0,0,0,.55)", textBorderWidth: 2 },
         itemStyle: { borderColor: theme.sheet, borderWidth: 1, gapWidth: 2 },
         levels: [{ itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 4 } },
-          { colorAlpha: [0.72, 1], itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 2 } }],
+          { colorAlpha: [0.72, 1], upperLabel: { show: true, height: 24, color: theme.ink, overflow: "truncate",
+            fontFamily: theme.font, fontSize: 12, fontWeight: 600, textBorderWidth: 0 },
+            itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 2 } }],
         data: groups.map((group, at) => ({
           name: group, itemStyle: { color: theme.series[at % theme.series.length] },
           children: chart.rows.filter((row) => row[1] === group).map(leaf),

@@ -20,6 +20,7 @@ from server.dashboard.rendering import show, speech_of
 from server.dashboard.stored import Stored, stored_of
 from server.dashboard.views.cluster_charts import (
     TALL,
+    Side,
     changes_chart,
     groups_chart,
     places_chart,
@@ -70,7 +71,7 @@ def show_clusters(request: Request, stored: Source, run: Asked = None) -> Respon
         view=view,
         listing=listing,
         rows=_part(shown.clusters, ORDERS, listing) if shown else [],
-        charts=_drawn(request, stored, "clusters_charts.html", shown, "places") if shown else "",
+        charts=_drawn(request, stored, "clusters_charts.html", shown) if shown else "",
     )
 
 
@@ -83,7 +84,7 @@ def show_comparison(
     listing = asked_listing(
         request, tuple(PAIR_ORDERS), descending=True, size=PAIRS, filters=("left", "right")
     )
-    sides = [(name, side) for name, side in (("left", view.left), ("right", view.right)) if side]
+    sides: list[tuple[Side, MappedRun | None]] = [("left", view.left), ("right", view.right)]
     return show(
         request,
         "clusters_compare.html",
@@ -91,8 +92,9 @@ def show_comparison(
         listing=listing,
         rows=_part(view.pairs, PAIR_ORDERS, listing),
         sides=[
-            (name, side, _drawn(request, stored, "clusters_places.html", side, f"places-{name}"))
-            for name, side in sides
+            (side, shown, _drawn(request, stored, "clusters_places.html", shown, side))
+            for side, shown in sides
+            if shown
         ],
         changes=changes_chart(view.pairs, speech_of(request)) if view.pairs else None,
         tall=TALL,
@@ -100,14 +102,16 @@ def show_comparison(
     )
 
 
-def _drawn(request: Request, stored: Stored, template: str, shown: MappedRun, name: str) -> Markup:
+def _drawn(
+    request: Request, stored: Stored, template: str, shown: MappedRun, side: Side = ""
+) -> Markup:
     """Return charts of a map with their tables: long, and the same for all of one language."""
     templates, language = frame_of(request).templates, speech_of(request).language
-    return stored.view(_draw, templates, language, template, shown.run.id, name)
+    return stored.view(_draw, templates, language, template, shown.run.id, side)
 
 
 def _draw(
-    store: Store, templates: Environment, language: str, template: str, run_id: str, name: str
+    store: Store, templates: Environment, language: str, template: str, run_id: str, side: Side
 ) -> Markup:
     shown, speech = mapped_run(store, run_id), Speech(language)
     if shown is None:  # taken out of the store meanwhile
@@ -117,7 +121,7 @@ def _draw(
             "speech": speech,
             "text": speech.text,
             "shown": shown,
-            "places": places_chart(shown, speech, name),
+            "places": places_chart(shown, speech, side),
             "groups": groups_chart(shown, speech) if shown.groups else None,
             "sizes": sizes_chart(shown, speech),
             "tall": TALL,

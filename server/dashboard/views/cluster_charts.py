@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from server.dashboard.charts import Chart
 from server.dashboard.language import Speech
 from server.dashboard.views.clusters import ClusterRow, MappedRun
 from server.dashboard.views.comparison import Pair
 
+Side = Literal["", "left", "right"]
 MOST_BARS = 40
 MOST_CHANGES = 20
 TALL = 16
 """Bars from which on a chart needs more height."""
 
 
-def places_chart(shown: MappedRun, speech: Speech, name: str = "places") -> Chart:
-    """Return where clusters lie, their areas by noisy size; ``name`` is the chart's own."""
+def places_chart(shown: MappedRun, speech: Speech, side: Side = "") -> Chart:
+    """Return where clusters lie, their areas by noisy size; of two maps, that of one side."""
     labels = told_apart(shown.clusters)
+    title = speech.text("clusters.places", noise=speech.number(shown.size_noise))
     return Chart(
-        id=name,
+        id=f"places-{side}" if side else "places",
         kind="scatter",
-        title=speech.text("clusters.places", noise=speech.number(shown.size_noise)),
+        title=f"{speech.text(f'compare.{side}')}: {title}" if side else title,
         columns=_columns(speech, "cluster", "x", "y", "x-noise", "y-noise", "users"),
         # How much of the noise in a centroid lies along these two axes, nobody has released.
         rows=tuple(
