@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +59,13 @@ def audited(folder: Path, place: str) -> Scene:
     number = record_audit(store, found, setting, paths=[folder / "ledgers"], key=officer)
     store.close()
     return Scene(place, folder, officer, number)
+
+
+def copied(scene: Scene, folder: Path) -> str:
+    place = str(folder / "copy.sqlite")
+    with closing(sqlite3.connect(scene.place)) as source, closing(sqlite3.connect(place)) as copy:
+        source.backup(copy)
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +205,12 @@ def test_refusals_are_told_in_their_words(client: TestClient) -> None:
     assert "Nothing of that kind" in client.get("/privacy/refusals?run=nix").text
 
 
-def test_viewers_see_verdicts_and_auditors_the_reports(scene: Scene, tmp_path: Path) -> None:
+def test_viewers_see_verdicts_and_auditors_the_reports(
+    scene: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     change(scene.place, AuditedLedger, {"faults": ["Record 3 was changed."]}, region="east")
     viewer, auditor = (
-        person(scene, tmp_path / name, name)
-        for name in ("maria", "chen")
-        if (tmp_path / name).mkdir() is None
+        person(scene, tmp_path_factory.mktemp("people"), name) for name in ("maria", "chen")
     )
     document = f"/api/v1/audits/{scene.number}/document"
     findings = f"/api/v1/audits/{scene.number}/findings"
@@ -253,12 +262,12 @@ def test_audit_that_is_not_there(client: TestClient, path: str, name: str) -> No
 
 
 @pytest.mark.parametrize("number", range(len(BITING)))
-def test_what_others_sent_does_nothing(tmp_path: Path, number: int) -> None:
-    words, scene = BITING[number], audited(tmp_path, filled(tmp_path))
-    change(scene.place, Refusal, {"sentence": words, "region": words}, run_id="summer-1")
-    change(scene.place, AuditedLedger, {"region": words, "faults": [words], "verdict": words})
-    change(scene.place, Audit, {"paths": [words], "verdict": words})
-    client = at(scene.place, tmp_path)
+def test_what_others_sent_does_nothing(scene: Scene, tmp_path: Path, number: int) -> None:
+    words, place = BITING[number], copied(scene, tmp_path)
+    change(place, Refusal, {"sentence": words, "region": words}, run_id="summer-1")
+    change(place, AuditedLedger, {"region": words, "faults": [words], "verdict": words})
+    change(place, Audit, {"paths": [words], "verdict": words})
+    client = at(place, tmp_path)
     query = {"region": words, "run": words}
     for language in ("en", "zh"):
         client.headers["accept-language"] = language
@@ -300,11 +309,10 @@ def test_empty_store_says_what_to_do(tmp_path: Path) -> None:
 def test_releases_of_a_store_that_goes_away_are_refused_in_words(
     scene: Scene, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "store.sqlite"
-    copy.write_bytes(Path(scene.place).read_bytes())
-    client = at(str(copy), tmp_path)
+    place = copied(scene, tmp_path)
+    client = at(place, tmp_path)
     assert client.get("/api/v1/releases.csv").status_code == 200
-    store = open_store(str(copy))
+    store = open_store(place)
     with store.write() as connection:
         connection.exec_driver_sql("DROP TABLE release")
     store.close()
