@@ -91,7 +91,7 @@ def test_no_question_breaks_it(schema: Any, path: str, mode: GenerationMode) -> 
 
     @FEW
     @given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case: Case) -> None:
+    def ask(case: Case[Any]) -> None:
         case.call_and_validate(headers=LOCAL, checks=CHECKS)
 
     ask()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import Metric
@@ -117,7 +118,7 @@ def test_limits_and_failed_audits_are_told_and_regions_are_bounded(
         }
         for number in range(520)
     ]
-    audits = [
+    audits: list[dict[str, Any]] = [
         {
             "id": verdict,
             "made": datetime.now(UTC),

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from server.dashboard import stored
+from server.dashboard.errors import StoreAwayError
 from server.dashboard.settings import Settings
 from server.dashboard.site import PAGES, create_site
 from server.run_store.changes import versions
@@ -176,11 +177,11 @@ def test_many_who_ask_for_a_store_that_is_held_wait_for_it_only_once(
 
     def away() -> dict[str, str]:
         asked.append(time.monotonic())
-        raise stored.StoreAwayError("held")
+        raise StoreAwayError("held")
 
     monkeypatch.setattr(read, "changes", away)
     for _ in range(5):
-        with pytest.raises(stored.StoreAwayError, match="held"):
+        with pytest.raises(StoreAwayError, match="held"):
             read.is_ready()
     assert len(asked) == 1
 
