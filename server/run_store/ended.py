@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from server.run_store.opening import Store
 from server.run_store.records import SILENT_AFTER
 from server.run_store.schema import Audit, Run
-from server.run_store.snapshot import RUNNING
+from server.run_store.states import RUNNING
 
 PASSED = "PASS"
 """Verdict of an audit that found nothing wrong."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from server.dashboard.views.overview import latest_windows, share_spent, spent
-from server.run_store import reading, reading_regions
+from server.run_store import reading, reading_budgets
 from server.run_store.ended import ended
 from server.run_store.opening import Store
 from server.run_store.records import FigureLine, RunRecord
-from server.run_store.snapshot import INTERRUPTED, RUNNING
+from server.run_store.states import INTERRUPTED, RUNNING
 
 MOST_REGIONS = 500
 MOST_UNDER_WAY = 50
@@ -72,7 +71,8 @@ def run_figures(store: Store) -> RunFigures:
     if last.silent:
         by_status[RUNNING] -= last.silent
         by_status[INTERRUPTED] = by_status.get(INTERRUPTED, 0) + last.silent
-    fullest = sorted(latest_windows(reading_regions.budgets(store)), key=share_spent, reverse=True)
+    fullest = reading_budgets.budget_states(store, latest=True, limit=MOST_REGIONS)
+    n_budgets, _ = reading_budgets.count_latest(store, share=1.0)
     return RunFigures(
         by_status=by_status,
         under_way=[run for run in running if run.status_at(now) == RUNNING],
@@ -88,10 +88,10 @@ def run_figures(store: Store) -> RunFigures:
                 region=line.region,
                 window=line.window,
                 delta=line.delta,
-                spent=None if line.spent is None and line.told_spent is None else spent(line),
+                spent=line.spent,
                 limit=line.limit,
             )
-            for line in fullest[:MOST_REGIONS]
+            for line in fullest
         ],
-        budgets_left_out=max(0, len(fullest) - MOST_REGIONS),
+        budgets_left_out=n_budgets - len(fullest),
     )
