@@ -93,7 +93,7 @@ def finished(site: Site, chromium: Any) -> list[float]:  # noqa: F811
             page.wait_for_url("**/runs/sample-*")
             page.evaluate(SEEN)
             page.wait_for_selector("#progress .status-completed", timeout=LONGEST)
-            seen = page.evaluate("window.seen")
+            seen: list[float] = page.evaluate("window.seen")
             assert run.wait(120) == 0
         finally:
             run.kill()

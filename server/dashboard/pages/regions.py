@@ -6,7 +6,8 @@ take ``..`` and ``/`` in a path for folders.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -32,7 +33,8 @@ from server.dashboard.views.regions import (
     regions_page,
 )
 from server.dashboard.visitors import visitor_of
-from server.run_store.records import RegionRecord
+from server.run_store import reading_regions
+from server.run_store.records import HeartbeatRecord, RegionRecord
 
 router = APIRouter()
 PAGE = Page(key="regions", path="/regions", router=router)
@@ -60,7 +62,7 @@ def _list(request: Request, stored: Stored, template: str) -> Response:
     view = regions_page(
         stored.view(all_regions), listing.sort, listing.descending, SIZE, listing.offset
     )
-    return show(request, template, view=view, listing=listing)
+    return show(request, template, view=view, listing=listing, agents=_agents(stored))
 
 
 @router.get("/regions/detail", include_in_schema=False)
@@ -87,7 +89,14 @@ def _one(request: Request, stored: Stored, template: str) -> Response:
     releases = None
     if visitor is not None and visitor.role.includes(Role.AUDITOR):
         releases = stored.view(releases_page, view.region.name, None, SOME_RELEASES, 0)
-    return show(request, template, view=view, releases=releases)
+    agent = _agents(stored, view.region.name).get(view.region.name)
+    return show(request, template, view=view, releases=releases, agent=agent)
+
+
+def _agents(stored: Stored, name: str | None = None) -> dict[str, HeartbeatRecord]:
+    """Return how agents fare now, by region; never kept, for they are heard between runs."""
+    now, found = datetime.now(UTC), stored.fresh(reading_regions.heartbeats, name)
+    return {one.region: replace(one, state=one.state_at(now)) for one in found}
 
 
 def _region(stored: Stored, name: str) -> RegionPage:
@@ -120,6 +129,12 @@ def download_regions(stored: Source) -> Response:
 def _cells(line: RegionLine) -> list[Any]:
     known = asdict(line.budget) if line.budget else {}
     return [*asdict(line.region).values(), line.code, *(known.get(name) for name in _BUDGET)]
+
+
+@router.get(f"{API}/regions/agents", responses=ANSWERS, tags=["regions"])
+def read_agents(stored: Source) -> list[HeartbeatRecord]:
+    """Return how regions' agents fare, as the server last looked; none where it does not look."""
+    return list(_agents(stored).values())
 
 
 @router.get(f"{API}/regions/detail", responses=ANSWERS, tags=["regions"])

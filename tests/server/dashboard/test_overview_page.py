@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from server.dashboard.views import overview
+from server.dashboard.views import alarms, overview
 from server.run_store import reading
 from server.run_store.opening import open_store
 from server.run_store.schema import Audit, Budget, Map, Run
@@ -141,7 +141,7 @@ def test_view_is_built_once_for_all_until_the_store_changes(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = []
-    real = overview.alarms
+    real = alarms.alarms
 
     def counting(*values: object) -> object:
         built.append(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from server.run_store import reading, reading_regions
 from server.run_store.opening import open_store
 from server.run_store.putting import put
-from server.run_store.schema import Budget, Refusal, Region, Run
+from server.run_store.schema import Budget, Heartbeat, Refusal, Region, Run
 from tests.server.dashboard.stores import BITING, at, change, filled
 from tests.server.run_store.examples import MadeUp
 
@@ -124,6 +124,26 @@ def test_one_region_says_what_the_api_says(client: TestClient, place: str) -> No
     assert f'href="/runs/{one.last_run}"' in page
     assert "No audit of this region is recorded" in page
     assert "Latest releases" in page  # on this machine everybody is an auditor
+
+
+def test_agents_are_shown_as_they_fare_now(tmp_path: Path) -> None:
+    place, now = filled(tmp_path), datetime.now(UTC)
+    client = at(place, tmp_path)
+    assert client.get("/api/v1/regions/agents").json() == []
+    assert ">Agent<" not in client.get("/regions").text
+    store = open_store(place)
+    common = {"node_id": "7", "since": None, "version": "0.1.0", "flower": "1.41", "told": now}
+    beat = {"state": "online", "last_heartbeat": now}
+    for name, observed in (("north", now), ("south", now - timedelta(hours=1))):
+        with store.write() as connection:
+            put(connection, Heartbeat, [{"region": name, "observed": observed} | common | beat])
+    store.close()
+    told = {one["region"]: one["state"] for one in client.get("/api/v1/regions/agents").json()}
+    assert told == {"north": "online", "south": "unknown"}
+    page = client.get("/regions").text
+    assert page.count(">online<") == 1
+    assert ">Agent<" in page
+    assert ">online<" in client.get("/regions/detail?name=north").text
 
 
 def test_path_leads_to_the_page(client: TestClient) -> None:
