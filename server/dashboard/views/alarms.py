@@ -77,7 +77,7 @@ def _of_audits(audits: Sequence[AuditLine]) -> Iterator[Alarm]:
     for audit in audits:
         if audit.verdict != _PASSED:
             words = {"failed": str(audit.failed), "n": str(audit.ledgers)}
-            yield Alarm(kind="audit", gravity=GRAVE, path="/privacy", words=words)
+            yield Alarm(kind="audit", gravity=GRAVE, path="/privacy/audits", words=words)
 
 
 def _of_runs(store: Store, latest: Sequence[RunRecord]) -> Iterator[Alarm]:

@@ -145,8 +145,9 @@ def test_page_api_csv_and_store_agree(client: TestClient, store: Store) -> None:
 
 
 def test_oracle_figures_are_marked_and_apart_from_released_ones(
-    client: TestClient, store: Store
+    client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("server.dashboard.stored.FRESH_SECONDS", 0.0)
     add(store, "run-1", {"private_evaluation.hit_rate": (0.2, 0.01, "released")})
     only_released = client.get("/quality").text
     assert "released, noisy" in only_released

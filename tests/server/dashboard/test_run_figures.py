@@ -17,7 +17,7 @@ from server.dashboard.site import create_site
 from server.run_store import reading_regions
 from server.run_store.opening import open_store
 from server.run_store.putting import put
-from server.run_store.schema import Audit, Budget, Run
+from server.run_store.schema import Audit, Budget, Region, Run
 from tests.server.dashboard.site import browser
 from tests.server.run_store.examples import MadeUp
 
@@ -118,6 +118,9 @@ def test_limits_and_failed_audits_are_told_and_regions_are_bounded(
         }
         for number in range(520)
     ]
+    seen: dict[str, Any] = {"public_key": "k", "sequence": 1, "code": None, "last_run": "run-1"}
+    moments = {"first_seen": datetime.now(UTC), "last_seen": datetime.now(UTC)}
+    regions = [{"name": one["region"], **seen, **moments} for one in budgets]
     audits: list[dict[str, Any]] = [
         {
             "id": verdict,
@@ -132,6 +135,7 @@ def test_limits_and_failed_audits_are_told_and_regions_are_bounded(
     ]
     store = open_store(place)
     with store.write() as connection:
+        put(connection, Region, regions)
         put(connection, Budget, budgets)
         put(connection, Audit, audits)
     store.close()
