@@ -1,6 +1,6 @@
 """What has changed in a store since somebody last looked: a word for each part of it.
 
-Store  ->  three cheap queries  ->  {"runs": "1f0c...", "audits": "93ab..."}
+Store  ->  cheap queries  ->  {"runs": "1f0c...", "audits": "93ab..."}
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from server.run_store.opening import Store
-from server.run_store.records import SILENT_AFTER
-from server.run_store.schema import Audit, Refusal, Release, Run
+from server.run_store.records import SILENT_AFTER, UNSEEN_AFTER
+from server.run_store.schema import Audit, Heartbeat, Refusal, Release, Run
 from server.run_store.states import RUNNING
 
 
@@ -37,6 +37,8 @@ def versions(store: Store, now: datetime) -> Mapping[str, str]:
     of_runs = select(Run.status, func.count(), func.max(Run.updated)).group_by(Run.status)
     under_way = select(Run.id, Run.updated).where(Run.status == RUNNING).order_by(Run.id)
     of_audits = select(func.count(), func.max(Audit.made))
+    seen = Heartbeat.observed >= now - UNSEEN_AFTER
+    of_agents = select(Heartbeat.state, func.count(), func.count().filter(seen))
     # What retention takes out moves nothing else. Both are looked up in an index.
     oldest = (select(func.min(model.received)) for model in (Release, Refusal))
     with store.read() as connection:
@@ -44,8 +46,15 @@ def versions(store: Store, now: datetime) -> Mapping[str, str]:
         beats = connection.execute(under_way).all()
         kept = [connection.execute(query).scalar() for query in oldest]
         audits = connection.execute(of_audits).one()
+        agents = connection.execute(
+            of_agents.group_by(Heartbeat.state).order_by(Heartbeat.state)
+        ).all()
     alive = [run for run, updated in beats if now - updated <= SILENT_AFTER]
-    return {"runs": _word(*runs, *beats, *alive, *kept), "audits": _word(*audits)}
+    return {
+        "runs": _word(*runs, *beats, *alive, *kept),
+        "audits": _word(*audits),
+        "agents": _word(*agents),
+    }
 
 
 def _word(*parts: Any) -> str:

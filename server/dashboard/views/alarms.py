@@ -1,6 +1,6 @@
 """What somebody should look at: found by plain rules, each with a threshold that is told.
 
-runs, map, budgets, audits  ->  alarms, the gravest first
+runs, map, budgets, audits, agents  ->  alarms, the gravest first
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from server.run_store import reading, reading_regions
+from server.run_store.heartbeats import NOT_REGISTERED, OFFLINE, UNKNOWN
 from server.run_store.opening import Store
 from server.run_store.records import AuditLine, MapRecord, RunRecord
 from server.run_store.states import COMPLETED, FAILED, INTERRUPTED
@@ -69,6 +71,7 @@ def alarms(
         *_of_runs(store, latest),
         *_of_budgets(n_budgets, n_full),
         *_of_map(mapped, found),
+        *_of_agents(store),
     ]
     return sorted(raised, key=lambda alarm: alarm.gravity != GRAVE)
 
@@ -119,6 +122,17 @@ def _of_map(mapped: RunRecord | None, found: MapRecord | None) -> Iterator[Alarm
         words = {"name": mapped.name, "warning": found.warning}
         path = f"/clusters?run={_in_address(mapped.id)}"
         yield Alarm(kind="map", gravity=NOTABLE, path=path, words=words)
+
+
+def _of_agents(store: Store) -> Iterator[Alarm]:
+    """Look at agents that a run would miss; nothing where no server of agents records here."""
+    now = datetime.now(UTC)
+    states = Counter(beat.state_at(now) for beat in reading_regions.heartbeats(store))
+    for state in (OFFLINE, NOT_REGISTERED, UNKNOWN):
+        if states[state]:
+            words = {"n": str(states[state]), "of": str(states.total()), "state": state}
+            kind = f"agents-{state.replace(' ', '-')}"
+            yield Alarm(kind=kind, gravity=NOTABLE, path="/regions", words=words)
 
 
 def _in_address(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ from starlette.testclient import TestClient
 
 from server.dashboard.views import alarms, overview
 from server.run_store import reading
+from server.run_store.heartbeats import OFFLINE, ONLINE, REVOKED, Heartbeat, record_heartbeats
 from server.run_store.opening import open_store
 from server.run_store.schema import Audit, Budget, Map, Run
+from server.run_store.schema import Heartbeat as HeartbeatRow
 from server.run_store.spending import RELEASES
 from tests.server.dashboard.stores import BITING, at, change, filled, poisoned
 
@@ -113,6 +115,38 @@ def test_alarms_of_audit_budget_and_map(tmp_path: Path) -> None:
     kinds = {alarm["kind"]: alarm for alarm in later.get("/api/v1/overview").json()["alarms"]}
     assert kinds["budgets"]["words"] == {"n": "2", "of": "2", "share": "90%"}
     assert "map" not in kinds
+
+
+def test_agents_that_a_run_would_miss_raise_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.dashboard.stored.FRESH_SECONDS", 0.0)
+    place, now = filled(tmp_path), datetime.now(UTC)
+    beats = [
+        Heartbeat(
+            region=f"region-{number}",
+            node_id=str(number),
+            state=state,
+            last_heartbeat=now,
+            since=now,
+            version="0",
+            flower="1",
+            told=now,
+        )
+        for number, state in enumerate([ONLINE, ONLINE, OFFLINE, REVOKED])
+    ]
+    client = at(place, tmp_path)
+    assert "agents" not in client.get("/overview").text
+    store = open_store(place)
+    record_heartbeats(store, beats, now)
+    assert "1 of 4 agents are offline" in client.get("/overview").text
+    record_heartbeats(store, beats[:2], now)  # nobody has looked at the others meanwhile
+    change(place, HeartbeatRow, {"observed": now - timedelta(minutes=10)}, region="region-2")
+    store.close()
+    told = client.get("/api/v1/overview").json()["alarms"]
+    assert [(one["kind"], one["words"]["n"]) for one in told if "agents" in one["kind"]] == [
+        ("agents-unknown", "1")
+    ]
 
 
 def test_empty_store_says_what_to_do(tmp_path: Path) -> None:
