@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def shown_live(store: str, *, opens: bool = True) -> Iterator[None]:
     from server.run_store.opening import open_store
 
     open_store(store).close()  # so that the page is there before the first run
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the dashboard would stay
     with dashboard_on(store) as address:
         typer.echo(f"Dashboard: {address}")
         if opens:
