@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -43,10 +42,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[ServerSettings]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerSettings]:
     port, superlink_port, enrolment_port = free_ports(3)
     folder = make_server(
-        tmp_path / "server",
+        tmp_path_factory.mktemp("beats") / "server",  # sockets' paths have to be short
         ["localhost"],
         listen="127.0.0.1",
         port=port,

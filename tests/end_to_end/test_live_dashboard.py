@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from server.dashboard.site import PAGES
+from server.dashboard.stored import FRESH_SECONDS
 from server.run_store import reading, reading_regions
 from server.run_store.opening import open_store
 from server.run_store.schema import Run
@@ -79,6 +80,7 @@ def finished(site: Site, chromium: Any) -> list[float]:  # noqa: F811
     page.wait_for_selector("text=The run store does not answer")
     assert answer.status == 200
     open_store(site.store).close()
+    time.sleep(2 * FRESH_SECONDS)  # so long what went wrong is told to whoever asks
     page.goto("/overview")
     page.wait_for_selector("text=There is no run yet")
     page.evaluate("window.untouched = true")
@@ -202,7 +204,7 @@ def test_killed_run_is_called_interrupted(site: Site, finished: list[float]) -> 
     store.close()
     silent = datetime.now(UTC) - timedelta(seconds=61)
     change(site.store, Run, {"status": "running", "updated": silent}, id=run.id)
-    time.sleep(0.6)
+    time.sleep(2 * FRESH_SECONDS)
     with a_client(site) as client:
         assert client.get("/api/v1/runs").json()["runs"][0]["status"] == "interrupted"
         assert "gives no sign of life" in client.get("/overview").text

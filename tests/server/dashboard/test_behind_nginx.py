@@ -17,6 +17,7 @@ import pytest
 
 from server.dashboard.roles import Role
 from server.dashboard.tokens import Tokens
+from server.run_store.opening import open_store
 from tests.server.dashboard.site import with_users
 from tests.server.dashboard.test_process import (
     PROJECT,
@@ -73,10 +74,11 @@ def nginx(folder: Path, dashboard: int) -> Iterator[int]:
 def test_nginx_passes_pages_and_streams_on(tmp_path: Path) -> None:
     make_certificate(tmp_path)
     people = with_users(tmp_path / "people")
+    open_store(str(tmp_path / "store.sqlite")).close()
     dashboard = free_port()
     (tmp_path / "dashboard.toml").write_text(
         f'port = {dashboard}\ntrusted-proxies = ["127.0.0.1"]\n'
-        'allowed-hosts = ["fed.example.org", "localhost"]\ndata = "people"\n'
+        'allowed-hosts = ["fed.example.org", "localhost"]\ndata = "people"\nstore = "store.sqlite"\n'
     )
     given = {"authorization": f"Bearer {Tokens(people).make('test', Role.VIEWER, 1)}"}
     with (

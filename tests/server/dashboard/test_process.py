@@ -28,6 +28,7 @@ from server.dashboard.roles import Role
 from server.dashboard.serving import serve
 from server.dashboard.settings import Settings
 from server.dashboard.tokens import Tokens
+from server.run_store.opening import open_store
 from tests.server.dashboard.site import PASSWORD
 
 COMMAND = [sys.executable, "-m", "fedinterest", "dashboard"]
@@ -100,8 +101,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with settings and a certificate, without users."""
     folder = tmp_path_factory.mktemp("tls")
     make_certificate(folder)
+    open_store(str(folder / "store.sqlite")).close()
     (folder / "dashboard.toml").write_text(
-        f'port = {free_port()}\nlogin = "always"\ndata = "people"\n'
+        f'port = {free_port()}\nlogin = "always"\ndata = "people"\nstore = "store.sqlite"\n'
         'certificate = "server.crt"\nkey = "server.key"\nidle-minutes = 5.0\n'
     )
     return folder
