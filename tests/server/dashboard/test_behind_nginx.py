@@ -78,7 +78,8 @@ def test_nginx_passes_pages_and_streams_on(tmp_path: Path) -> None:
     dashboard = free_port()
     (tmp_path / "dashboard.toml").write_text(
         f'port = {dashboard}\ntrusted-proxies = ["127.0.0.1"]\n'
-        'allowed-hosts = ["fed.example.org", "localhost"]\ndata = "people"\nstore = "store.sqlite"\n'
+        'allowed-hosts = ["fed.example.org", "localhost"]\n'
+        'data = "people"\nstore = "store.sqlite"\n'
     )
     given = {"authorization": f"Bearer {Tokens(people).make('test', Role.VIEWER, 1)}"}
     with (
