@@ -10,9 +10,8 @@ from __future__ import annotations
 from strategies.clustering import NORM_BOUND, PUBLIC_PER_CLUSTER, Clustering
 from strategies.phases.phase import BINS
 from strategies.question_kinds.vectors import bin_ends
+from strategies.rising import LEAST_SIGMAS
 
-LEAST_SIGMAS = 2.0
-"""A cluster's size has to rise so many noise standard deviations above zero."""
 FAR_SIGMAS = 4.0
 """A declared number of users so many noise standard deviations away is wrong, not unlucky."""
 FAR_SHARE = 0.1

@@ -27,7 +27,7 @@ from server.dashboard.hosts import WayIn
 from server.dashboard.live import Changes, Live, no_changes
 from server.dashboard.metrics import IsReady, Metrics, Watching, always_ready
 from server.dashboard.navigation import Page
-from server.dashboard.rendering import templates
+from server.dashboard.rendering import Rendered, templates
 from server.dashboard.sessions import Sessions
 from server.dashboard.settings import Settings, refuse_unsafe
 from server.dashboard.tokens import Tokens
@@ -102,6 +102,7 @@ def _frame(
         forms=FormTokens(),
         assets=assets.Assets(),
         templates=templates(),
+        rendered=Rendered(),
         live=Live(changes, settings.poll_seconds, settings.most_streams),
         metrics=figures,
     )

@@ -13,6 +13,7 @@ from server.dashboard.csrf import FormTokens
 from server.dashboard.live import Live
 from server.dashboard.metrics import Metrics
 from server.dashboard.navigation import Page
+from server.dashboard.rendering import Rendered
 from server.dashboard.sessions import Sessions
 from server.dashboard.settings import Settings
 from server.dashboard.tokens import Tokens
@@ -31,5 +32,6 @@ class Frame:
     forms: FormTokens
     assets: Assets
     templates: Environment
+    rendered: Rendered
     live: Live
     metrics: Metrics

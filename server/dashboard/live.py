@@ -3,6 +3,9 @@
 ``changes()`` tells the version of each thing that a page may show, such as
 ``{"runs": "17"}``. Whenever one differs from what a page was told, an event of that name
 is sent, and the page fetches that part anew. The store is asked once for all pages.
+
+A page says with which versions it was made (``/live?runs=17``), so that nothing is lost of what
+changes before it listens, or while the connection is down.
 """
 
 from __future__ import annotations
@@ -73,9 +76,18 @@ class Live:
         """How many streams there are now."""
         return self._streams
 
-    async def events(self, is_welcome: Callable[[], bool]) -> AsyncIterator[ServerSentEvent]:
-        """Yield an event for each change, until the visitor is not welcome any more."""
-        told = dict(await self._current())
+    async def events(
+        self, is_welcome: Callable[[], bool], seen: Mapping[str, str]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Yield an event for each change, until the visitor is not welcome any more.
+
+        Parameters
+        ----------
+        is_welcome : callable
+        seen : mapping of str to str
+            Versions that the page was made with; of what it does not name, later changes count.
+        """
+        told = {**await self._current(), **seen}
         while is_welcome():
             versions = await self._current()
             for name, version in versions.items():
@@ -102,9 +114,9 @@ class Live:
 class _Stream(EventSourceResponse):
     """A stream that gives its place back, however it ends."""
 
-    def __init__(self, live: Live, is_welcome: Callable[[], bool]) -> None:
+    def __init__(self, live: Live, is_welcome: Callable[[], bool], seen: Mapping[str, str]) -> None:
         super().__init__(
-            live.events(is_welcome),
+            live.events(is_welcome, seen),
             ping=HEARTBEAT,
             headers={"x-accel-buffering": "no", "cache-control": "no-store"},
             send_timeout=30,
@@ -130,7 +142,7 @@ async def live(request: Request) -> EventSourceResponse:
     def is_welcome() -> bool:
         return visitor is not None and still_welcome(request, visitor)
 
-    return _Stream(frame.live, is_welcome)
+    return _Stream(frame.live, is_welcome, request.query_params)
 
 
 def still_welcome(request: Request, visitor: Visitor) -> bool:

@@ -14,15 +14,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from starlette.requests import HTTPConnection
 
 from server.dashboard.errors import StoreAwayError
+from server.dashboard.kept import Kept
 from server.run_store.changes import versions
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store, open_store
@@ -37,6 +38,22 @@ BUSY_SECONDS = 2.0
 MOST_VIEWS = 256
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a store was like when it was asked.
+
+    Attributes
+    ----------
+    word : str
+        Differs once anything does.
+    parts : mapping of str to str
+        A word for each part that pages can be told about: ``{"runs": "1f0c..."}``.
+    """
+
+    word: str
+    parts: Mapping[str, str]
+
+
 class Stored:
     """The run store at ``place``, which may come and go.
 
@@ -49,12 +66,11 @@ class Stored:
     def __init__(self, place: str) -> None:
         self.place = place
         self._store: Store | None = None
-        self._views: OrderedDict[Hashable, tuple[str, Any]] = OrderedDict()
-        self._building: dict[Hashable, threading.Lock] = {}
+        self._views = Kept(MOST_VIEWS)
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._opened: Mark = ()
-        self._word, self._asked = "", -float("inf")
+        self._state, self._asked = State("", {}), -float("inf")
         self._failed: str | None = None
 
     def open(self) -> Store:
@@ -91,17 +107,13 @@ class Stored:
         StoreAwayError
             If the store cannot be read.
         """
-        word, store = self._current(), self.open()
-        key = (build.__module__, build.__qualname__, *values)
-        with self._lock:
-            building = self._building.setdefault(key, threading.Lock())
-        with building:  # of those who ask for the same, one builds it
-            known = self._views.get(key)
-            if known is None or known[0] != word:
-                with self._asked_for():
-                    known = (word, build(store, *values))
-                self._keep(key, known)
-        return cast(View, known[1])
+        state, store = self.state(), self.open()
+
+        def built() -> View:
+            with self._asked_for():
+                return build(store, *values)
+
+        return self._views.value((build.__module__, build.__qualname__, *values), state.word, built)
 
     def fresh(self, build: Callable[..., View], *values: Hashable) -> View:
         """Return ``build(store, *values)`` of now, and keep nothing: for what is large.
@@ -116,14 +128,32 @@ class Stored:
             return build(store, *values)
 
     def changes(self) -> Mapping[str, str]:
-        """Return a word for each part of the store, which differs once the part does."""
-        store = self.open()
-        with self._asked_for():
-            return versions(store, datetime.now(UTC))
+        """Return a word for each part of the store, which differs once the part does.
+
+        Whoever is told of a change and then asks for a view is given one that has it.
+        """
+        with self._asking:
+            return self._ask().parts
+
+    def state(self) -> State:
+        """Return what state the store is in, or was in :data:`FRESH_SECONDS` ago at most.
+
+        Raises
+        ------
+        StoreAwayError
+            If the store cannot be read.
+        """
+        with self._asking:
+            if time.monotonic() - self._asked >= FRESH_SECONDS:
+                return self._ask()
+            # Who waited meanwhile is told the same: a store that is held makes each wait only once.
+            if self._failed is not None:
+                raise StoreAwayError(self._failed)
+            return self._state
 
     def is_ready(self) -> bool:
         """Tell whether the store answers; raises :class:`StoreAwayError` where it does not."""
-        self._current()
+        self.state()
         return True
 
     def close(self) -> None:
@@ -146,28 +176,20 @@ class Stored:
             self.close()
             raise
 
-    def _current(self) -> str:
-        """Return a word for the state of the store; the same file with other rows has another."""
-        with self._asking:
-            if time.monotonic() - self._asked >= FRESH_SECONDS:
-                try:
-                    self._word = repr((sorted(self.changes().items()), self._opened))
-                    self._failed = None
-                except StoreAwayError as error:
-                    self._failed = str(error)
-                self._asked = time.monotonic()
-            # Who waited meanwhile is told the same: a store that is held makes each wait only once.
-            if self._failed is not None:
-                raise StoreAwayError(self._failed)
-            return self._word
-
-    def _keep(self, key: Hashable, view: tuple[str, Any]) -> None:
-        with self._lock:
-            self._views[key] = view
-            self._views.move_to_end(key)
-            while len(self._views) > MOST_VIEWS:
-                gone, _ = self._views.popitem(last=False)
-                self._building.pop(gone, None)
+    def _ask(self) -> State:
+        """Ask the store; the same file with other rows, or another file, is another state."""
+        try:
+            store = self.open()
+            with self._asked_for():
+                parts = versions(store, datetime.now(UTC))
+            self._state = State(repr((sorted(parts.items()), self._opened)), parts)
+            self._failed = None
+        except StoreAwayError as error:
+            self._failed = str(error)
+            raise
+        finally:
+            self._asked = time.monotonic()
+        return self._state
 
 
 class _told:  # noqa: N801  (used like a function)
@@ -201,5 +223,13 @@ def _mark(place: str) -> Mark:
 
 
 def stored_of(connection: HTTPConnection) -> Stored:
-    """Return the store that the application reads."""
-    return cast(Stored, connection.app.state.stored)
+    """Return the store that the application reads; note its state for the page that is made.
+
+    Raises
+    ------
+    StoreAwayError
+        If the store cannot be read.
+    """
+    stored = cast(Stored, connection.app.state.stored)
+    connection.state.store_state = stored.state()
+    return stored

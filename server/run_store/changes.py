@@ -38,7 +38,8 @@ def versions(store: Store, now: datetime) -> Mapping[str, str]:
     under_way = select(Run.id, Run.updated).where(Run.status == RUNNING).order_by(Run.id)
     of_audits = select(func.count(), func.max(Audit.made))
     seen = Heartbeat.observed >= now - UNSEEN_AFTER
-    of_agents = select(Heartbeat.state, func.count(), func.count().filter(seen))
+    heard = func.max(Heartbeat.observed)
+    of_agents = select(Heartbeat.state, func.count(), func.count().filter(seen), heard)
     # What retention takes out moves nothing else. Both are looked up in an index.
     oldest = (select(func.min(model.received)) for model in (Release, Refusal))
     with store.read() as connection:

@@ -6,8 +6,7 @@ take ``..`` and ``/`` in a path for folders.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -28,12 +27,12 @@ from server.dashboard.views.regions import (
     RegionLine,
     RegionPage,
     RegionsPage,
+    agents_now,
     all_regions,
     region_page,
     regions_page,
 )
 from server.dashboard.visitors import visitor_of
-from server.run_store import reading_regions
 from server.run_store.records import HeartbeatRecord, RegionRecord
 
 router = APIRouter()
@@ -94,9 +93,7 @@ def _one(request: Request, stored: Stored, template: str) -> Response:
 
 
 def _agents(stored: Stored, name: str | None = None) -> dict[str, HeartbeatRecord]:
-    """Return how agents fare now, by region; never kept, for they are heard between runs."""
-    now, found = datetime.now(UTC), stored.fresh(reading_regions.heartbeats, name)
-    return {one.region: replace(one, state=one.state_at(now)) for one in found}
+    return {one.region: one for one in stored.view(agents_now, name)}
 
 
 def _region(stored: Stored, name: str) -> RegionPage:

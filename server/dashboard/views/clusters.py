@@ -15,7 +15,7 @@ from server.dashboard.views.runs import as_it_is
 from server.run_store import reading
 from server.run_store.opening import Store
 from server.run_store.records import ClusterLine, FigureLine, MapRecord, RunRecord
-from strategies.cautions import LEAST_SIGMAS
+from strategies.rising import LEAST_SIGMAS
 
 MOST_CHOICES = 50
 """Runs that can be chosen from."""

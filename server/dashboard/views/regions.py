@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from server.dashboard.views.privacy import LedgerVerdict, verdicts_of
@@ -11,7 +12,7 @@ from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.opening import Store
 from server.run_store.reading_answers import RunMark
 from server.run_store.reading_budgets import budget_states, count_budgets
-from server.run_store.records import BudgetState, RefusalLine, RegionRecord
+from server.run_store.records import BudgetState, HeartbeatRecord, RefusalLine, RegionRecord
 
 MOST_REGIONS = 10_000
 MOST_BUDGETS, MOST_REFUSALS, MOST_VERDICTS = 50, 25, 25
@@ -179,3 +180,9 @@ def compared(code: str | None, latest: str | None) -> Code:
 def _latest_code(store: Store) -> str | None:
     found = reading.runs(store, limit=1)
     return found[0].code if found else None
+
+
+def agents_now(store: Store, region: str | None) -> list[HeartbeatRecord]:
+    """Return how agents fare, as the server last looked: of one region, or of all."""
+    now, found = datetime.now(UTC), reading_regions.heartbeats(store, region)
+    return [replace(one, state=one.state_at(now)) for one in found]

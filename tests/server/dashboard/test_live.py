@@ -15,12 +15,15 @@ from tests.server.dashboard.site import browser, guarded, log_in, made, with_use
 
 
 def events_of(
-    live: Live, is_welcome: Callable[[], bool], until: int = 10
+    live: Live,
+    is_welcome: Callable[[], bool],
+    until: int = 10,
+    seen: Mapping[str, str] | None = None,
 ) -> list[tuple[str | None, str]]:
     async def listen() -> list[tuple[str | None, str]]:
         found = []
         with anyio.fail_after(5):
-            async for event in live.events(is_welcome):
+            async for event in live.events(is_welcome, seen or {}):
                 found.append((event.event, str(event.data)))
                 if len(found) == until:
                     break
@@ -41,6 +44,12 @@ def test_a_change_is_told_once_by_its_name() -> None:
     )
     live = Live(lambda: next(versions), 0.0, 5)
     assert events_of(live, rounds(4)) == [("runs", "2"), ("audits", "b"), ("over", "")]
+
+
+def test_what_changed_before_the_page_listened_is_told() -> None:
+    live = Live(lambda: {"runs": "2", "audits": "a"}, 0.0, 5)
+    made_with = {"runs": "1", "audits": "a", "unknown": "x"}
+    assert events_of(live, rounds(3), seen=made_with) == [("runs", "2"), ("over", "")]
 
 
 def test_store_that_is_away_ends_no_stream() -> None:
@@ -66,7 +75,7 @@ def test_store_is_asked_once_for_all_pages() -> None:
 
     async def listen_all() -> None:
         async def one() -> None:
-            async for _ in live.events(rounds(2)):
+            async for _ in live.events(rounds(2), {}):
                 pass
 
         async with anyio.create_task_group() as group:

@@ -136,7 +136,7 @@ def test_agents_that_a_run_would_miss_raise_an_alarm(
         for number, state in enumerate([ONLINE, ONLINE, OFFLINE, REVOKED])
     ]
     client = at(place, tmp_path)
-    assert "agents" not in client.get("/overview").text
+    assert "agents are offline" not in client.get("/overview").text
     store = open_store(place)
     record_heartbeats(store, beats, now)
     assert "1 of 4 agents are offline" in client.get("/overview").text

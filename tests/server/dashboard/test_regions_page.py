@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from server.dashboard import stored
 from server.run_store import reading, reading_regions
 from server.run_store.opening import open_store
 from server.run_store.putting import put
@@ -126,7 +127,8 @@ def test_one_region_says_what_the_api_says(client: TestClient, place: str) -> No
     assert "Latest releases" in page  # on this machine everybody is an auditor
 
 
-def test_agents_are_shown_as_they_fare_now(tmp_path: Path) -> None:
+def test_agents_are_shown_as_they_fare_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "FRESH_SECONDS", 0.0)
     place, now = filled(tmp_path), datetime.now(UTC)
     client = at(place, tmp_path)
     assert client.get("/api/v1/regions/agents").json() == []

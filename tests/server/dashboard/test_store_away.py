@@ -21,6 +21,7 @@ from server.dashboard.errors import StoreAwayError
 from server.dashboard.settings import Settings
 from server.dashboard.site import PAGES, create_site
 from server.run_store.changes import versions
+from server.run_store.errors import StoreError
 from server.run_store.opening import open_store
 from server.run_store.schema import Run
 from tests.server.dashboard.site import browser, guarded, log_in, with_users
@@ -175,11 +176,11 @@ def test_many_who_ask_for_a_store_that_is_held_wait_for_it_only_once(
     asked: list[float] = []
     read = stored.Stored(str(path))
 
-    def away() -> dict[str, str]:
+    def held(*_: object) -> dict[str, str]:
         asked.append(time.monotonic())
-        raise StoreAwayError("held")
+        raise StoreError("held")
 
-    monkeypatch.setattr(read, "changes", away)
+    monkeypatch.setattr(stored, "versions", held)
     for _ in range(5):
         with pytest.raises(StoreAwayError, match="held"):
             read.is_ready()
