@@ -16,6 +16,7 @@ from server.dashboard.errors import VisitError
 from server.dashboard.language import Speech
 from server.dashboard.listing import Listing, asked_listing
 from server.dashboard.navigation import Page
+from server.dashboard.news import NEWS, mark, news, news_query
 from server.dashboard.rendering import show, speech_of
 from server.dashboard.stored import Stored, stored_of
 from server.dashboard.views.cluster_charts import (
@@ -31,9 +32,10 @@ from server.dashboard.views.clusters import (
     ClustersPage,
     MappedRun,
     clusters_page,
+    latest_mapped,
     mapped_run,
 )
-from server.dashboard.views.comparison import ComparisonPage, Pair, comparison_page
+from server.dashboard.views.comparison import ComparisonPage, Pair, comparison_page, sides_of
 from server.dashboard.visitors import frame_of
 from server.run_store.opening import Store
 
@@ -69,10 +71,17 @@ def show_clusters(request: Request, stored: Source, run: Asked = None) -> Respon
         request,
         "clusters.html",
         view=view,
+        news="" if run else news_query(request, mark(shown.run.id if shown else None)),
         listing=listing,
         rows=_part(shown.clusters, ORDERS, listing) if shown else [],
         charts=_drawn(request, stored, "clusters_charts.html", shown) if shown else "",
     )
+
+
+@router.get(f"/clusters{NEWS}", include_in_schema=False)
+def show_news(request: Request, stored: Source) -> Response:
+    """Tell a page of the latest map once there is a newer one."""
+    return news(request, mark(stored.view(latest_mapped)), "clusters")
 
 
 @router.get("/clusters/compare", include_in_schema=False)
@@ -85,10 +94,12 @@ def show_comparison(
         request, tuple(PAIR_ORDERS), descending=True, size=PAIRS, filters=("left", "right")
     )
     sides: list[tuple[Side, MappedRun | None]] = [("left", view.left), ("right", view.right)]
+    shown = [side.run.id if side else None for _, side in sides]
     return show(
         request,
         "clusters_compare.html",
         view=view,
+        news="" if left and right else news_query(request, mark(*shown)),
         listing=listing,
         rows=_part(view.pairs, PAIR_ORDERS, listing),
         sides=[
@@ -100,6 +111,14 @@ def show_comparison(
         tall=TALL,
         most_others=MOST_OTHERS,
     )
+
+
+@router.get(f"/clusters/compare{NEWS}", include_in_schema=False)
+def show_news_of_comparison(
+    request: Request, stored: Source, left: Asked = None, right: Asked = None
+) -> Response:
+    """Tell a comparison with the latest map once there is a newer one."""
+    return news(request, mark(*stored.view(sides_of, left or None, right or None)), "compare")
 
 
 def _drawn(

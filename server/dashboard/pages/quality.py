@@ -15,6 +15,7 @@ from server.dashboard.charts import Chart
 from server.dashboard.errors import VisitError
 from server.dashboard.language import Speech
 from server.dashboard.navigation import Page
+from server.dashboard.news import NEWS, mark, news, news_query
 from server.dashboard.rendering import show, speech_of
 from server.dashboard.stored import Stored, stored_of
 from server.dashboard.views.figure_names import place_of
@@ -50,16 +51,14 @@ class Row:
 @router.get("/quality", include_in_schema=False)
 def show_quality(request: Request, stored: Source) -> Response:
     """Show the figures of one run."""
-    asked, speech = request.query_params, speech_of(request)
-    view = _page(stored, asked.get("run") or None)
-    names = [line.name for line in view_figures(view)]
-    figure = asked.get("figure") or (USUAL if USUAL in names else next(iter(names), USUAL))
-    name = asked.get("name", view.run.name if view.run else "") or None
-    history = stored.view(quality_history, figure, name, MOST_POINTS)
+    speech = speech_of(request)
+    view, names, history = _asked(request, stored)
+    figure = history.figure
     return show(
         request,
         "quality.html",
         view=view,
+        news=news_query(request, _mark(view, history)),
         tables={"recommendation": rows(view.recommendation), "repeat": rows(view.repeat)},
         feedback=rows(view.feedback),
         rates=rates_chart(view.recommendation, speech),
@@ -72,6 +71,27 @@ def show_quality(request: Request, stored: Source) -> Response:
         place_of=place_of,
         named=lambda figure: named(speech, figure),
     )
+
+
+@router.get(f"/quality{NEWS}", include_in_schema=False)
+def show_news(request: Request, stored: Source) -> Response:
+    """Tell a page that is open once one of its figures is not the latest any more."""
+    view, _, history = _asked(request, stored)
+    return news(request, _mark(view, history), "quality")
+
+
+def _asked(request: Request, stored: Stored) -> tuple[QualityPage, list[str], QualityHistory]:
+    """Return what an address asks for: a run's figures, their names, and one of them over runs."""
+    asked = request.query_params
+    view = _page(stored, asked.get("run") or None)
+    names = [line.name for line in view_figures(view)]
+    figure = asked.get("figure") or (USUAL if USUAL in names else next(iter(names), USUAL))
+    name = asked.get("name", view.run.name if view.run else "") or None
+    return view, names, stored.view(quality_history, figure, name, MOST_POINTS)
+
+
+def _mark(view: QualityPage, history: QualityHistory) -> str:
+    return mark(view.run.id if view.run else None, view_figures(view), history.points)
 
 
 def _page(stored: Stored, run_id: str | None) -> QualityPage:

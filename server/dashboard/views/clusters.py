@@ -167,6 +167,12 @@ def clusters_page(store: Store, run_id: str | None) -> ClustersPage | None:
     )
 
 
+def latest_mapped(store: Store) -> str | None:
+    """Return the id of the latest run with a map: the one that is shown where none is chosen."""
+    latest = reading.runs(store, with_map=True, limit=1)
+    return latest[0].id if latest else None
+
+
 def mapped_run(store: Store, run_id: str) -> MappedRun | None:
     """Return a run with its map, or None."""
     detail, found = reading.run(store, run_id), reading.cluster_map(store, run_id)

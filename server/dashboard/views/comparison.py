@@ -8,6 +8,7 @@ Cluster numbers and axes are each run's own: only words tell which clusters belo
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erfc, hypot, sqrt
 
@@ -26,6 +27,7 @@ from server.dashboard.views.clusters import (
 )
 from server.run_store import reading
 from server.run_store.opening import Store
+from server.run_store.records import RunRecord
 
 LEAST_SIMILARITY = 0.2
 """Share of common words below which two clusters are not taken for the same."""
@@ -92,6 +94,27 @@ class ComparisonPage:
     n_by_chance: float
 
 
+def sides_of(
+    store: Store, left_id: str | None, right_id: str | None
+) -> tuple[str | None, str | None]:
+    """Return the ids of the two runs that :func:`comparison_page` compares, left and right."""
+    latest = reading.runs(store, with_map=True, limit=MOST_CHOICES)
+    return _chosen(store, latest, left_id, right_id)
+
+
+def _chosen(
+    store: Store, latest: Sequence[RunRecord], left_id: str | None, right_id: str | None
+) -> tuple[str | None, str | None]:
+    right_id = right_id or next((run.id for run in latest if run.id != left_id), None)
+    detail = reading.run(store, right_id) if right_id and left_id is None else None
+    if detail:
+        before = map_before(latest, detail.run) or next(
+            (run for run in latest if run.id != right_id), None
+        )
+        left_id = before.id if before else None
+    return left_id, right_id
+
+
 def comparison_page(
     store: Store, left_id: str | None, right_id: str | None
 ) -> ComparisonPage | None:
@@ -104,14 +127,9 @@ def comparison_page(
         By default, right the latest run with a map, and left the one before it.
     """
     latest = reading.runs(store, with_map=True, limit=MOST_CHOICES)
-    right_id = right_id or next((run.id for run in latest if run.id != left_id), None)
-    right = mapped_run(store, right_id) if right_id else None
-    if left_id is None and right:
-        before = map_before(latest, right.run) or next(
-            (run for run in latest if run.id != right.run.id), None
-        )
-        left_id = before.id if before else None
+    left_id, right_id = _chosen(store, latest, left_id, right_id)
     left = mapped_run(store, left_id) if left_id else None
+    right = mapped_run(store, right_id) if right_id else None
     if (right_id and right is None) or (left_id and left is None):
         return None
     ours, theirs = (left.clusters, right.clusters) if left and right else ([], [])
