@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from server.dashboard.known_sentences import KnownSentences, Sentence
+
 LANGUAGES = {"en": "English", "zh": "中文"}
 """Each by its own name."""
 _FOLDER = Path(__file__).with_name("texts")
@@ -36,6 +38,16 @@ def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
         key = f"{prefix}{name}"
         found += _flat(value, f"{key}.") if isinstance(value, dict) else [(key, str(value))]
     return found
+
+
+@cache
+def _cautions(language: str) -> KnownSentences:
+    """Return what reports warn of, in English, as it is told in a language."""
+    written, told = (
+        {key: text for key, text in texts(one).items() if key.startswith("caution.")}
+        for one in ("en", language)
+    )
+    return KnownSentences(written, told)
 
 
 def preferred(cookie: str, accept_language: str, otherwise: str) -> str:
@@ -87,6 +99,12 @@ class Speech:
     def has(self, key: str) -> bool:
         """Tell whether there is such a text."""
         return key in self._texts
+
+    def cautions(self, text: str) -> list[Sentence]:
+        """Return what a report warns of, as far as it is known, in this language."""
+        if self.language == "en":  # reports are
+            return [Sentence(text, True)]
+        return _cautions(self.language).sentences(text)
 
     def number(self, value: float | None, digits: int = 0) -> str:
         """Return a number with thousands apart; a dash where nothing is known."""
