@@ -16,6 +16,14 @@
     };
   }
 
+  // Black or white, whichever can be read better on a colour: one of them has at least 4.5 to 1.
+  function inkOn(colour) {
+    const [red, green, blue] = echarts.color.parse(colour).map((part) => (
+      part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+    const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    return 1.05 / (light + 0.05) > (light + 0.05) / 0.05 ? "#fff" : "#000";
+  }
+
   const language = document.documentElement.lang;
   function told(value) {
     return typeof value === "number"
@@ -25,25 +33,27 @@
     return noise === null ? told(value) : `${told(value)} ± ${told(noise)}`;
   }
 
-  // A bar from value - noise to value + noise, with caps; along x or along y.
-  function errorBar(colour, along) {
+  // A bar from value - noise to value + noise, with caps; along x or along y. On other colours it
+  // has an edge of the page's.
+  function errorBar(colour, along, edge) {
     return (params, api) => {
       const [across, low, high] = [api.value(0), api.value(1), api.value(2)];
       const place = (value) => api.coord(along === "y" ? [across, value] : [value, across]);
       const [start, end] = [place(low), place(high)];
       const cap = 4;
       const [dx, dy] = along === "y" ? [cap, 0] : [0, cap];
-      const line = (a, b) => ({
+      const lines = [[start, end],
+        ...[start, end].map((p) => [[p[0] - dx, p[1] - dy], [p[0] + dx, p[1] + dy]])];
+      const drawnIn = (stroke, lineWidth) => lines.map(([a, b]) => ({
         type: "line", shape: { x1: a[0], y1: a[1], x2: b[0], y2: b[1] },
-        style: { stroke: colour, lineWidth: 1.5, fill: null },
-      });
-      const ends = [start, end].map((p) => line([p[0] - dx, p[1] - dy], [p[0] + dx, p[1] + dy]));
-      return { type: "group", children: [line(start, end), ...ends] };
+        style: { stroke, lineWidth, fill: null, lineCap: "square" },
+      }));
+      return { type: "group", children: [...(edge ? drawnIn(edge, 3.5) : []), ...drawnIn(colour, 1.5)] };
     };
   }
-  function errorBars(data, colour, along) {
+  function errorBars(data, colour, along, edge) {
     return {
-      type: "custom", renderItem: errorBar(colour, along), data, silent: true, z: 1,
+      type: "custom", renderItem: errorBar(colour, along, edge), data, silent: true, z: 1,
       encode: along === "y" ? { x: 0, y: [1, 2] } : { x: [1, 2], y: 0 },
     };
   }
@@ -88,43 +98,53 @@
 
   function treemap(chart, theme) {
     const groups = [...new Set(chart.rows.map((row) => row[1]))];
-    const leaf = (row) => ({
+    const label = { fontFamily: theme.font, fontSize: 13, overflow: "truncate" };
+    const leaf = (row, colour) => ({
       name: row[0], value: Math.max(row[2] ?? 0, 0),
       told: `${row[1]}\n${row[0]}\n${withNoise(row[2], row[3])}`,
+      itemStyle: { color: colour }, label: { color: inkOn(colour) },
     });
+    // A name of which only a few letters would be seen tells nothing: the tooltip has all of it.
+    const hasRoom = ({ rect, text }) => {
+      const whole = echarts.format.getTextRect(text, `${label.fontSize}px ${theme.font}`);
+      return rect.height >= whole.height + 4 && rect.width >= Math.min(whole.width, 80) + 8;
+    };
     return {
       tooltip: { formatter: ({ data }) => data?.told ?? data?.name ?? "" },
       series: [{
         type: "treemap", roam: false, nodeClick: false, breadcrumb: { show: false },
-        left: 0, right: 0, top: 0, bottom: 0,
-        label: { color: "#fff", fontFamily: theme.font, fontSize: 13, overflow: "truncate",
-          textBorderColor: "rgba(0,0,0,.55)", textBorderWidth: 2 },
+        left: 0, right: 0, top: 0, bottom: 0, label,
+        labelLayout: (place) => (hasRoom(place) ? {} : { fontSize: 0 }),
         itemStyle: { borderColor: theme.sheet, borderWidth: 1, gapWidth: 2 },
         levels: [{ itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 4 } },
-          { colorAlpha: [0.72, 1], upperLabel: { show: true, height: 24, color: theme.ink, overflow: "truncate",
+          { upperLabel: { show: true, height: 24, color: theme.ink, overflow: "truncate",
             fontFamily: theme.font, fontSize: 12, fontWeight: 600, textBorderWidth: 0 },
             itemStyle: { borderColor: theme.sheet, borderWidth: 0, gapWidth: 2 } }],
-        data: groups.map((group, at) => ({
-          name: group, itemStyle: { color: theme.series[at % theme.series.length] },
-          children: chart.rows.filter((row) => row[1] === group).map(leaf),
-        })),
+        data: groups.map((group, at) => {
+          const colour = theme.series[at % theme.series.length];
+          return {
+            name: group, itemStyle: { color: colour },
+            children: chart.rows.filter((row) => row[1] === group).map((row) => leaf(row, colour)),
+          };
+        }),
       }],
     };
   }
 
-  function intervals(chart, theme) {
+  function intervals(chart, theme, width) {
     const rows = [...chart.rows].reverse();  // the first one at the top
     const noisy = rows.map((row, at) => [at, row[1] - row[2], row[1] + row[2]])
       .filter((_, at) => rows[at][1] !== null && rows[at][2] !== null);
     return {
-      xAxis: { ...axis(theme, chart.x, true), scale: false },  // a bar's length counts from zero
+      // A bar's length counts from zero.
+      xAxis: { ...axis(theme, chart.x, true), scale: false, splitNumber: width < 500 ? 2 : 5 },
       yAxis: { ...axis(theme, "", false), data: rows.map((row) => row[0]),
         axisLabel: { color: theme.ink, fontFamily: theme.font, width: 150, overflow: "truncate" } },
       tooltip: { formatter: ({ dataIndex }) => `${rows[dataIndex][0]}\n${withNoise(rows[dataIndex][1], rows[dataIndex][2])}` },
       series: [
         { type: "bar", barMaxWidth: 18, data: rows.map((row) => row[1]),
           itemStyle: { color: theme.series[0], borderRadius: [0, 4, 4, 0] } },
-        { ...errorBars(noisy, theme.ink, "x"), z: 3 },
+        { ...errorBars(noisy, theme.ink, "x", theme.sheet), z: 3 },
       ],
     };
   }

@@ -114,14 +114,14 @@ def add_map(
     name: str = "weekly",
     noise: float | None = 10.0,
     warning: str | None = None,
-    grouped: bool = True,
+    n_groups: int = 2,
     **told: Any,
 ) -> None:
-    """Add a run with a map of two groups."""
+    """Add a run with a map of so many groups."""
     add_run(store, run, days=days, name=name, **told)
     groups = [
         {"id": part, "label": f"Group {part}", "terms": ["g"], "noisy_size": 100.0 * part}
-        for part in (range(2) if grouped else ())
+        for part in range(n_groups)
     ]
     row = {
         "run_id": run,
@@ -304,7 +304,7 @@ def test_groups_have_the_noise_of_the_sum_of_their_clusters(store: Store) -> Non
 
 
 def test_map_without_groups_has_no_chart_of_them(client: TestClient, store: Store) -> None:
-    add_map(store, "one", [a_line(0, 50.0), a_line(1, 60.0)], grouped=False)
+    add_map(store, "one", [a_line(0, 50.0), a_line(1, 60.0)], n_groups=0)
     assert charts(ask(client, "/clusters").text) == ["places", "sizes"]
     add_map(store, "two", [a_line(number, 50.0) for number in range(3)], days=1)
     assert charts(ask(client, "/clusters?run=two").text) == ["places", "groups", "sizes"]

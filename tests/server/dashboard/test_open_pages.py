@@ -1,4 +1,4 @@
-"""A page that is open, in a real browser, while the store goes on: it never lies about being new."""
+"""A page that is open in a real browser, while the store goes on: it never says what is over."""
 
 from __future__ import annotations
 
