@@ -39,8 +39,12 @@ router = APIRouter()
 PAGE = Page(key="regions", path="/regions", router=router)
 Source = Annotated[Stored, Depends(stored_of)]
 RegionName = Annotated[str, Query(max_length=LONGEST)]
-Sort = Annotated[Literal["name", "seen", "releases", "refusals", "code", "budget"], Query()]
+Sort = Annotated[
+    Literal["name", "agent", "seen", "releases", "refusals", "code", "budget"], Query()
+]
 SIZE, SOME_RELEASES = 50, 25
+_REGION = tuple(RegionRecord.__dataclass_fields__)
+_AGENT = {"agent": "state", "last_heartbeat": "last_heartbeat", "enrolled_version": "version"}
 _BUDGET = ("window", "spent", "limit", "counted", "told", "told_by", "delta")
 
 
@@ -61,7 +65,7 @@ def _list(request: Request, stored: Stored, template: str) -> Response:
     view = regions_page(
         stored.view(all_regions), listing.sort, listing.descending, SIZE, listing.offset
     )
-    return show(request, template, view=view, listing=listing, agents=_agents(stored))
+    return show(request, template, view=view, listing=listing)
 
 
 @router.get("/regions/detail", include_in_schema=False)
@@ -87,13 +91,8 @@ def _one(request: Request, stored: Stored, template: str) -> Response:
     visitor = visitor_of(request)
     releases = None
     if visitor is not None and visitor.role.includes(Role.AUDITOR):
-        releases = stored.view(releases_page, view.region.name, None, SOME_RELEASES, 0)
-    agent = _agents(stored, view.region.name).get(view.region.name)
-    return show(request, template, view=view, releases=releases, agent=agent)
-
-
-def _agents(stored: Stored, name: str | None = None) -> dict[str, HeartbeatRecord]:
-    return {one.region: one for one in stored.view(agents_now, name)}
+        releases = stored.view(releases_page, view.name, None, SOME_RELEASES, 0)
+    return show(request, template, view=view, releases=releases)
 
 
 def _region(stored: Stored, name: str) -> RegionPage:
@@ -111,7 +110,10 @@ def read_regions(
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> RegionsPage:
-    """Return regions with the budget of their latest window."""
+    """Return regions with the budget of their latest window, and how their agents fare.
+
+    Those that are enrolled and have not answered any run yet are among them.
+    """
     return regions_page(stored.view(all_regions), sort, descending, limit, offset)
 
 
@@ -119,19 +121,26 @@ def read_regions(
 def download_regions(stored: Source) -> Response:
     """Return all regions as CSV."""
     every = stored.view(all_regions)
-    columns = [*RegionRecord.__dataclass_fields__, "code_is", *_BUDGET]
+    columns = [*_REGION, "code_is", *_BUDGET, *_AGENT]
     return csv_of("regions", columns, (_cells(line) for line in every.regions))
 
 
 def _cells(line: RegionLine) -> list[Any]:
-    known = asdict(line.budget) if line.budget else {}
-    return [*asdict(line.region).values(), line.code, *(known.get(name) for name in _BUDGET)]
+    region = asdict(line.region) if line.region else {"name": line.name}
+    budget = asdict(line.budget) if line.budget else {}
+    agent = asdict(line.agent) if line.agent else {}
+    return [
+        *(region.get(name) for name in _REGION),
+        line.code,
+        *(budget.get(name) for name in _BUDGET),
+        *(agent.get(name) for name in _AGENT.values()),
+    ]
 
 
 @router.get(f"{API}/regions/agents", responses=ANSWERS, tags=["regions"])
 def read_agents(stored: Source) -> list[HeartbeatRecord]:
     """Return how regions' agents fare, as the server last looked; none where it does not look."""
-    return list(_agents(stored).values())
+    return stored.view(agents_now, None)
 
 
 @router.get(f"{API}/regions/detail", responses=ANSWERS, tags=["regions"])

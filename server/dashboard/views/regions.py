@@ -1,4 +1,7 @@
-"""Regions, and one region: when it was seen, what it has spent and refused, which code it runs."""
+"""Regions, and one region: when it was seen, what it has spent and refused, which code it runs.
+
+regions that answered, agents that are enrolled, budgets  ->  AllRegions  ->  RegionsPage
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,14 @@ from typing import Any, Literal
 
 from server.dashboard.views.privacy import LedgerVerdict, verdicts_of
 from server.run_store import reading, reading_answers, reading_regions
+from server.run_store.heartbeats import (
+    NEVER_SEEN,
+    NOT_REGISTERED,
+    OFFLINE,
+    ONLINE,
+    REVOKED,
+    UNKNOWN,
+)
 from server.run_store.opening import Store
 from server.run_store.reading_answers import RunMark
 from server.run_store.reading_budgets import budget_states, count_budgets
@@ -25,7 +36,11 @@ class RegionLine:
 
     Attributes
     ----------
-    region : RegionRecord
+    name : str
+    region : RegionRecord, optional
+        None: it is enrolled, and has not answered any run yet.
+    agent : HeartbeatRecord, optional
+        How its agent fares; None where no server looks after one.
     budget : BudgetState, optional
         Of the latest window of the ledger that it answered from last.
     code : str
@@ -33,9 +48,16 @@ class RegionLine:
         the latest run: ``same``, ``differs`` or ``unknown``.
     """
 
-    region: RegionRecord
+    name: str
+    region: RegionRecord | None
+    agent: HeartbeatRecord | None
     budget: BudgetState | None
     code: Code
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it could have answered, and never did."""
+        return self.region is None and self.agent is not None and self.agent.state != REVOKED
 
     @property
     def share(self) -> float | None:
@@ -62,12 +84,17 @@ class RegionsPage:
     ----------
     n_regions : int
         How many there are.
+    n_agents, n_silent : int
+        How many of them have an agent; and how many are enrolled, and have not answered any run
+        yet. Who was revoked before is listed, and not counted as silent.
     latest_code : str, optional
         Program of the latest run; None where there is no run.
     regions : list of RegionLine
     """
 
     n_regions: int
+    n_agents: int
+    n_silent: int
     latest_code: str | None
     regions: list[RegionLine]
 
@@ -78,9 +105,11 @@ class RegionPage:
 
     Attributes
     ----------
-    region : RegionRecord
+    name : str
+    region : RegionRecord, optional
+    agent : HeartbeatRecord, optional
     code : str
-        As in :class:`RegionLine`.
+        All three as in :class:`RegionLine`.
     latest_code : str, optional
     runs : dict of str to RunMark
         Its last run, and those that it refused, by id; without those that were taken out.
@@ -96,7 +125,9 @@ class RegionPage:
         Of the latest audits.
     """
 
-    region: RegionRecord
+    name: str
+    region: RegionRecord | None
+    agent: HeartbeatRecord | None
     code: Code
     latest_code: str | None
     runs: dict[str, RunMark]
@@ -108,11 +139,19 @@ class RegionPage:
     verdicts: list[LedgerVerdict]
 
 
+_URGENCY = {
+    state: number
+    for number, state in enumerate(
+        (NOT_REGISTERED, OFFLINE, NEVER_SEEN, UNKNOWN, REVOKED, ONLINE), start=1
+    )
+}
+"""States of agents, those that somebody should see to first; before them a later version's."""
 SORTS: dict[str, Callable[[RegionLine], Any]] = {
-    "name": lambda line: line.region.name,
-    "seen": lambda line: line.region.last_seen,
-    "releases": lambda line: line.region.releases,
-    "refusals": lambda line: line.region.refusals,
+    "name": lambda line: line.name,
+    "agent": lambda line: _URGENCY.get(line.agent.state, 0) if line.agent else None,
+    "seen": lambda line: line.region.last_seen if line.region else None,
+    "releases": lambda line: line.region.releases if line.region else None,
+    "refusals": lambda line: line.region.refusals if line.region else None,
     "code": lambda line: line.code,
     "budget": lambda line: line.share,
 }
@@ -120,15 +159,23 @@ SORTS: dict[str, Callable[[RegionLine], Any]] = {
 
 
 def all_regions(store: Store) -> AllRegions:
-    """Return every region by name."""
+    """Return every region by name: those that answered, and those that are enrolled."""
     latest = _latest_code(store)
     states = budget_states(store, latest=True, limit=MOST_REGIONS)
     budgets = {state.region: state for state in states}
+    answered = {one.name: one for one in reading_regions.regions(store)}
+    agents = {one.region: one for one in agents_now(store, None)}
     return AllRegions(
         latest_code=latest,
         regions=[
-            RegionLine(region=one, budget=budgets.get(one.name), code=compared(one.code, latest))
-            for one in reading_regions.regions(store)
+            RegionLine(
+                name=name,
+                region=answered.get(name),
+                agent=agents.get(name),
+                budget=budgets.get(name),
+                code=compared(answered[name].code if name in answered else None, latest),
+            )
+            for name in sorted(answered.keys() | agents.keys())
         ],
     )
 
@@ -143,6 +190,8 @@ def regions_page(
     ordered = sorted(known, key=key, reverse=descending) + unknown
     return RegionsPage(
         n_regions=len(ordered),
+        n_agents=sum(line.agent is not None for line in ordered),
+        n_silent=sum(line.is_silent for line in ordered),
         latest_code=every.latest_code,
         regions=ordered[offset : offset + limit],
     )
@@ -151,16 +200,19 @@ def regions_page(
 def region_page(store: Store, name: str) -> RegionPage | None:
     """Return one region, or None."""
     found = reading_regions.region(store, name)
-    if found is None:
+    agent = next(iter(agents_now(store, name)), None)
+    if found is None and agent is None:
         return None
     latest = _latest_code(store)
     refusals = reading.refusals(store, region=name, limit=MOST_REFUSALS)
-    runs = [found.last_run, *(line.run_id for line in refusals)]
+    last_run = [found.last_run] if found else []
     return RegionPage(
+        name=found.name if found else agent.region if agent else name,
         region=found,
-        code=compared(found.code, latest),
+        agent=agent,
+        code=compared(found.code if found else None, latest),
         latest_code=latest,
-        runs=reading_answers.run_marks(store, runs),
+        runs=reading_answers.run_marks(store, [*last_run, *(line.run_id for line in refusals)]),
         n_budgets=count_budgets(store, region=name),
         budgets=budget_states(store, region=name, order="window", limit=MOST_BUDGETS),
         n_releases=reading_answers.count_releases(store, region=name),

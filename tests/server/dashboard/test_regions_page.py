@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -127,25 +129,119 @@ def test_one_region_says_what_the_api_says(client: TestClient, place: str) -> No
     assert "Latest releases" in page  # on this machine everybody is an auditor
 
 
+def beat(place: str, name: str, **told: Any) -> None:
+    """Let the server note how a region's agent fares."""
+    now = datetime.now(UTC)
+    usual = {"node_id": "7", "since": None, "version": "0.1.0", "flower": "1.41", "told": now}
+    usual |= {"state": "online", "last_heartbeat": None, "observed": now}
+    store = open_store(place)
+    with store.write() as connection:
+        put(connection, Heartbeat, [usual | {"region": name} | told])
+    store.close()
+
+
 def test_agents_are_shown_as_they_fare_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "FRESH_SECONDS", 0.0)
     place, now = filled(tmp_path), datetime.now(UTC)
     client = at(place, tmp_path)
     assert client.get("/api/v1/regions/agents").json() == []
     assert ">Agent<" not in client.get("/regions").text
-    store = open_store(place)
-    common = {"node_id": "7", "since": None, "version": "0.1.0", "flower": "1.41", "told": now}
-    beat = {"state": "online", "last_heartbeat": now}
-    for name, observed in (("north", now), ("south", now - timedelta(hours=1))):
-        with store.write() as connection:
-            put(connection, Heartbeat, [{"region": name, "observed": observed} | common | beat])
-    store.close()
+    beat(place, "north", last_heartbeat=now)
+    beat(place, "south", last_heartbeat=now, observed=now - timedelta(hours=1))
     told = {one["region"]: one["state"] for one in client.get("/api/v1/regions/agents").json()}
     assert told == {"north": "online", "south": "unknown"}
     page = client.get("/regions").text
     assert page.count(">online<") == 1
     assert ">Agent<" in page
     assert ">online<" in client.get("/regions/detail?name=north").text
+
+
+def test_agent_that_never_answered_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "FRESH_SECONDS", 0.0)
+    place, now = filled(tmp_path), datetime.now(UTC)
+    client = at(place, tmp_path)
+    before = client.get("/regions").text
+    assert "have not answered any run yet" not in before
+    for name, state in (("aside", "never seen"), ("north", "online"), ("gone", "revoked")):
+        beat(place, name, state=state, last_heartbeat=now if name == "north" else None)
+    for name, state in (("offline", "offline"), ("=later", "of a later version")):
+        beat(place, name, state=state, last_heartbeat=now - timedelta(days=2), version="0.0.9")
+    names = ["=later", "aside", "gone", "north", "offline", "south"]
+    told = client.get("/api/v1/regions").json()
+    assert [line["name"] for line in told["regions"]] == names
+    assert (told["n_regions"], told["n_agents"], told["n_silent"]) == (6, 5, 3)
+    lines = {line["name"]: line for line in told["regions"]}
+    agents = {one["region"]: one for one in client.get("/api/v1/regions/agents").json()}
+    assert {name: line["agent"] for name, line in lines.items() if line["agent"]} == agents
+    assert [name for name in names if lines[name]["region"]] == ["north", "south"]
+    assert lines["south"]["agent"] is None
+    assert lines["offline"]["code"] == "unknown"
+    page = client.get("/regions").text
+    assert re.findall(r'<th scope="row"><a href="/regions/detail\?name=([^"]+)"', page) == [
+        quote(name, safe="") for name in names
+    ]
+    assert "3 of 6 are enrolled and have not answered any run yet." in page
+    assert page.count("has not answered yet") == 4
+    row = page.partition(">offline</a>")[2].partition("</tr>")[0]
+    for shown in (">offline<", "version 0.0.9 as of", f"{now - timedelta(days=2):%H:%M} UTC"):
+        assert shown in row
+    assert "no heartbeat yet" in page.partition(">aside</a>")[2].partition("</tr>")[0]
+    chinese = client.get("/regions", headers={"accept-language": "zh"}).text
+    assert "6 个区域中有 3 个已注册" in chinese
+    rows = csv.DictReader(io.StringIO(client.get("/api/v1/regions.csv").text.lstrip("\ufeff")))
+    found = {row["name"]: (row["agent"], row["enrolled_version"], row["releases"]) for row in rows}
+    assert found["offline"] == ("offline", "0.0.9", "")
+    assert found["south"] == ("", "", found["south"][2])
+    assert int(found["south"][2]) > 0
+
+
+def test_agents_are_sorted_by_who_needs_a_look(tmp_path: Path) -> None:
+    place = filled(tmp_path)
+    states = ("online", "offline", "not registered", "revoked", "never seen", "new", "unknown")
+    for number, state in enumerate(states):
+        beat(place, f"region-{number}", state=state)
+    client = at(place, tmp_path)
+    told = client.get("/api/v1/regions?sort=agent").json()["regions"]
+    assert [line["agent"] and line["agent"]["state"] for line in told] == [
+        "new",
+        "not registered",
+        "offline",
+        "never seen",
+        "unknown",
+        "revoked",
+        "online",
+        None,
+        None,
+    ]
+    page = client.get("/regions?sort=agent&order=up").text
+    assert page.index("detail?name=region-5") == page.index("detail?name=")
+    for sort in ("seen", "releases", "refusals"):
+        for descending in ("false", "true"):
+            found = client.get(f"/api/v1/regions?sort={sort}&descending={descending}").json()
+            assert {line["name"] for line in found["regions"][:2]} == {"north", "south"}
+
+
+def test_region_that_never_answered_has_its_page(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "new.sqlite")).close()
+    place = str(tmp_path / "new.sqlite")
+    for name in BITING:
+        beat(place, name, state="never seen", version=name)
+    client = at(place, tmp_path)
+    assert "There is no region yet" not in client.get("/regions").text
+    for name in BITING:
+        link = f"/regions/detail?name={quote(name)}"
+        told = client.get(f"/api/v1{link}").json()
+        assert (told["name"], told["region"], told["n_releases"]) == (name, None, 0)
+        assert told["agent"]["version"] == name
+        for language, words in (("en", "has not answered any run yet"), ("zh", "尚未答复过任何")):
+            for path in (link, link.replace("detail?", "detail/part?")):
+                page = client.get(path, headers={"accept-language": language})
+                assert page.status_code == 200
+                assert words in page.text
+                assert "<script>alert" not in page.text
+    assert client.get("/regions/detail?name=nobody").status_code == 404
 
 
 def test_path_leads_to_the_page(client: TestClient) -> None:

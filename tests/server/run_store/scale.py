@@ -2,7 +2,8 @@
 
 python -m tests.server.run_store.scale [PLACE]   without one: SQLite, and PostgreSQL if installed
 
-1,000 runs of 13 rounds, maps of 200 clusters for the latest 50, 500 regions, 100,000 releases.
+1,000 runs of 13 rounds, maps of 200 clusters for the latest 50, 500 regions, 100,000 releases, and
+the agents of these regions and of ten that never answered.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from server.run_store import reading, reading_regions
 from server.run_store.opening import Store, open_store
 from server.run_store.putting import put
 from server.run_store.retention import prune
-from server.run_store.schema import Cluster, Figure, Map, Refusal, Region, Report, Round, Run
+from server.run_store.schema import (
+    Cluster,
+    Figure,
+    Heartbeat,
+    Map,
+    Refusal,
+    Region,
+    Report,
+    Round,
+    Run,
+)
 from server.run_store.spending import put_releases
 from tests.server.run_store.postgres import is_installed, postgres
 
@@ -39,7 +50,16 @@ def fill(store: Store) -> list[float]:
         with store.write() as connection:
             _fill_run(connection, number)
         seconds.append(time.perf_counter() - begun)
+    _fill_agents(store)
     return seconds
+
+
+def _fill_agents(store: Store) -> None:
+    told = {"node_id": "7", "state": "online", "since": None, "version": "0.1.0", "flower": "1.41"}
+    times = dict.fromkeys(("last_heartbeat", "told", "observed"), datetime.now(UTC))
+    names = [*NAMES, *(f"silent-{number}" for number in range(10))]
+    with store.write() as connection:
+        put(connection, Heartbeat, [{"region": name, **told, **times} for name in names])
 
 
 def _fill_run(connection: Any, number: int) -> None:
@@ -180,6 +200,7 @@ def measure(store: Store) -> dict[str, float]:
         "report": lambda: reading.report_text(store, last),
         "regions": lambda: reading_regions.regions(store),
         "region": lambda: reading_regions.region(store, region),
+        "agents": lambda: reading_regions.heartbeats(store),
         "budgets of all": lambda: reading_regions.budgets(store),
         "budgets of a region": lambda: reading_regions.budgets(store, region=region),
         "audits": lambda: reading_regions.audits(store),
