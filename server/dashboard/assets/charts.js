@@ -76,8 +76,10 @@
       chart.rows.filter((row) => row[noise] !== null && row[value] !== null)
         .map((row) => [row[other], row[value] - row[noise], row[value] + row[noise]]),
       theme.soft, along);
+    const margin = { boundaryGap: ["6%", "6%"] };  // points are large: none lies over an axis' numbers
     return {
-      xAxis: axis(theme, chart.x, true), yAxis: { ...axis(theme, chart.y, true), nameGap: 44 },
+      xAxis: { ...axis(theme, chart.x, true), ...margin },
+      yAxis: { ...axis(theme, chart.y, true), nameGap: 44, ...margin },
       tooltip: { formatter: ({ data }) => data.told },
       series: [bars(1, 3, 2, "x"), bars(2, 4, 1, "y"), {
         type: "scatter", z: 2,

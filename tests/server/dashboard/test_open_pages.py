@@ -16,6 +16,8 @@ from server.run_store.schema import Figure, Run
 from tests.server.dashboard.served import served
 from tests.server.dashboard.stores import change
 from tests.server.dashboard.test_browser import (  # noqa: F401  (a fixture is found by its name)
+    DESK,
+    PHONE,
     Watched,
     chromium,
     serious,
@@ -72,6 +74,11 @@ def test_newer_map_is_told_and_what_is_read_stays(store: Store, watched: Watched
     assert page.locator("#all details[open]").count() == 1
     assert page.locator("figure.chart canvas").count() == 3
     assert serious(page) == []
+    for size in (DESK, PHONE):  # it stays in sight of who reads further down
+        page.set_viewport_size(size)
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        assert page.locator("[role=status] a").bounding_box()["y"] >= 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     page.click("[role=status] a")
     page.wait_for_url("**/clusters?sort=label&order=up")
     assert page.locator("select[name=run]").input_value() == "new"
