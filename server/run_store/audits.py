@@ -25,6 +25,7 @@ from server.run_store.opening import Store
 from server.run_store.putting import Row, put
 from server.run_store.schema import LIFETIME, AuditedLedger, Budget, Region
 from server.run_store.schema import Audit as AuditRow
+from server.run_store.spending import Account, recompute
 
 AUDIT = "audit"
 """Source of budgets that an audit has computed."""
@@ -88,8 +89,10 @@ def record_audit(
             connection,
             Budget,
             [_budget(one, span, setting.time) for one in sound for span in one.spans],
-            unless_before="computed",
+            # A ledger only grows: one with fewer releases is an older copy of it.
+            unless_before="releases",
         )
+        recompute(connection, {_account(one) for one in sound}, datetime.now(UTC))
         _note_programs(connection, sound)
     return number
 
@@ -116,6 +119,10 @@ def _up_to(longest: int, parts: Iterable[str]) -> str | None:
         if length > longest:
             return None
     return "".join(kept)
+
+
+def _account(one: LedgerAudit) -> Account:
+    return name_of(one.region), name_of(one.public_key)
 
 
 def _ledger(audit: str, number: int, one: LedgerAudit) -> Row:

@@ -8,18 +8,30 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, bindparam, case, func, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    true,
+)
 
+from privacy.query import NoiseKind
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
 from server.run_store.records import BudgetState
-from server.run_store.schema import LIFETIME, Budget, Region
-from server.run_store.spending import RELEASES
+from server.run_store.schema import LIFETIME, Budget, Region, Release, Run
+from server.run_store.spending import RELEASES, TOLD
 
 ORDERS: Final = ("share", "region", "window", "spent", "left", "lifetime_spent", "releases")
 """What budgets may be sorted by."""
-_TOLD: Final = ("audit", "receipt")
-"""Whose word on a ledger counts before whose: an audit looks at it from outside."""
+_SEEDED: Final = NoiseKind.SEEDED.value
+"""Noise that only simulations have."""
 
 
 def budget_states(
@@ -100,6 +112,8 @@ def _states(of_region: bool, latest: bool, order: str, descending: bool) -> Sele
         last, names = _latest(), ("region", "public_key", "window")
         joined = joined.join(last, and_(*(last.c[name] == spans.c[name] for name in names)))
     window, lifetime = _known(spans), _known(ever)
+    answered_last = and_(Region.name == spans.c.region, Region.public_key == spans.c.public_key)
+    joined = joined.outerjoin(Region, answered_last).outerjoin(Run, Run.id == Region.last_run)
     state = select(
         spans.c.region,
         spans.c.public_key,
@@ -111,10 +125,11 @@ def _states(of_region: bool, latest: bool, order: str, descending: bool) -> Sele
         spans.c.releases_spent.label("counted"),
         lifetime["spent"].label("lifetime_spent"),
         lifetime["limit"].label("lifetime_limit"),
-        _first_of(spans, "delta"),
+        window["delta"],
+        lifetime["delta"].label("lifetime_delta"),
         func.coalesce(spans.c.releases_releases, 0).label("releases"),
-        spans.c.receipt.is_not(None).label("simulated"),
-        _first_of(spans, "computed"),
+        _is_simulated(spans).label("simulated"),
+        window["computed"],
     )
     known = state.select_from(joined).cte("state")
     sortable: dict[str, ColumnElement[Any]] = {
@@ -155,7 +170,7 @@ def _by_source(chosen: list[ColumnElement[bool]], name: str, window: Any) -> CTE
     """Put the rows of all sources side by side."""
     keys = [Budget.region, Budget.public_key, *([] if window is None else [window])]
     columns: list[Any] = []
-    for source in (RELEASES, *_TOLD):
+    for source in (RELEASES, *TOLD):
         its = Budget.source == source
         columns.append(func.max(case((its, 1))).label(source))
         columns += [
@@ -174,19 +189,43 @@ def _by_source(chosen: list[ColumnElement[bool]], name: str, window: Any) -> CTE
 def _known(spans: CTE) -> dict[str, ColumnElement[Any]]:
     """Return what is known at least: the more of what was counted and what was told."""
     audited = spans.c.audit.is_not(None)
-    told = case((audited, spans.c.audit_spent), else_=spans.c.receipt_spent)
+
+    def told(name: str) -> ColumnElement[Any]:
+        return case((audited, spans.c[f"audit_{name}"]), else_=spans.c[f"receipt_{name}"])
+
+    def of_the_larger(name: str) -> ColumnElement[Any]:
+        counted = spans.c[f"releases_{name}"]
+        is_told = told("spent") >= spans.c.releases_spent
+        return case((is_told, told(name)), else_=func.coalesce(counted, told(name)))
+
     found = {
-        "spent": _larger(spans.c.releases_spent, told),
-        "limit": case((audited, spans.c.audit_limit), else_=spans.c.receipt_limit),
-        "told": told,
+        "spent": _larger(spans.c.releases_spent, told("spent")),
+        "limit": told("limit"),
+        "told": told("spent"),
         "told_by": case((audited, "audit"), (spans.c.receipt.is_not(None), "receipt")),
+        # Never of one source beside the number of another.
+        "delta": of_the_larger("delta"),
+        "computed": of_the_larger("computed"),
     }
     return {name: column.label(name) for name, column in found.items()}
 
 
-def _first_of(spans: CTE, name: str) -> ColumnElement[Any]:
-    found = [spans.c[f"{source}_{name}"] for source in (RELEASES, *_TOLD)]
-    return func.coalesce(*found).label(name)
+def _is_simulated(spans: CTE) -> ColumnElement[bool]:
+    """Tell whether a ledger is a simulation's, also of one that is under way or has failed.
+
+    Receipts come with a simulation's end. Before that its run says so, and of a ledger that its
+    region has left since, a release with noise that only simulations have.
+    """
+    seeded = exists().where(
+        Release.region == spans.c.region,
+        Release.public_key == spans.c.public_key,
+        Release.noise == _SEEDED,
+    )
+    return case(
+        (spans.c.receipt.is_not(None), true()),
+        (Run.simulated.is_not(None), Run.simulated),
+        else_=seeded,
+    )
 
 
 def _larger(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:

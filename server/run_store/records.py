@@ -237,13 +237,14 @@ class BudgetState:
         From answers that the server received: a lower bound of what was charged.
     told : float, optional
         As the ledger itself said, by ``told_by``: ``receipt`` of a simulation, or ``audit``.
-    delta : float
-        At which all of these are told.
+    delta, lifetime_delta : float
+        At which ``spent`` and ``lifetime_spent`` are told: the ledger's own, where that is known.
     releases : int
         Answers that the server counted.
     simulated : bool
         Whether the ledger is a simulation's.
     computed : datetime
+        When ``spent`` was found.
     """
 
     region: str
@@ -257,6 +258,7 @@ class BudgetState:
     lifetime_spent: float | None
     lifetime_limit: float | None
     delta: float
+    lifetime_delta: float | None
     releases: int
     simulated: bool
     computed: datetime

@@ -23,11 +23,15 @@ from server.run_store.schema import LIFETIME, Budget, Release, Spending
 
 RELEASES = "releases"
 """Source of budgets that are computed here."""
+TOLD = ("audit", "receipt")
+"""Other sources of budgets, from ledgers themselves. Whose word counts before whose: an audit looks
+at a ledger from outside."""
 _AT_ONCE = 400
 _EVENT = ("region", "public_key", "window", "sensitivity", "sigma", "step")
 
 Account = tuple[str, str]
 """A ledger: its region's name and its key. One that was begun anew has another key."""
+_Deltas = dict[tuple[str, str, bool, str], float]
 
 
 def put_releases(
@@ -43,7 +47,8 @@ def put_releases(
     releases : sequence of dict
         Rows of :class:`Release`; a region's name as it is stored.
     delta : float
-        The run's; a budget is told at the smallest delta of all.
+        The run's; a budget is told at the ledger's own delta where that is known, else at the
+        smallest of its runs'.
     now : datetime
     """
     if not releases:
@@ -59,7 +64,7 @@ def put_releases(
         return
     connection.execute(insert(Release), [dict(row) for row in fresh])
     _count(connection, fresh)
-    recompute(connection, {(row["region"], row["public_key"]) for row in fresh}, delta, now)
+    recompute(connection, {(row["region"], row["public_key"]) for row in fresh}, now, delta=delta)
 
 
 def _count(connection: Connection, releases: Iterable[Row]) -> None:
@@ -76,19 +81,28 @@ def _count(connection: Connection, releases: Iterable[Row]) -> None:
 
 
 def recompute(
-    connection: Connection, accounts: Iterable[Account], delta: float, now: datetime
+    connection: Connection, accounts: Iterable[Account], now: datetime, *, delta: float = 1.0
 ) -> None:
-    """Compute anew what ``accounts`` have spent, in each window and ever."""
+    """Compute anew what ``accounts`` have spent, in each window and ever.
+
+    Parameters
+    ----------
+    connection : Connection
+    accounts : iterable of pairs of str
+    now : datetime
+    delta : float
+        Of the run that has just answered; left out, what is told of the ledgers has changed.
+    """
     ordered = sorted(accounts)
     for start in range(0, len(ordered), _AT_ONCE):
         some = ordered[start : start + _AT_ONCE]
         spent = _events(connection, some)
-        least = _deltas(connection, some)
+        deltas = _deltas(connection, some)
         put(
             connection,
             Budget,
             [
-                _budget(account, window, events, min(delta, least.get(account, delta)), now)
+                _budget(account, window, events, _delta(deltas, account, window, delta), now)
                 for account, windows in spent.items()
                 for window, events in windows.items()
             ],
@@ -112,16 +126,29 @@ def _events(
     return found
 
 
-def _deltas(connection: Connection, accounts: Sequence[Account]) -> dict[Account, float]:
+def _deltas(connection: Connection, accounts: Sequence[Account]) -> _Deltas:
+    """Return the smallest delta at which anything is told: by account, span and source."""
     rows = connection.execute(
-        select(Budget.region, Budget.public_key, Budget.delta).where(
-            tuple_(Budget.region, Budget.public_key).in_(accounts), Budget.source == RELEASES
+        select(Budget.region, Budget.public_key, Budget.window, Budget.source, Budget.delta).where(
+            tuple_(Budget.region, Budget.public_key).in_(accounts)
         )
     )
-    found: dict[Account, float] = {}
-    for region, key, delta in rows:
-        found[region, key] = min(delta, found.get((region, key), delta))
+    found: _Deltas = {}
+    for region, key, window, source, delta in rows:
+        place = (region, key, window == LIFETIME, source)
+        found[place] = min(delta, found.get(place, delta))
     return found
+
+
+def _delta(deltas: _Deltas, account: Account, window: str, delta: float) -> float:
+    """Return at which delta a ledger's spending is told: its limit is at its own, fixed for life.
+
+    An epsilon at a larger delta is a smaller number, and beside that limit it would look like less.
+    """
+    span = (*account, window == LIFETIME)
+    own = (deltas.get((*span, source)) for source in TOLD)
+    counted = min(delta, deltas.get((*span, RELEASES), delta))
+    return next((one for one in own if one is not None), counted)
 
 
 def _budget(

@@ -59,6 +59,7 @@ class MadeUp:
     noise : NoiseKind
     labels : two texts
         Of its clusters.
+    delta : float
     """
 
     def __init__(
@@ -70,10 +71,10 @@ class MadeUp:
         started: datetime = STARTED,
         noise: NoiseKind = NoiseKind.DISCRETE,
         labels: tuple[str, str] = ("BREAD", "TEA"),
+        delta: float = 1e-6,
     ) -> None:
-        self.config: RunConfig = parse_flat(
-            {"clustering.k": 2, "run.n-clients": 2, "run.name": name, "run.store": place}
-        )
+        told = {"run.n-clients": 2, "run.name": name, "run.store": place, "privacy.delta": delta}
+        self.config: RunConfig = parse_flat({"clustering.k": 2, **told})
         self.noise = noise
         self.clock = Clock(started)
         known = Clustering(

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from privacy.query import NoiseKind
 from server.run_store import reading_answers, reading_regions
 from server.run_store.opening import Store
 from server.run_store.putting import put
@@ -15,6 +17,7 @@ from server.run_store.schema import LIFETIME, Budget, Region
 from tests.server.run_store.examples import STARTED, MadeUp
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = datetime(2026, 3, 9, tzinfo=UTC)
 SPRING, WINTER = "2026-01-01/2026-04-01", "2025-10-01/2026-01-01"
 
 
@@ -29,11 +32,11 @@ def a_row(
 ROWS = [
     a_row("counted", "releases", 1.0),
     a_row("full", "releases", 1.0),
-    a_row("full", "audit", 3.0, 4.0, delta=1e-7),
+    a_row("full", "audit", 3.0, 4.0, delta=1e-7, computed=LATER),
     a_row("full", "receipt", 2.0, 8.0),
     a_row("later", "releases", 3.5),
     a_row("later", "receipt", 3.0, 7.0),
-    a_row("later", "releases", 6.0, window=LIFETIME),
+    a_row("later", "releases", 6.0, window=LIFETIME, delta=1e-5),
     a_row("later", "receipt", 5.0, 6.5, window=LIFETIME),
     a_row("told", "audit", 0.5, 4.0),
     a_row("endless", "releases", None),
@@ -53,9 +56,12 @@ def test_what_is_known_is_the_more_of_what_was_counted_and_told(filled: Store) -
     states = {(one.region, one.window): one for one in budget_states(filled)}
     full = states["full", SPRING]
     assert (full.spent, full.counted, full.told, full.told_by) == (3.0, 1.0, 3.0, "audit")
-    assert (full.limit, full.delta, full.simulated) == (4.0, 1e-6, True)
+    # Delta and moment are of the number that is shown, not of another source's.
+    assert (full.limit, full.delta, full.simulated) == (4.0, 1e-7, True)
+    assert full.computed == LATER
     later = states["later", SPRING]
     assert (later.spent, later.limit, later.told_by) == (3.5, 7.0, "receipt")
+    assert (later.delta, later.lifetime_delta) == (1e-6, 1e-5)
     assert (later.lifetime_spent, later.lifetime_limit) == (6.0, 6.5)
     told = states["told", SPRING]
     assert (told.spent, told.counted, told.releases, told.simulated) == (0.5, None, 0, False)
@@ -118,6 +124,27 @@ def test_latest_is_the_last_window_of_the_ledger_that_answered_last(filled: Stor
         put(connection, Region, [{"name": "full", "public_key": "key-full"} | seen])
     (one,) = budget_states(filled, latest=True)
     assert (one.region, one.window, one.public_key) == ("full", SPRING, "key-full")
+
+
+@pytest.mark.parametrize(
+    ("noise", "simulated"),
+    [(NoiseKind.SEEDED, True), (NoiseKind.DISCRETE, False)],
+    ids=["seeded", "discrete"],
+)
+def test_a_simulations_budgets_say_so_before_it_has_ended_and_after_it_failed(
+    place: str, store: Store, noise: NoiseKind, simulated: bool
+) -> None:
+    """Receipts come with the end: what is under way must not look like real people's budgets."""
+    recorder = (run := MadeUp(place, noise=noise)).recorder(beat_seconds=600)
+    recorder.begin()
+    run.play(2, recorder)
+    assert [one.simulated for one in budget_states(store)] == [simulated] * 2
+    assert [one.simulated for one in budget_states(store, latest=True)] == [simulated] * 2
+    recorder.fail(ValueError("no more"))
+    recorder.stop()
+    with store.write() as connection:  # the region goes on with another ledger
+        connection.execute(update(Region).values(public_key="another", last_run="gone"))
+    assert [one.simulated for one in budget_states(store)] == [simulated] * 2
 
 
 def test_releases_in_parts_are_all_of_them_in_the_same_order(place: str, store: Store) -> None:

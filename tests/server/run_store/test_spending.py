@@ -8,11 +8,15 @@ import pytest
 
 from privacy.accountant import Adjacency, GaussianEvent, Unit, privacy_loss
 from privacy.query import NoiseKind
-from server.run_store import reading, reading_regions
+from server.run_store import reading
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store
-from server.run_store.records import BudgetLine
+from server.run_store.putting import put
+from server.run_store.reading_budgets import budget_states
+from server.run_store.records import BudgetState
 from server.run_store.retention import prune
+from server.run_store.schema import LIFETIME, Budget
+from server.run_store.spending import recompute
 from tests.server.run_store.examples import REGIONS, STARTED, STEP, WINDOW, MadeUp
 
 LATER = "2026-04-01/2026-07-01"
@@ -47,8 +51,8 @@ def cost(*runs: MadeUp, delta: float = 1e-6) -> float:
     ).epsilon
 
 
-def north(store: Store) -> dict[str, BudgetLine]:
-    return {line.window: line for line in reading_regions.budgets(store, region="north")}
+def north(store: Store) -> dict[str, BudgetState]:
+    return {line.window: line for line in budget_states(store, region="north")}
 
 
 def test_budgets_are_the_accountants_over_all_runs(place: str, store: Store) -> None:
@@ -62,7 +66,28 @@ def test_budgets_are_the_accountants_over_all_runs(place: str, store: Store) -> 
     assert spent[WINDOW].lifetime_spent == pytest.approx(cost(first, second, third), rel=1e-12)
     assert [spent[window].releases for window in (WINDOW, LATER)] == [18, 13]
     assert spent[WINDOW].limit is None
-    assert spent[WINDOW].limit_told == "unknown to the server"
+
+
+def test_spending_is_told_at_the_ledgers_own_delta_once_that_is_known(
+    place: str, store: Store
+) -> None:
+    """Beside a limit at a smaller delta, the run's own epsilon would look like less."""
+    first = played(place, 3, delta=1e-3)
+    (south,) = budget_states(store, region="south")
+    assert {one.delta for one in budget_states(store)} == {1e-3}
+    told = {"region": "south", "public_key": south.public_key, "source": "audit", "limit": 9.0}
+    row = told | {"spent": 0.1, "releases": 1, "computed": STARTED}
+    with store.write() as connection:
+        put(connection, Budget, [row | {"window": WINDOW, "delta": 1e-6}])
+        put(connection, Budget, [row | {"window": LIFETIME, "delta": 1e-9}])
+        recompute(connection, [("south", south.public_key)], STARTED)
+    second = played(place, 2, run="spring-2", delta=1e-3)
+    (known,) = budget_states(store, region="south")
+    assert (known.delta, known.lifetime_delta) == (1e-6, 1e-9)
+    assert known.spent == pytest.approx(cost(first, second, delta=1e-6), rel=1e-12)
+    assert known.lifetime_spent == pytest.approx(cost(first, second, delta=1e-9), rel=1e-12)
+    (other,) = budget_states(store, region="north")
+    assert (other.delta, other.lifetime_delta) == (1e-3, 1e-3)
 
 
 @pytest.mark.parametrize("noise", list(NoiseKind), ids=lambda noise: noise.value)
@@ -78,7 +103,7 @@ def test_noise_on_a_lattice_is_charged_as_the_regions_charge_it(
 def test_what_was_pruned_stays_spent(place: str, store: Store) -> None:
     for number in range(4):
         played(place, 13, run=f"spring-{number}", started=STARTED + timedelta(days=30 * number))
-    before = reading_regions.budgets(store)
+    before = budget_states(store)
     now = STARTED + timedelta(days=100)
     found = prune(store, keep_days=50, keep_runs=3, now=now)
     assert (found.runs, found.releases) == (1, 2 * 13 * 2)
@@ -86,7 +111,7 @@ def test_what_was_pruned_stays_spent(place: str, store: Store) -> None:
     assert {line.run_id for line in reading.releases(store)} == {"spring-2", "spring-3"}
     assert reading.cluster_map(store, "spring-0") is None
     assert reading.cluster_map(store, "spring-1") is not None
-    assert reading_regions.budgets(store) == before
+    assert budget_states(store) == before
     played(place, 13, run="spring-9", started=now)
     assert north(store)[WINDOW].releases == 5 * 13
     assert prune(store, keep_days=50, keep_runs=3, now=now).runs == 1
