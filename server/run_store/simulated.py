@@ -16,6 +16,7 @@ from server.run_store.opening import Store
 from server.run_store.putting import Row, put
 from server.run_store.results import figure_rows, put_report
 from server.run_store.schema import LIFETIME, Budget, Release, Run
+from server.run_store.spending import recompute
 
 RECEIPT = "receipt"
 """Source of budgets that a simulated region's ledger tells."""
@@ -33,13 +34,17 @@ def record_simulation(store: Store, report: Report) -> None:
     """
     run, now = name_of(report.run.id), datetime.now(UTC)
     with store.write() as connection:
-        changed = connection.execute(update(Run).where(Run.id == run).values(simulated=True))
+        # Its time as well: that is how pages which are open learn that the run is another one now.
+        values = {"simulated": True, "updated": now}
+        changed = connection.execute(update(Run).where(Run.id == run).values(**values))
         if changed.rowcount != 1:
             raise StoreError(
                 f"Run {run} is not in the run store {store.place}. Its figures were not written."
             )
         put_report(connection, {"run_id": run, "text": report.to_json()}, figure_rows(report))
-        put(connection, Budget, _budgets(connection, run, report, now))
+        budgets = _budgets(connection, run, report, now)
+        put(connection, Budget, budgets)
+        recompute(connection, {(row["region"], row["public_key"]) for row in budgets}, now)
 
 
 def _budgets(connection: Connection, run: str, report: Report, now: datetime) -> list[Row]:

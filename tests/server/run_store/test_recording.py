@@ -19,10 +19,12 @@ import pytest
 from sqlalchemy import text
 
 from server.run_store import reading, reading_regions
+from server.run_store.changes import versions
 from server.run_store.columns import name_of, storable
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store, open_store
 from server.run_store.results import places
+from server.run_store.simulated import record_simulation
 from tests.server.run_store.examples import REGIONS, STARTED, MadeUp
 from tests.server.run_store.postgres import Postgres
 from tests.strategies.examples import a_refusal
@@ -437,6 +439,24 @@ def test_a_map_counts_the_maps_of_its_name_and_its_centroids_have_places(
         ("run-1", 0.25, 0.01),
         ("run-2", 0.25, 0.01),
     ]
+
+
+def test_pages_that_are_open_learn_what_a_simulation_adds_to_its_run(
+    place: str, store: Store
+) -> None:
+    """It comes after the run has ended: figures from exact data, receipts, and that it was one."""
+    made_up = MadeUp(place)
+    recorder = made_up.recorder(beat_seconds=60)
+    recorder.begin()
+    made_up.play(13, recorder)
+    report = made_up.report()
+    recorder.complete(report)
+    recorder.stop()
+    now = datetime.now(UTC)
+    before = versions(store, now)
+    record_simulation(store, report)
+    assert reading.runs(store)[0].simulated
+    assert versions(store, now)["runs"] != before["runs"]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 7])
