@@ -15,16 +15,17 @@ def store_info(place: str) -> None:
 
     Example: fedinterest store info runs/dashboard.sqlite
     """
-    from server.run_store import reading
+    from server.run_store.counts import overview
     from server.run_store.opening import open_store
     from server.run_store.upkeep import schema_version, size_in_bytes
 
     store = open_store(place, make=False)
     try:
-        counts, version, size = reading.overview(store), schema_version(store), size_in_bytes(store)
+        counts, version, size = overview(store), schema_version(store), size_in_bytes(store)
     finally:
         store.close()
-    by_status = ", ".join(f"{count} {status}" for status, count in sorted(counts.by_status.items()))
+    statuses = sorted(counts.by_status.items())
+    by_status = ", ".join(f"{count} {status}" for status, count in statuses if count)
     latest = f"{counts.latest:%Y-%m-%d %H:%M} UTC" if counts.latest else "never"
     typer.echo(f"{store.place}: schema {version}, {size / 1e6:.1f} MB")
     typer.echo(f"runs      {counts.runs}" + (f" ({by_status})" if by_status else ""))

@@ -7,19 +7,19 @@ Store  ->  one query each, that stays fast with thousands of runs  ->  frozen va
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
 
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
 from server.run_store.records import (
+    SILENT_AFTER,
     ClusterLine,
     FigureLine,
     FigurePoint,
     MapRecord,
-    Overview,
     RefusalLine,
     ReleaseLine,
     RoundLine,
@@ -27,46 +27,22 @@ from server.run_store.records import (
     RunRecord,
 )
 from server.run_store.schema import (
-    Audit,
     Cluster,
     Figure,
     Map,
     Refusal,
-    Region,
     Release,
     Report,
     Round,
     Run,
-    Spending,
 )
-from server.run_store.states import DONE
+from server.run_store.states import DONE, INTERRUPTED, RUNNING
 
 Line = TypeVar("Line", ReleaseLine, RefusalLine)
 
 _RUN_COLUMNS = tuple(
     name for name in RunRecord.__dataclass_fields__ if name in Run.__table__.columns
 )
-
-
-def overview(store: Store) -> Overview:
-    """Return what is in the store, in numbers."""
-    with store.read() as connection:
-        counted = select(Run.status, func.count(), func.max(Run.updated)).group_by(Run.status)
-        rows = connection.execute(counted).all()
-        many = [
-            connection.execute(select(func.count()).select_from(model)).scalar_one()
-            for model in (Region, Audit)
-        ]
-        # Releases' own rows go in time; what was counted of them stays.
-        releases = connection.execute(select(func.sum(Spending.releases))).scalar()
-    return Overview(
-        runs=sum(count for _, count, _ in rows),
-        by_status={status: count for status, count, _ in rows},
-        regions=many[0],
-        releases=int(releases or 0),
-        audits=many[1],
-        latest=max((updated for _, _, updated in rows), default=None),
-    )
 
 
 def runs(
@@ -76,7 +52,6 @@ def runs(
     status: str | None = None,
     with_map: bool = False,
     with_figures: bool = False,
-    before: datetime | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> list[RunRecord]:
@@ -86,11 +61,9 @@ def runs(
     ----------
     store : Store
     name, status : str, optional
-        Only runs of this name; only those that were left so.
+        Only runs of this name; only those that have this status now.
     with_map, with_figures : bool
         Only runs that have a map; only those that have figures.
-    before : datetime, optional
-        Only runs that began earlier: the last one's ``started`` gives the next page.
     limit, offset : int
         How many, and after how many.
     """
@@ -99,15 +72,13 @@ def runs(
         chosen.append(Run.id.in_(select(Map.run_id)))
     if with_figures:
         chosen.append(select(Figure.run_id).where(Figure.run_id == Run.id).exists())
-    if before is not None:
-        chosen.append(Run.started < before)
     page = select(Run.id).where(*chosen).order_by(Run.started.desc(), Run.id)
     page = page.limit(limit).offset(offset)
     return _runs(store, Run.id.in_(page.subquery().select()))
 
 
 def count_runs(store: Store, *, name: str | None = None, status: str | None = None) -> int:
-    """Return how many runs there are, of this name and left so if told."""
+    """Return how many runs there are, of this name and with this status now if told."""
     with store.read() as connection:
         counted = select(func.count()).select_from(Run).where(*_chosen(name, status))
         return int(connection.execute(counted).scalar_one())
@@ -123,8 +94,18 @@ def run_names(store: Store) -> list[str]:
 def _chosen(name: str | None, status: str | None) -> list[ColumnElement[bool]]:
     chosen = [Run.name == name_of(name)] if name is not None else []
     if status is not None:
-        chosen.append(Run.status == status)
+        chosen.append(_has(status))
     return chosen
+
+
+def _has(status: str) -> ColumnElement[bool]:
+    """Tell whether a run has that status now, as :meth:`RunRecord.status_at` has it."""
+    is_silent = Run.updated < datetime.now(UTC) - SILENT_AFTER
+    if status == RUNNING:
+        return and_(Run.status == RUNNING, not_(is_silent))
+    if status == INTERRUPTED:
+        return or_(Run.status == INTERRUPTED, and_(Run.status == RUNNING, is_silent))
+    return Run.status == status
 
 
 def run(store: Store, run_id: str) -> RunDetail | None:
@@ -234,16 +215,6 @@ def cluster_map(store: Store, run_id: str) -> MapRecord | None:
             return None
         lines = [ClusterLine(**line) for line in connection.execute(clusters).mappings()]
     return MapRecord(**row, clusters=lines)
-
-
-def latest_map(store: Store, *, name: str | None = None) -> MapRecord | None:
-    """Return the map of the latest run that has one, of any name or of ``name``."""
-    query = select(Map.run_id).join(Run, Run.id == Map.run_id)
-    if name is not None:
-        query = query.where(Run.name == name)
-    with store.read() as connection:
-        run_id = connection.execute(query.order_by(Run.started.desc()).limit(1)).scalar()
-    return None if run_id is None else cluster_map(store, run_id)
 
 
 def figures(store: Store, run_id: str) -> list[FigureLine]:

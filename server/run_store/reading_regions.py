@@ -1,8 +1,7 @@
-"""What pages read of regions: who they are, how their agents fare, what they have spent."""
+"""What pages read of regions: who they are, how their agents fare, what audits found of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -12,24 +11,18 @@ from server.run_store.opening import Store
 from server.run_store.records import (
     AuditedLine,
     AuditLine,
-    BudgetLine,
     HeartbeatRecord,
     RegionRecord,
 )
 from server.run_store.schema import (
-    LIFETIME,
     Audit,
     AuditedLedger,
-    Budget,
     Heartbeat,
     Refusal,
     Region,
     Spending,
 )
-from server.run_store.spending import RELEASES
 
-_BEST_FIRST = ("audit", "receipt")
-"""Whose word on a ledger counts before whose: an audit looks at it from outside."""
 SIGNED = '{"audit":'
 """How a document begins that is kept with its signature; an audit by itself begins otherwise."""
 
@@ -80,54 +73,6 @@ def heartbeats(store: Store, region: str | None = None) -> list[HeartbeatRecord]
         query = query.where(Heartbeat.region == name_of(region))
     with store.read() as connection:
         return [HeartbeatRecord(**row) for row in connection.execute(query).mappings()]
-
-
-def budgets(store: Store, *, region: str | None = None) -> list[BudgetLine]:
-    """Return what each ledger has spent in each window: by region, the latest window first.
-
-    Of a region with several keys, each key is a ledger of its own: simulations begin one for
-    each run, and the people behind a real one that was begun anew are the same.
-    """
-    query = select(Budget.__table__)
-    if region is not None:
-        query = query.where(Budget.region == name_of(region))
-    with store.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    by_place = {
-        (row["region"], row["public_key"], row["window"], row["source"]): row for row in rows
-    }
-    spans = {place[:3] for place in by_place if place[2] != LIFETIME}
-    lines = [_budget(by_place, *span) for span in spans]
-    lines.sort(key=lambda line: line.public_key)
-    lines.sort(key=lambda line: line.window, reverse=True)
-    return sorted(lines, key=lambda line: line.region)
-
-
-def _budget(rows: Any, region: str, key: str, window: str) -> BudgetLine:
-    counted = rows.get((region, key, window, RELEASES))
-    counted_ever = rows.get((region, key, LIFETIME, RELEASES))
-    by, told = _first((source, rows.get((region, key, window, source))) for source in _BEST_FIRST)
-    told_ever = rows.get((region, key, LIFETIME, by)) if by else None
-    known = counted or told
-    return BudgetLine(
-        region=region,
-        public_key=key,
-        window=window,
-        spent=counted["spent"] if counted else None,
-        releases=counted["releases"] if counted else 0,
-        lifetime_spent=counted_ever["spent"] if counted_ever else None,
-        delta=known["delta"],
-        limit=told["limit"] if told else None,
-        lifetime_limit=told_ever["limit"] if told_ever else None,
-        told_spent=told["spent"] if told else None,
-        told_lifetime=told_ever["spent"] if told_ever else None,
-        told_by=by,
-        computed=known["computed"],
-    )
-
-
-def _first(found: Iterable[tuple[str, Any]]) -> tuple[str | None, Any]:
-    return next(((source, row) for source, row in found if row), (None, None))
 
 
 def audits(

@@ -180,49 +180,6 @@ class FigurePoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetLine:
-    """What one ledger has spent in one window.
-
-    Attributes
-    ----------
-    public_key : str
-        Of the ledger: a region whose ledger was begun anew has another one.
-    spent, releases : float or None, int
-        As the server counts them from answers: a lower bound of what was charged.
-    lifetime_spent : float, optional
-        The same over all windows of this ledger.
-    delta : float
-        At which both are told.
-    limit, lifetime_limit : float, optional
-        The region's own; None: unknown to the server.
-    told_spent, told_lifetime : float, optional
-        As the ledger itself says, by ``told_by``.
-    told_by : str, optional
-        ``receipt`` of a simulation, or ``audit``; where limits and told values are from.
-    computed : datetime
-    """
-
-    region: str
-    public_key: str
-    window: str
-    spent: float | None
-    releases: int
-    lifetime_spent: float | None
-    delta: float
-    limit: float | None
-    lifetime_limit: float | None
-    told_spent: float | None
-    told_lifetime: float | None
-    told_by: str | None
-    computed: datetime
-
-    @property
-    def limit_told(self) -> str:
-        """The limit for people."""
-        return "unknown to the server" if self.limit is None else f"{self.limit:g}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
     """What one ledger has spent in one window, by the best that is known.
 
@@ -351,11 +308,25 @@ class AuditedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What is in the store, in numbers; ``by_status`` as runs have left it."""
+    """What is in the store, in numbers.
+
+    Attributes
+    ----------
+    by_status : dict of str to int
+        Runs by the status that they have now: who fell silent is interrupted.
+    releases : int
+        Answers that were ever received, those whose rows were taken out as well.
+    audits, audits_failed : int
+        All, and those with any other verdict than PASS.
+    latest, ended : datetime, optional
+        The last sign of life of any run, and of one that is not running now.
+    """
 
     runs: int
     by_status: dict[str, int]
     regions: int
     releases: int
     audits: int
+    audits_failed: int
     latest: datetime | None
+    ended: datetime | None

@@ -18,8 +18,9 @@ import pytest
 
 from server.dashboard.site import PAGES
 from server.dashboard.stored import FRESH_SECONDS
-from server.run_store import reading, reading_regions
+from server.run_store import reading
 from server.run_store.opening import open_store
+from server.run_store.reading_budgets import budget_states
 from server.run_store.schema import Run
 from simulations.scenario import SAMPLE
 from tests.server.dashboard.site import PASSWORD, with_users
@@ -31,6 +32,7 @@ from tests.server.dashboard.test_browser import (  # noqa: F401  (a fixture is f
     serious,
 )
 from tests.server.dashboard.test_process import address, free_port, started
+from tests.server.run_store.examples import latest_map
 
 PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "runs" / "screenshots"
@@ -123,8 +125,8 @@ def test_progress_comes_without_reload(finished: list[float]) -> None:
 def test_page_api_and_store_agree(site: Site, finished: list[float]) -> None:
     report = json.loads((site.folder / "out" / "report.json").read_text())
     store = open_store(site.store)
-    found = reading.latest_map(store)
-    budgets = reading_regions.budgets(store)
+    found = latest_map(store)
+    budgets = budget_states(store)
     store.close()
     assert found is not None
     with a_client(site) as client:
@@ -140,7 +142,7 @@ def test_page_api_and_store_agree(site: Site, finished: list[float]) -> None:
     assert report["clustering"] == sent["clustering"]
     assert run["answered"] == report["privacy"]["releases"]
     assert told["n_budgets"] == len({line.region for line in budgets}) == 8
-    spent = max(line.told_spent or 0 for line in budgets)
+    spent = max(line.told or 0 for line in budgets)
     assert f"{spent:.2f} of" in page
 
 

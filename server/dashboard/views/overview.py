@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from server.dashboard.views.alarms import NEARLY_SPENT, Alarm, alarms
 from server.dashboard.views.runs import as_it_is
 from server.run_store import reading, reading_budgets
+from server.run_store.counts import overview
 from server.run_store.opening import Store
 from server.run_store.records import BudgetState, FigureLine, MapRecord, Overview, RunRecord
 from server.run_store.states import RUNNING
 
 MOST_BUDGETS = 8
 MOST_RUNS = 5
+MOST_UNDER_WAY = 50
 KEY_FIGURES = ("clustering.k", "clustering.noisy_users", "clustering.silhouette")
 
 
@@ -55,15 +57,14 @@ class OverviewPage:
 def overview_page(store: Store) -> OverviewPage:
     """Return the first page."""
     latest = [as_it_is(run) for run in reading.runs(store, limit=50)]
-    under_way = [as_it_is(run) for run in reading.runs(store, status=RUNNING, limit=50)]
     mapped = next(iter(reading.runs(store, with_map=True, limit=1)), None)
     found = reading.cluster_map(store, mapped.id) if mapped else None
     figures = reading.figures(store, mapped.id) if mapped else []
     budgets = reading_budgets.budget_states(store, latest=True, limit=MOST_BUDGETS)
     n_budgets, n_full = reading_budgets.count_latest(store, share=NEARLY_SPENT)
     return OverviewPage(
-        counts=reading.overview(store),
-        under_way=[run for run in under_way if run.status == RUNNING],
+        counts=overview(store),
+        under_way=reading.runs(store, status=RUNNING, limit=MOST_UNDER_WAY),
         latest=latest[:MOST_RUNS],
         alarms=alarms(store, latest, mapped, found, n_budgets, n_full),
         mapped=as_it_is(mapped) if mapped else None,

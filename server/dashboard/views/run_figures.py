@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from server.run_store import reading, reading_budgets
-from server.run_store.ended import ended
+from server.run_store.counts import overview
 from server.run_store.opening import Store
 from server.run_store.records import FigureLine, RunRecord
-from server.run_store.states import INTERRUPTED, RUNNING
+from server.run_store.states import RUNNING
 
 MOST_REGIONS = 500
 MOST_UNDER_WAY = 50
@@ -63,24 +63,19 @@ class RunFigures:
 
 def run_figures(store: Store) -> RunFigures:
     """Return the figures of all runs."""
-    now = datetime.now(UTC)
-    counts, last = reading.overview(store), ended(store, now)
+    counts = overview(store)
     running = reading.runs(store, status=RUNNING, limit=MOST_UNDER_WAY)
     latest = next(iter(reading.runs(store, with_figures=True, limit=1)), None)
-    by_status = dict(counts.by_status)
-    if last.silent:
-        by_status[RUNNING] -= last.silent
-        by_status[INTERRUPTED] = by_status.get(INTERRUPTED, 0) + last.silent
     fullest = reading_budgets.budget_states(store, latest=True, limit=MOST_REGIONS)
     n_budgets, _ = reading_budgets.count_latest(store, share=1.0)
     return RunFigures(
-        by_status=by_status,
-        under_way=[run for run in running if run.status_at(now) == RUNNING],
-        ended=last.moment,
+        by_status=counts.by_status,
+        under_way=running,
+        ended=counts.ended,
         regions=counts.regions,
         releases=counts.releases,
         audits=counts.audits,
-        audits_failed=last.audits_failed,
+        audits_failed=counts.audits_failed,
         latest=latest,
         clustering=reading.figures(store, latest.id) if latest else [],
         budgets=[

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from server.dashboard.views import alarms, overview
+from server.dashboard.views import alarms
 from server.run_store import reading
+from server.run_store.counts import overview
 from server.run_store.heartbeats import OFFLINE, ONLINE, REVOKED, Heartbeat, record_heartbeats
 from server.run_store.opening import open_store
 from server.run_store.schema import Audit, Budget, Map, Run
 from server.run_store.schema import Heartbeat as HeartbeatRow
 from server.run_store.spending import RELEASES
 from tests.server.dashboard.stores import BITING, at, change, filled, poisoned
+from tests.server.run_store.examples import latest_map
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,10 @@ def test_page_says_what_the_api_and_the_store_say(client: TestClient, place: str
     told = client.get("/api/v1/overview").json()
     page = client.get("/overview").text
     store = open_store(place)
-    found = reading.latest_map(store)
+    found = latest_map(store)
     assert found is not None
     figures = {line.name: line for line in reading.figures(store, "spring-1")}
-    counts = reading.overview(store)
+    counts = overview(store)
     store.close()
     assert told["counts"]["runs"] == counts.runs == 3
     assert told["mapped"]["id"] == found.run_id == "spring-1"
@@ -181,7 +183,7 @@ def test_view_is_built_once_for_all_until_the_store_changes(
         built.append(1)
         return real(*values)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(overview, "alarms", counting)
+    monkeypatch.setattr("server.dashboard.views.overview.alarms", counting)
     monkeypatch.setattr("server.dashboard.stored.FRESH_SECONDS", 0.0)
     client = at(place, tmp_path)
     for _ in range(5):

@@ -17,6 +17,7 @@ from server.dashboard import stored
 from server.run_store import reading, reading_regions
 from server.run_store.opening import open_store
 from server.run_store.putting import put
+from server.run_store.reading_budgets import budget_states
 from server.run_store.schema import Budget, Heartbeat, Refusal, Region, Run
 from tests.server.dashboard.stores import BITING, at, change, filled
 from tests.server.run_store.examples import MadeUp
@@ -41,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> str:
     change(place, Run, {"code": "a" * 64})
     change(place, Region, {"code": "b" * 64}, name="south")
     store = open_store(place)
-    known = reading_regions.budgets(store, region="south")[0]
+    known = budget_states(store, region="south")[0]
     told = {"source": "receipt", "spent": known.spent, "limit": 2 * (known.spent or 0.0)}
     span = {"region": "south", "public_key": known.public_key, "window": known.window}
     others = {"delta": known.delta, "releases": 1, "computed": known.computed}

@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 
 from server.dashboard.settings import Settings
 from server.dashboard.site import create_site
-from server.run_store import reading_regions
 from server.run_store.opening import open_store
 from server.run_store.putting import put
+from server.run_store.reading_budgets import budget_states
 from server.run_store.schema import Audit, Budget, Region, Run
 from tests.server.dashboard.site import browser
 from tests.server.run_store.examples import MadeUp
@@ -78,7 +78,7 @@ def test_figures_are_those_of_the_store(client: TestClient, place: str) -> None:
     assert "noise" in found["fedinterest_clustering_silhouette"].documentation
     assert value(found, "fedinterest_clustering_clusters") == 2
     assert value(found, "fedinterest_audits_failed") == 0
-    budgets = {line.region: line for line in reading_regions.budgets(store)}
+    budgets = {line.region: line for line in budget_states(store)}
     for region, line in budgets.items():
         assert value(found, "fedinterest_epsilon_spent", region=region) == line.spent
     assert found["fedinterest_epsilon_limit"].samples == []  # the server does not know any

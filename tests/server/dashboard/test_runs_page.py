@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +43,26 @@ def test_list_says_how_each_run_fares(client: TestClient) -> None:
     for name in ("summer", "autumn", "spring"):
         assert f'href="/runs/{name}-1"' in page
     assert page.index("summer-1") < page.index("autumn-1") < page.index("spring-1")
+
+
+@pytest.mark.parametrize(
+    ("status", "run"),
+    [("running", "summer-1"), ("interrupted", "autumn-1"), ("completed", "spring-1")],
+    ids=["running", "interrupted", "completed"],
+)
+def test_list_is_narrowed_by_the_status_that_it_shows(
+    client: TestClient, status: str, run: str
+) -> None:
+    """Who fell silent is interrupted: on the page, to programs, and to Prometheus alike."""
+    told = client.get(f"/api/v1/runs?status={status}").json()
+    assert [(one["id"], one["status"]) for one in told["runs"]] == [(run, status)]
+    assert told["n_runs"] == 1
+    rows = table(client.get(f"/api/v1/runs.csv?status={status}").text)
+    assert [(one["id"], one["status"]) for one in rows] == [(run, status)]
+    page = client.get(f"/runs?status={status}").text
+    assert re.findall(r'href="/runs/([^"?]+)"', page) == [run]
+    assert f'fedinterest_runs{{status="{status}"}} 1.0' in client.get("/metrics").text
+    assert client.get("/api/v1/overview").json()["counts"]["by_status"][status] == 1
 
 
 def test_list_can_be_narrowed(client: TestClient) -> None:

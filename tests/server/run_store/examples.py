@@ -12,7 +12,10 @@ from privacy.query import NoiseKind
 from server.report import Report
 from server.results import build_report
 from server.run_config import RunConfig, parse_flat
+from server.run_store import reading
+from server.run_store.opening import Store
 from server.run_store.recording import Recorder
+from server.run_store.records import MapRecord
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import AcceptedAnswer, FederatedKMeans, RoundRecord
 from strategies.plan import plan
@@ -167,3 +170,9 @@ class MadeUp:
         return build_report(
             self.strategy, self.clock.started, self.clock.seconds, name="spring", n_users=1200
         )
+
+
+def latest_map(store: Store) -> MapRecord | None:
+    """Return the map of the latest run that has one."""
+    runs = reading.runs(store, with_map=True, limit=1)
+    return reading.cluster_map(store, runs[0].id) if runs else None

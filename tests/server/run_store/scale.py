@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from server.run_store import reading, reading_regions
+from server.run_store.counts import overview
 from server.run_store.opening import Store, open_store
 from server.run_store.putting import put
+from server.run_store.reading_budgets import budget_states
 from server.run_store.retention import prune
 from server.run_store.schema import (
     Cluster,
@@ -33,6 +35,7 @@ from server.run_store.schema import (
     Run,
 )
 from server.run_store.spending import put_releases
+from tests.server.run_store.examples import latest_map
 from tests.server.run_store.postgres import is_installed, postgres
 
 RUNS, REGIONS, MAPS, CLUSTERS, ROUNDS = 1000, 500, 50, 200, 13
@@ -177,12 +180,10 @@ def measure(store: Store) -> dict[str, float]:
     """Return the median milliseconds of each reading query."""
     last, region = f"weekly-{RUNS - 1:04}", NAMES[7]
     queries: dict[str, Callable[[], object]] = {
-        "overview": lambda: reading.overview(store),
+        "overview": lambda: overview(store),
         "runs, first page": lambda: reading.runs(store),
         "runs, all": lambda: reading.runs(store, limit=RUNS),
-        "runs of a name, a later page": lambda: reading.runs(
-            store, name="weekly", before=START + timedelta(days=400)
-        ),
+        "runs of a name, a later page": lambda: reading.runs(store, name="weekly", offset=400),
         "run": lambda: reading.run(store, last),
         "rounds": lambda: reading.rounds(store, last),
         "releases of a run": lambda: reading.releases(store, run_id=last),
@@ -192,7 +193,7 @@ def measure(store: Store) -> dict[str, float]:
         "refusals, latest": lambda: reading.refusals(store),
         "refusals of a region": lambda: reading.refusals(store, region=region),
         "map of 200 clusters": lambda: reading.cluster_map(store, last),
-        "latest map": lambda: reading.latest_map(store),
+        "latest map": lambda: latest_map(store),
         "figures": lambda: reading.figures(store, last),
         "figure over 1,000 runs": lambda: reading.figure_history(
             store, "clustering.figure-3", limit=RUNS
@@ -201,8 +202,9 @@ def measure(store: Store) -> dict[str, float]:
         "regions": lambda: reading_regions.regions(store),
         "region": lambda: reading_regions.region(store, region),
         "agents": lambda: reading_regions.heartbeats(store),
-        "budgets of all": lambda: reading_regions.budgets(store),
-        "budgets of a region": lambda: reading_regions.budgets(store, region=region),
+        "budgets, the fullest": lambda: budget_states(store),
+        "budgets of a region": lambda: budget_states(store, region=region),
+        "budgets, each region's latest": lambda: budget_states(store, latest=True, limit=REGIONS),
         "audits": lambda: reading_regions.audits(store),
     }
     found = {}
@@ -220,7 +222,7 @@ def show(place: str) -> None:
     """Fill the store at ``place``, which must be new, and print what takes how long."""
     store = open_store(place)
     seconds = fill(store)
-    counted = reading.overview(store)
+    counted = overview(store)
     print(f"\n{store.place}: {counted.runs} runs, {counted.releases} releases")
     for part, some in (("first", seconds[:100]), ("last", seconds[-100:])):
         print(f"  writing a run, {part} hundred: median {1000 * statistics.median(some):.0f} ms")

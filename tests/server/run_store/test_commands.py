@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import fedinterest
-from server.run_store import reading, reading_regions
+from server.run_store import reading
 from server.run_store.errors import StoreError
 from server.run_store.opening import open_store
+from server.run_store.reading_budgets import budget_states
 from tests.server.run_store.examples import MadeUp
 
 
@@ -44,11 +45,11 @@ def test_prune_takes_out_what_is_old_and_keeps_what_it_cost(place: str) -> None:
     for run in ("spring-1", "spring-2"):
         record(place, run)
     store = open_store(place)
-    spent = [line.spent for line in reading_regions.budgets(store)]
+    spent = [line.spent for line in budget_states(store)]
     told = call("prune", place, "--keep-runs", "1")
     assert "1 runs, 4 releases, 0 refusals" in told
     assert len(reading.runs(store)) == 1
-    assert [line.spent for line in reading_regions.budgets(store)] == spent
+    assert [line.spent for line in budget_states(store)] == spent
     assert "0 runs, 0 releases" in call("prune", place, "--keep-runs", "1")
     store.close()
 

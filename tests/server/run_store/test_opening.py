@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from server.run_config import ConfigError, parse_flat
-from server.run_store import reading
+from server.run_store.counts import overview
 from server.run_store.errors import StoreAwayError, StoreError
 from server.run_store.opening import Store, open_store
 from server.run_store.schema import VERSION_TABLE, Base
@@ -34,7 +34,7 @@ def test_models_and_migrations_agree(store: Store) -> None:
 def test_a_store_is_made_once_and_opened_again(place: str) -> None:
     open_store(place).close()
     again = open_store(place, make=False)
-    assert reading.overview(again).runs == 0
+    assert overview(again).runs == 0
     again.close()
 
 
@@ -158,7 +158,7 @@ def test_a_new_store_is_not_there_half(tmp_path: Path, monkeypatch: pytest.Monke
     with sqlite3.connect(place) as file:
         assert file.execute("SELECT name FROM sqlite_master").fetchall() == []
     file.close()
-    assert reading.overview(open_store(place)).runs == 0
+    assert overview(open_store(place)).runs == 0
 
 
 def test_a_store_that_is_held_for_too_long_is_given_up(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_store_that_is_held_for_too_long_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(StoreAwayError, match="database is locked"), store.write():
         pass
     assert 0.1 < time.monotonic() - begun < 5
-    assert reading.overview(store).runs == 0  # who reads is not kept out
+    assert overview(store).runs == 0  # who reads is not kept out
     other.execute("ROLLBACK")
     other.close()
     with store.write():

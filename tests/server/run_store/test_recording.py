@@ -23,9 +23,10 @@ from server.run_store.changes import versions
 from server.run_store.columns import name_of, storable
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store, open_store
+from server.run_store.reading_budgets import budget_states
 from server.run_store.results import places
 from server.run_store.simulated import record_simulation
-from tests.server.run_store.examples import REGIONS, STARTED, MadeUp
+from tests.server.run_store.examples import REGIONS, STARTED, MadeUp, latest_map
 from tests.server.run_store.postgres import Postgres
 from tests.strategies.examples import a_refusal
 
@@ -109,7 +110,7 @@ def test_writing_the_same_again_changes_nothing(place: str, store: Store) -> Non
         again.stop()
     assert everything(store) == before
     assert len(before["release"]) == 6
-    assert {line.releases for line in reading_regions.budgets(store)} == {3}
+    assert {line.releases for line in budget_states(store)} == {3}
 
 
 def test_a_store_that_goes_away_and_comes_back_has_everything_in_the_end(
@@ -150,7 +151,7 @@ def test_a_file_that_was_removed_is_made_anew_with_all_of_the_run(tmp_path: Path
     recorder.stop()
     store = open_store(str(path))
     assert len(reading.releases(store)) == 8
-    assert {line.releases for line in reading_regions.budgets(store)} == {4}
+    assert {line.releases for line in budget_states(store)} == {4}
 
 
 def test_an_older_copy_that_is_put_back_is_made_up_for(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_postgresql_that_is_stopped_midway_and_back(
     recorder.stop()
     store = open_store(place)
     assert len(reading.releases(store)) == 10
-    assert {line.releases for line in reading_regions.budgets(store)} == {5}
+    assert {line.releases for line in budget_states(store)} == {5}
     store.close()
 
 
@@ -400,7 +401,7 @@ def test_names_and_labels_of_any_characters_are_kept_as_far_as_can_be(
         kept = [line.region for line in reading.releases(store, region=f"r{name}")]
         assert kept == [name_of(f"r{name}")] * 2
     assert {f"r{NASTY[0]}", f"r{NASTY[1]}"} <= {line.region for line in reading.releases(store)}
-    assert {line.releases for line in reading_regions.budgets(store)} == {2}
+    assert {line.releases for line in budget_states(store)} == {2}
     assert {line.sentence for line in reading.refusals(store)} == {storable("".join(NASTY))}
 
 
@@ -429,7 +430,7 @@ def test_a_map_counts_the_maps_of_its_name_and_its_centroids_have_places(
         assert shown is not None
         versions[run.id] = shown.version
     assert versions == {"run-1": 1, "run-2": 2, "run-3": 1}
-    latest = reading.latest_map(store)
+    latest = latest_map(store)
     assert latest is not None
     assert latest.run_id == "run-3"
     spots = [(cluster.x, cluster.y) for cluster in latest.clusters]

@@ -19,6 +19,7 @@ from server.run_config import ConfigError
 from server.run_store import reading, reading_regions
 from server.run_store.audits import record_audit
 from server.run_store.opening import Store, open_store
+from server.run_store.reading_budgets import budget_states
 from simulations.run import simulate
 from strategies.federated_kmeans import StrategyError
 from tests.client.examples import FakeEncoder
@@ -83,14 +84,11 @@ def test_a_simulation_leaves_a_complete_run(
         (c.label, c.terms, c.noisy_size) for c in report.clustering.clusters
     ]
     for receipt in report.receipts:
-        (budget,) = reading_regions.budgets(store, region=receipt.region)
-        assert budget.spent == pytest.approx(receipt.spent_epsilon, rel=1e-9)
-        assert (budget.told_spent, budget.limit) == (receipt.spent_epsilon, receipt.limit_epsilon)
-        assert (budget.told_lifetime, budget.lifetime_limit, budget.told_by) == (
-            receipt.lifetime_epsilon,
-            receipt.lifetime_limit,
-            "receipt",
-        )
+        (budget,) = budget_states(store, region=receipt.region)
+        assert budget.counted == pytest.approx(receipt.spent_epsilon, rel=1e-9)
+        assert (budget.told, budget.limit) == (receipt.spent_epsilon, receipt.limit_epsilon)
+        assert budget.lifetime_spent == pytest.approx(receipt.lifetime_epsilon, rel=1e-9)
+        assert (budget.lifetime_limit, budget.told_by) == (receipt.lifetime_limit, "receipt")
     _audited(
         store,
         tmp_path / "out" / "ledgers",
@@ -114,9 +112,9 @@ def _audited(store: Store, folder: Path, spent: dict[str, float]) -> None:
     told = {one.region: one for one in reading_regions.audited(store, audit_id=number)}
     assert {name: one.spent for name, one in told.items()} == pytest.approx(spent)
     for name in spent:
-        (budget,) = reading_regions.budgets(store, region=name)
+        (budget,) = budget_states(store, region=name)
         assert (budget.told_by, budget.limit) == ("audit", 4.0)
-        assert budget.told_spent == pytest.approx(budget.spent)
+        assert budget.told == pytest.approx(budget.counted)
         region = reading_regions.region(store, name)
         assert region is not None
         assert region.code == setting.code
@@ -148,8 +146,8 @@ def test_a_killed_run_goes_on_in_the_store_under_its_own_name(tmp_path: Path) ->
     (run,) = reading.runs(store)
     assert (run.id, run.status, run.resumed) == ("sample-1", "completed", 1)
     assert run.failure is None
-    assert {line.releases for line in reading_regions.budgets(store)} == {13}
-    spent = {line.region: line.releases for line in reading_regions.budgets(store)}
+    assert {line.releases for line in budget_states(store)} == {13}
+    spent = {line.region: line.releases for line in budget_states(store)}
     assert spent == {name: len(entries) for name, entries in scene.charges().items()}
 
 
@@ -165,7 +163,7 @@ def test_a_run_that_stops_says_why_and_keeps_who_had_answered(tmp_path: Path) ->
     assert (run.status, run.failure_type) == ("failed", "StrategyError")
     assert run.failure is not None
     assert "answered phase 'reach'" in run.failure
-    assert {line.region: line.releases for line in reading_regions.budgets(store)} == {
+    assert {line.region: line.releases for line in budget_states(store)} == {
         "east": 4,
         "west": 3,
     }
