@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 
 from server.run_store.opening import Store
+from server.run_store.reading_regions import PASSED
 from server.run_store.records import SILENT_AFTER, Overview
 from server.run_store.schema import Audit, Region, Run, Spending
 from server.run_store.states import INTERRUPTED, RUNNING
-
-PASSED = "PASS"
-"""Verdict of an audit that found nothing wrong."""
 
 
 def overview(store: Store, now: datetime | None = None) -> Overview:

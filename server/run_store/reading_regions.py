@@ -23,6 +23,8 @@ from server.run_store.schema import (
     Spending,
 )
 
+PASSED = "PASS"
+"""Verdict of an audit that found nothing wrong."""
 SIGNED = '{"audit":'
 """How a document begins that is kept with its signature; an audit by itself begins otherwise."""
 
@@ -101,7 +103,7 @@ def audits(
             **row,
             ledgers=sum(count for one, _, count in counts if one == row["id"]),
             failed=sum(
-                count for one, verdict, count in counts if one == row["id"] and verdict != "PASS"
+                count for one, verdict, count in counts if one == row["id"] and verdict != PASSED
             ),
         )
         for row in rows
@@ -112,6 +114,31 @@ def count_audits(store: Store) -> int:
     """Return how many audits there are."""
     with store.read() as connection:
         return int(connection.execute(select(func.count()).select_from(Audit)).scalar_one())
+
+
+def audits_that_stand_failed(store: Store) -> list[str]:
+    """Return the audits of ledgers that did not hold when they were audited last, latest first.
+
+    One id for each such ledger. An audit of other ledgers says nothing of these; what could not be
+    read has no region, and is left out.
+    """
+    ledger = (AuditedLedger.region, AuditedLedger.public_key)
+    # Of a ledger that one audit found twice, the worse counts.
+    latest_first = (Audit.made.desc(), Audit.id, AuditedLedger.verdict == PASSED)
+    ranked = (
+        select(
+            AuditedLedger.audit_id,
+            AuditedLedger.verdict,
+            Audit.made,
+            func.row_number().over(partition_by=ledger, order_by=latest_first).label("place"),
+        )
+        .join(Audit, Audit.id == AuditedLedger.audit_id)
+        .where(AuditedLedger.region != "")
+        .subquery()
+    )
+    failed = select(ranked.c.audit_id).where(ranked.c.place == 1, ranked.c.verdict != PASSED)
+    with store.read() as connection:
+        return list(connection.execute(failed.order_by(ranked.c.made.desc())).scalars())
 
 
 def has_signature(store: Store, audit_id: str) -> bool:
@@ -150,7 +177,7 @@ def audited(
     query = query.order_by(
         Audit.made.desc(),
         AuditedLedger.audit_id,
-        AuditedLedger.verdict == "PASS",
+        AuditedLedger.verdict == PASSED,
         AuditedLedger.number,
     )
     with store.read() as connection:

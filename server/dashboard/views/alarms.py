@@ -20,7 +20,6 @@ from server.run_store.states import COMPLETED, FAILED, INTERRUPTED
 NEARLY_SPENT = 0.9
 """Share of a limit from which on a budget is nearly used up."""
 GRAVE, NOTABLE = "grave", "notable"
-_PASSED = "PASS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ def alarms(
     """
     audits = reading_regions.audits(store, limit=1)
     raised = [
-        *_of_audits(audits),
+        *_of_audits(audits, reading_regions.audits_that_stand_failed(store)),
         *_of_runs(store, latest),
         *_of_budgets(n_budgets, n_full),
         *_of_map(mapped, found),
@@ -76,11 +75,16 @@ def alarms(
     return sorted(raised, key=lambda alarm: alarm.gravity != GRAVE)
 
 
-def _of_audits(audits: Sequence[AuditLine]) -> Iterator[Alarm]:
-    for audit in audits:
-        if audit.verdict != _PASSED:
+def _of_audits(latest: Sequence[AuditLine], standing: Sequence[str]) -> Iterator[Alarm]:
+    """Look at the latest audit, and at ledgers that failed earlier: it may be one of others."""
+    told = {audit.id for audit in latest}
+    for audit in latest:
+        if audit.verdict != reading_regions.PASSED:
             words = {"failed": str(audit.failed), "n": str(audit.ledgers)}
             yield Alarm(kind="audit", gravity=GRAVE, path="/privacy/audits", words=words)
+    if earlier := [audit_id for audit_id in standing if audit_id not in told]:
+        path = f"/privacy/audits/{_in_address(earlier[0])}"
+        yield Alarm(kind="ledgers", gravity=GRAVE, path=path, words={"n": str(len(earlier))})
 
 
 def _of_runs(store: Store, latest: Sequence[RunRecord]) -> Iterator[Alarm]:

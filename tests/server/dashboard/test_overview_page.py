@@ -13,7 +13,8 @@ from server.run_store import reading
 from server.run_store.counts import overview
 from server.run_store.heartbeats import OFFLINE, ONLINE, REVOKED, Heartbeat, record_heartbeats
 from server.run_store.opening import open_store
-from server.run_store.schema import Audit, Budget, Map, Run
+from server.run_store.putting import put
+from server.run_store.schema import Audit, AuditedLedger, Budget, Map, Run
 from server.run_store.schema import Heartbeat as HeartbeatRow
 from server.run_store.spending import RELEASES
 from tests.server.dashboard.stores import BITING, at, change, filled, poisoned
@@ -117,6 +118,47 @@ def test_alarms_of_audit_budget_and_map(tmp_path: Path) -> None:
     kinds = {alarm["kind"]: alarm for alarm in later.get("/api/v1/overview").json()["alarms"]}
     assert kinds["budgets"]["words"] == {"n": "2", "of": "2", "share": "90%"}
     assert "map" not in kinds
+
+
+def test_an_audit_of_other_ledgers_does_not_make_a_failed_one_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.dashboard.stored.FRESH_SECONDS", 0.0)
+    place = filled(tmp_path)
+    client = at(place, tmp_path)
+    now = datetime.now(UTC)
+
+    def audited(number: int, verdicts: dict[str, str]) -> list[tuple[str, str, str]]:
+        whole = "PASS" if set(verdicts.values()) == {"PASS"} else "FAIL"
+        head = {"id": f"audit-{number}", "made": now + timedelta(minutes=number), "signed_by": ""}
+        row = {"releases": 1, "spent": 1.0, "limit": 2.0, "delta": 1e-6, "incidents": []}
+        ledgers = [
+            row
+            | {"audit_id": head["id"], "number": at, "region": region, "public_key": region}
+            | {"verdict": verdict, "faults": []}
+            for at, (region, verdict) in enumerate(verdicts.items())
+        ]
+        store = open_store(place)
+        with store.write() as connection:
+            rest = {"paths": [], "verdict": whole, "simulated": False, "document": "{}"}
+            put(connection, Audit, [head | rest])
+            put(connection, AuditedLedger, ledgers)
+        store.close()
+        alarms = client.get("/api/v1/overview").json()["alarms"]
+        return [
+            (one["kind"], one["path"], one["words"]["n"])
+            for one in alarms
+            if one["kind"] in ("audit", "ledgers")
+        ]
+
+    first = audited(1, {"north": "FAIL", "south": "PASS", "": "UNUSABLE"})
+    assert first == [("audit", "/privacy/audits", "3")]
+    stands = ("ledgers", "/privacy/audits/audit-1", "1")
+    assert audited(2, {"south": "PASS"}) == [stands]
+    assert audited(3, {"south": "FAIL"}) == [("audit", "/privacy/audits", "1"), stands]
+    assert "1 ledgers did not hold" in client.get("/overview").text
+    assert audited(4, {"south": "PASS"}) == [stands]
+    assert audited(5, {"north": "PASS"}) == []
 
 
 def test_agents_that_a_run_would_miss_raise_an_alarm(
