@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from server.run_store.engines import file_engine, server_engine
 from server.run_store.errors import StoreAwayError, StoreError
+from server.run_store.reach import trouble_with
 from server.run_store.schema import VERSION_TABLE
 from server.store_place import is_url, objection_to
 
@@ -30,6 +31,7 @@ BUSY_SECONDS = 5.0
 """So long another process may hold the store before a write is given up."""
 _LOCK = 0x6665_6469
 """PostgreSQL's advisory lock of those who write."""
+_OF_FILES = ("unable to open", "disk", "readonly")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _one_at_a_time = threading.Lock()
 """Alembic keeps its context in a module."""
@@ -196,7 +198,11 @@ def _told(place: str, done: str) -> Iterator[None]:
                 f"{place} is no SQLite database, so no run store. Nothing was changed. Choose "
                 "another file."
             ) from error
-        raise StoreAwayError(f"The run store {place} cannot be {done} ({said}).") from error
+        # SQLite does not say why: its "disk I/O error" may be a disk that is full.
+        asks = not is_url(place) and any(word in said for word in _OF_FILES)
+        why = trouble_with(Path(place).expanduser()) if asks else ""
+        told = f"{said}; {why}" if why else said
+        raise StoreAwayError(f"The run store {place} cannot be {done} ({told}).") from error
     except SQLAlchemyError as error:
         raise StoreAwayError(
             f"The run store {place} cannot be {done} ({type(error).__name__}: {error})."
