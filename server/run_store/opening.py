@@ -60,8 +60,14 @@ class Store:
         StoreAwayError
             If the store cannot be reached, or something in it cannot be read.
         """
-        with _told(self.place, "read"), self.engine.connect() as connection:
-            yield connection
+        try:
+            with _told(self.place, "read"), self.engine.connect() as connection:
+                yield connection
+        except ValueError as error:  # SQLite keeps in a column whatever was written there
+            raise StoreAwayError(
+                f"The run store {self.place} cannot be read: something in it is not of its kind "
+                f"({error}). Was it written by another program? Put back a copy."
+            ) from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -262,6 +262,23 @@ def test_what_is_no_store_is_said_to_be_none_and_left_alone(
     assert_back(client)
 
 
+@pytest.mark.parametrize(
+    ("column", "written"),
+    [("config", "{half"), ("plan", ""), ("started", "yesterday"), ("updated", "2026-13-45")],
+)
+def test_a_row_that_cannot_be_read_is_told_as_the_stores_fault(
+    path: Path, tmp_path: Path, column: str, written: str
+) -> None:
+    with sqlite3.connect(path) as file:
+        file.execute(f"UPDATE run SET {column} = ?", (written,))  # noqa: S608  (a test's own)
+    file.close()
+    client = site(path, tmp_path)
+    for address in ("/runs/spring-1", "/api/v1/runs/spring-1"):
+        answer = client.get(address)
+        assert answer.status_code == 503, address
+        assert "something in it is not of its kind" in answer.text
+
+
 @pytest.fixture
 def server_store() -> Iterator[tuple[object, str]]:
     if not is_installed():
