@@ -67,6 +67,7 @@ def asked_listing(
     descending: bool = False,
     size: int = 50,
     filters: Sequence[str] = (),
+    most: int | None = None,
 ) -> Listing:
     """Return what the address asks for; what makes no sense is as if it were not there.
 
@@ -80,7 +81,10 @@ def asked_listing(
     size : int
     filters : sequence of str
         Names of what else may be asked for.
+    most : int, optional
+        Rows that can be paged through: beyond them, the last such page is asked for.
     """
+    last = MOST_PAGE if most is None else max(1, most // size)
     asked = request.query_params
     sort = asked.get("sort", "")
     known = sort in columns
@@ -91,7 +95,7 @@ def asked_listing(
         sort=sort if known else columns[0],
         descending=order == "down" if order in {"up", "down"} else descending and not known,
         # isdecimal: digits of other scripts are none, and so is a number of a thousand digits.
-        page=min(max(int(page), 1), MOST_PAGE) if page.isdecimal() and len(page) < 8 else 1,
+        page=min(max(int(page), 1), last) if page.isdecimal() and len(page) < 8 else 1,
         size=size,
         filters=tuple((name, asked[name]) for name in filters if asked.get(name)),
     )

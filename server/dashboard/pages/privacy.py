@@ -14,7 +14,7 @@ from privacy.audit.claims import together
 from server.dashboard.api import ANSWERS, API, Asked, Limit, Name, Offset, csv_response
 from server.dashboard.csv_stream import csv_stream
 from server.dashboard.errors import VisitError
-from server.dashboard.listing import asked_listing
+from server.dashboard.listing import Listing, asked_listing
 from server.dashboard.navigation import Page
 from server.dashboard.rendering import show
 from server.dashboard.roles import Role
@@ -76,21 +76,25 @@ def _budgets(request: Request, stored: Stored, template: str) -> Response:
 @router.get("/privacy/releases", include_in_schema=False, dependencies=FOR_AUDITORS)
 def show_releases(request: Request, stored: Source) -> Response:
     """Show received answers, the latest first."""
-    listing = asked_listing(request, ("received",), descending=True, size=SIZE, filters=_FILTERS)
+    listing = _latest_first(request)
     asked = dict(listing.filters)
-    offset = min(listing.offset, MOST_LISTED)
-    view = stored.view(releases_page, asked.get("region"), asked.get("run"), SIZE, offset)
+    view = stored.view(releases_page, asked.get("region"), asked.get("run"), SIZE, listing.offset)
     return show(request, "releases.html", view=view, listing=listing, most=MOST_LISTED)
 
 
 @router.get("/privacy/refusals", include_in_schema=False)
 def show_refusals(request: Request, stored: Source) -> Response:
     """Show what regions refused, the latest first."""
-    listing = asked_listing(request, ("received",), descending=True, size=SIZE, filters=_FILTERS)
+    listing = _latest_first(request)
     asked = dict(listing.filters)
-    offset = min(listing.offset, MOST_LISTED)
-    view = stored.view(refusals_page, asked.get("region"), asked.get("run"), SIZE, offset)
+    view = stored.view(refusals_page, asked.get("region"), asked.get("run"), SIZE, listing.offset)
     return show(request, "refusals.html", view=view, listing=listing, most=MOST_LISTED)
+
+
+def _latest_first(request: Request) -> Listing:
+    return asked_listing(
+        request, ("received",), descending=True, size=SIZE, filters=_FILTERS, most=MOST_LISTED
+    )
 
 
 @router.get("/privacy/audits", include_in_schema=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -195,6 +196,21 @@ def test_releases_are_the_stores_in_all_forms(scene: Scene, client: TestClient) 
         assert f"{line.round}: {line.purpose}" in page
         assert f'<td class="n">{line.sigma:.4g}</td>' in page
     assert "local trust" in page
+
+
+def test_beyond_what_can_be_paged_through_the_last_such_page_is_shown_as_what_it_is(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.dashboard.pages.privacy.SIZE", 2)
+    monkeypatch.setattr("server.dashboard.pages.privacy.MOST_LISTED", 4)
+    client = at(scene.place, tmp_path)
+    pages = [client.get(f"/privacy/releases?page={n}").text for n in (1, 2, 3, 9)]
+    shown = [re.findall(r"<td>(\d+: [^<]+)</td>", page) for page in pages]
+    store = open_store(scene.place)
+    lines = [f"{line.round}: {line.purpose}" for line in reading.releases(store, limit=4)]
+    store.close()
+    assert shown == [lines[:2], lines[2:], lines[2:], lines[2:]]
+    assert all("2 of 2" in page for page in pages[1:])
 
 
 def test_refusals_are_told_in_their_words(client: TestClient) -> None:
