@@ -18,7 +18,8 @@ from prometheus_client.registry import Collector
 
 from server.dashboard.stored import Stored
 from server.dashboard.views.run_figures import RunFigures, run_figures
-from server.run_store.records import FigureLine
+from server.run_store.records import BudgetState, FigureLine
+from server.run_store.schema import LIFETIME
 
 log = logging.getLogger("fedinterest.dashboard")
 Labels = tuple[str, ...]
@@ -111,8 +112,8 @@ def _runs(found: RunFigures) -> Iterator[Metric]:
 def _clustering(found: RunFigures) -> Iterator[Metric]:
     if found.latest is None:
         return
-    labels = ("name", "simulated")
-    whose = (found.latest.name, str(found.latest.simulated).lower())
+    labels = ("name", "trust_model", "simulated")
+    whose = (found.latest.name, found.latest.trust_model, _spelt(found.latest.simulated))
     lines: dict[str, FigureLine] = {line.name: line for line in found.clustering}
     for figure, (name, told) in CLUSTERING.items():
         line = lines.get(f"clustering.{figure}")
@@ -125,26 +126,47 @@ def _clustering(found: RunFigures) -> Iterator[Metric]:
 
 
 def _budgets(found: RunFigures) -> Iterator[Metric]:
-    labels = ("region", "window", "delta")
-    whose = {at: (one.region, one.window, f"{one.delta:g}") for at, one in enumerate(found.budgets)}
+    labels = ("region", "window", "delta", "simulated")
+    whose = [(_span(one, one.window, one.delta), one) for one in found.budgets]
     yield _gauge(
         "fedinterest_epsilon_spent",
         "Epsilon, at the label's delta, that a region has spent in its latest window: a lower "
         "bound, counted from received answers, or what its ledger said if that is more.",
         labels,
-        ((whose[at], one.spent) for at, one in enumerate(found.budgets)),
+        ((span, one.spent) for span, one in whose),
     )
     yield _gauge(
         "fedinterest_epsilon_limit",
         "Epsilon that a region's policy allows in that window; only where the server knows it.",
         labels,
-        ((whose[at], one.limit) for at, one in enumerate(found.budgets)),
+        ((span, one.limit) for span, one in whose),
+    )
+    ever = [(_span(one, LIFETIME, one.lifetime_delta or one.delta), one) for one in found.budgets]
+    yield _gauge(
+        "fedinterest_epsilon_lifetime_spent",
+        "The same over all windows of that ledger; a region stops at whichever limit comes first.",
+        labels,
+        ((span, one.lifetime_spent) for span, one in ever),
+    )
+    yield _gauge(
+        "fedinterest_epsilon_lifetime_limit",
+        "Epsilon that a region's policy allows in all windows; only where the server knows it.",
+        labels,
+        ((span, one.lifetime_limit) for span, one in ever),
     )
     yield GaugeMetricFamily(
         "fedinterest_epsilon_regions_left_out",
         "Regions whose budgets are not shown here: the fullest come first.",
         value=found.budgets_left_out,
     )
+
+
+def _span(one: BudgetState, window: str, delta: float) -> Labels:
+    return one.region, window, f"{delta:g}", _spelt(one.simulated)
+
+
+def _spelt(flag: bool) -> str:
+    return str(flag).lower()
 
 
 def _gauge(name: str, told: str, labels: Sequence[str], samples: Samples) -> Metric:

@@ -233,6 +233,7 @@ def figure_history(
             Figure.run_id,
             Run.name.label("run_name"),
             Run.started,
+            Run.trust_model,
             Run.simulated,
             Figure.value,
             Figure.noise,

@@ -173,10 +173,28 @@ class FigurePoint:
     run_id: str
     run_name: str
     started: datetime
+    trust_model: str
     simulated: bool
     value: float | None
     noise: float | None
     kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentOf:
+    """What was spent at least, of which limit: in a window, or over a ledger's life."""
+
+    spent: float | None
+    limit: float | None
+    delta: float
+    is_lifetime: bool
+
+    @property
+    def share(self) -> float | None:
+        """The share of the limit that is spent; None where one of them is unknown."""
+        if self.spent is None or not self.limit:
+            return None
+        return self.spent / self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +237,18 @@ class BudgetState:
     releases: int
     simulated: bool
     computed: datetime
+
+    @property
+    def nearest_limit(self) -> SpentOf:
+        """The window's limit, or the lifetime's where more of that is spent: either stops it."""
+        window = SpentOf(spent=self.spent, limit=self.limit, delta=self.delta, is_lifetime=False)
+        ever = SpentOf(
+            spent=self.lifetime_spent,
+            limit=self.lifetime_limit,
+            delta=self.delta if self.lifetime_delta is None else self.lifetime_delta,
+            is_lifetime=True,
+        )
+        return ever if (ever.share or 0.0) > (window.share or 0.0) else window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

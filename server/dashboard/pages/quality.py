@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.dashboard.api import ANSWERS, API, LONGEST, Asked, CsvResponse, Limit, csv_response
+from server.dashboard.api import ANSWERS, API, LONGEST, Asked, CsvResponse, Limit, csv_of
 from server.dashboard.charts import Chart
 from server.dashboard.errors import VisitError
 from server.dashboard.language import Speech
@@ -37,6 +37,7 @@ USUAL = "clustering.silhouette"
 """The figure whose history is shown where none was asked for."""
 MOST_POINTS, MOST_ROWS = 52, 10
 """Runs in the curve, such as a year's weekly ones, and in the table with their links."""
+CSV_COLUMNS = ("run", "trust_model", "simulated", *FigureLine.__dataclass_fields__)
 _A_DAY = 24 * 3600
 
 
@@ -207,8 +208,11 @@ def read_history(
 
 @router.get(f"{API}/figures.csv", responses=ANSWERS, tags=["quality"], response_class=CsvResponse)
 def download_figures(stored: Source, run: Asked = None) -> Response:
-    """Return the figures of a run as CSV: of the latest that has some, if none is named."""
-    lines = stored.view(figures_of, run)
-    if lines is None:
+    """Return the figures of a run as CSV, each with its run: the latest's, if none is named."""
+    found = stored.view(figures_of, run)
+    if found is None:
         raise VisitError(404, "no-run")
-    return csv_response("figures", FigureLine, lines)
+    of = (found.run.id, found.run.trust_model, found.run.simulated) if found.run else ()
+    names = tuple(FigureLine.__dataclass_fields__)
+    rows = ([*of, *(getattr(line, name) for name in names)] for line in found.figures)
+    return csv_of("figures", CSV_COLUMNS, rows)

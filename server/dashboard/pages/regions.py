@@ -45,7 +45,10 @@ Sort = Annotated[
 SIZE, SOME_RELEASES = 50, 25
 _REGION = tuple(RegionRecord.__dataclass_fields__)
 _AGENT = {"agent": "state", "last_heartbeat": "last_heartbeat", "enrolled_version": "version"}
-_BUDGET = ("window", "spent", "limit", "counted", "told", "told_by", "delta")
+_BUDGET = (
+    *("window", "spent", "limit", "counted", "told", "told_by", "delta"),
+    *("lifetime_spent", "lifetime_limit", "lifetime_delta", "simulated"),
+)
 
 
 @router.get("/regions", include_in_schema=False)

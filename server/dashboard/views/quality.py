@@ -40,6 +40,14 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FiguresOf:
+    """All figures of a run; of none, where no run has any."""
+
+    run: RunRecord | None
+    figures: list[FigureLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityPage:
     """The figures of one run, by what they are about.
 
@@ -127,12 +135,16 @@ def quality_history(store: Store, figure: str, name: str | None, limit: int) -> 
     return QualityHistory(figure=figure, name=name, points=points)
 
 
-def figures_of(store: Store, run_id: str | None) -> list[FigureLine] | None:
+def figures_of(store: Store, run_id: str | None) -> FiguresOf | None:
     """Return all figures of one run, or of the latest that has some; None: no such run."""
     if run_id is None:
         latest = reading.runs(store, with_figures=True, limit=1)
-        return reading.figures(store, latest[0].id) if latest else []
-    return reading.figures(store, run_id) if reading.run(store, run_id) else None
+        run = latest[0] if latest else None
+    elif found := reading.run(store, run_id):
+        run = found.run
+    else:
+        return None
+    return FiguresOf(run=run, figures=reading.figures(store, run.id) if run else [])
 
 
 def _of(lines: Iterable[FigureLine], group: str) -> list[FigureLine]:

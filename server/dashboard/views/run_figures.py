@@ -8,22 +8,11 @@ from datetime import datetime
 from server.run_store import reading, reading_budgets
 from server.run_store.counts import overview
 from server.run_store.opening import Store
-from server.run_store.records import FigureLine, RunRecord
+from server.run_store.records import BudgetState, FigureLine, RunRecord
 from server.run_store.states import RUNNING
 
 MOST_REGIONS = 500
 MOST_UNDER_WAY = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """What one region has spent in its latest window, at ``delta``; None where unknown."""
-
-    region: str
-    window: str
-    delta: float
-    spent: float | None
-    limit: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +32,8 @@ class RunFigures:
         The latest run that has figures.
     clustering : list of FigureLine
         All of its figures.
-    budgets : list of Spent
-        The fullest first; at most :data:`MOST_REGIONS`.
+    budgets : list of BudgetState
+        Of each region's latest window, the fullest first; at most :data:`MOST_REGIONS`.
     budgets_left_out : int
     """
 
@@ -57,7 +46,7 @@ class RunFigures:
     audits_failed: int
     latest: RunRecord | None
     clustering: list[FigureLine]
-    budgets: list[Spent]
+    budgets: list[BudgetState]
     budgets_left_out: int
 
 
@@ -78,15 +67,6 @@ def run_figures(store: Store) -> RunFigures:
         audits_failed=counts.audits_failed,
         latest=latest,
         clustering=reading.figures(store, latest.id) if latest else [],
-        budgets=[
-            Spent(
-                region=line.region,
-                window=line.window,
-                delta=line.delta,
-                spent=line.spent,
-                limit=line.limit,
-            )
-            for line in fullest
-        ],
+        budgets=fullest,
         budgets_left_out=n_budgets - len(fullest),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,7 +16,8 @@ from server.run_store.counts import overview
 from server.run_store.heartbeats import OFFLINE, ONLINE, REVOKED, Heartbeat, record_heartbeats
 from server.run_store.opening import open_store
 from server.run_store.putting import put
-from server.run_store.schema import Audit, AuditedLedger, Budget, Map, Run
+from server.run_store.reading_budgets import budget_states
+from server.run_store.schema import LIFETIME, Audit, AuditedLedger, Budget, Map, Run
 from server.run_store.schema import Heartbeat as HeartbeatRow
 from server.run_store.spending import RELEASES
 from tests.server.dashboard.stores import BITING, at, change, filled, poisoned
@@ -118,6 +121,21 @@ def test_alarms_of_audit_budget_and_map(tmp_path: Path) -> None:
     kinds = {alarm["kind"]: alarm for alarm in later.get("/api/v1/overview").json()["alarms"]}
     assert kinds["budgets"]["words"] == {"n": "2", "of": "2", "share": "90%"}
     assert "map" not in kinds
+
+
+def test_budget_that_is_shown_is_the_one_that_stops_a_region_first(tmp_path: Path) -> None:
+    place = filled(tmp_path)
+    store = open_store(place)
+    north = next(one for one in budget_states(store, latest=True) if one.region == "north")
+    row: dict[str, Any] = {"region": "north", "public_key": north.public_key}
+    row |= {"source": "receipt", "releases": 9, "computed": datetime.now(UTC), "spent": 7.5}
+    with store.write() as connection:
+        put(connection, Budget, [row | {"window": north.window, "limit": 80.0, "delta": 1e-6}])
+        put(connection, Budget, [row | {"window": LIFETIME, "limit": 8.0, "delta": 1e-7}])
+    store.close()
+    page = at(place, tmp_path).get("/overview").text
+    assert "north · simulated: 7.50 of 8.00, δ 1e-07, whole life" in page
+    assert re.search(r">\d+\.\d\d, limit unknown, δ 1e-06<", page)
 
 
 def test_an_audit_of_other_ledgers_does_not_make_a_failed_one_forgotten(

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from server.dashboard.language import texts
+from server.dashboard.pages.quality import CSV_COLUMNS
 from server.dashboard.settings import Settings
 from server.dashboard.site import create_site
 from server.dashboard.views.figure_names import MEASURES, Place, place_of
@@ -142,6 +143,10 @@ def test_page_api_csv_and_store_agree(client: TestClient, store: Store) -> None:
     )
     assert [row["name"] for row in rows] == kept
     assert rows[kept.index("clustering.silhouette")]["noise"] == "0.0056"
+    # No number without the run, and the trust model, that it is of.
+    assert {(row["run"], row["trust_model"], row["simulated"]) for row in rows} == {
+        ("run-1", "local", "False")
+    }
 
 
 def test_oracle_figures_are_marked_and_apart_from_released_ones(
@@ -198,7 +203,7 @@ def test_without_figures_it_says_what_to_do(
     assert empty.status_code == 200
     assert "There are no figures yet" in empty.text
     assert client.get("/api/v1/quality").json()["run"] is None
-    assert client.get("/api/v1/figures.csv").text.strip("\ufeff\r\n") == "name,value,noise,kind"
+    assert client.get("/api/v1/figures.csv").text.strip("\ufeff\r\n") == ",".join(CSV_COLUMNS)
     add(store, "under-way", {}, status="failed")
     assert "There are no figures yet" in client.get("/quality").text
     shown = client.get("/quality?run=under-way")

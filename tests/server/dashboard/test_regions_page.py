@@ -92,6 +92,8 @@ def test_csv_has_every_region(client: TestClient) -> None:
         ("south", "differs"),
     ]
     assert (rows[0]["limit"], rows[1]["told_by"]) == ("", "receipt")
+    assert [row["simulated"] for row in rows] == ["False", "True"]
+    assert rows[1]["lifetime_spent"] == rows[1]["counted"]
 
 
 @pytest.mark.parametrize(

@@ -74,13 +74,16 @@ def test_figures_are_those_of_the_store(client: TestClient, place: str) -> None:
     assert value(found, "fedinterest_regions") == 2
     assert 0 <= value(found, "fedinterest_run_last_ended_seconds") < 120
     assert value(found, "fedinterest_clustering_silhouette", name="spring") == 0.25
-    assert value(found, "fedinterest_clustering_silhouette_noise") == 0.01
+    whose = {"name": "spring", "trust_model": "local", "simulated": "false"}
+    assert value(found, "fedinterest_clustering_silhouette_noise", **whose) == 0.01
     assert "noise" in found["fedinterest_clustering_silhouette"].documentation
     assert value(found, "fedinterest_clustering_clusters") == 2
     assert value(found, "fedinterest_audits_failed") == 0
     budgets = {line.region: line for line in budget_states(store)}
     for region, line in budgets.items():
         assert value(found, "fedinterest_epsilon_spent", region=region) == line.spent
+        ever = {"region": region, "window": "lifetime", "simulated": "false"}
+        assert value(found, "fedinterest_epsilon_lifetime_spent", **ever) == line.lifetime_spent
     assert found["fedinterest_epsilon_limit"].samples == []  # the server does not know any
     assert "lower bound" in found["fedinterest_epsilon_spent"].documentation
     store.close()
@@ -143,7 +146,8 @@ def test_limits_and_failed_audits_are_told_and_regions_are_bounded(
     assert len(found["fedinterest_epsilon_spent"].samples) == 500
     assert value(found, "fedinterest_epsilon_regions_left_out") == 22
     assert value(found, "fedinterest_epsilon_spent", region="region-519") == 519
-    assert value(found, "fedinterest_epsilon_limit", region="region-519", delta="1e-06") == 600
+    told = {"region": "region-519", "delta": "1e-06", "simulated": "true"}
+    assert value(found, "fedinterest_epsilon_limit", **told) == 600
     assert (value(found, "fedinterest_audits"), value(found, "fedinterest_audits_failed")) == (3, 2)
 
 
