@@ -1,14 +1,14 @@
-"""What pages read of runs: their rounds, releases, maps and figures.
+"""What pages read of runs: their rounds, maps and figures.
 
 Store  ->  one query each, that stays fast with thousands of runs  ->  frozen values
 
-``reading_regions`` has what is about regions, budgets and audits.
+``reading_answers``, ``reading_budgets`` and ``reading_regions`` have what is about regions.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
 
@@ -20,8 +20,6 @@ from server.run_store.records import (
     FigureLine,
     FigurePoint,
     MapRecord,
-    RefusalLine,
-    ReleaseLine,
     RoundLine,
     RunDetail,
     RunRecord,
@@ -30,15 +28,11 @@ from server.run_store.schema import (
     Cluster,
     Figure,
     Map,
-    Refusal,
-    Release,
     Report,
     Round,
     Run,
 )
 from server.run_store.states import DONE, INTERRUPTED, RUNNING
-
-Line = TypeVar("Line", ReleaseLine, RefusalLine)
 
 _RUN_COLUMNS = tuple(
     name for name in RunRecord.__dataclass_fields__ if name in Run.__table__.columns
@@ -156,50 +150,6 @@ def rounds(store: Store, run_id: str) -> list[RoundLine]:
     query = _all_of(Round, RoundLine).where(Round.run_id == run_id).order_by(Round.number)
     with store.read() as connection:
         return [RoundLine(**row) for row in connection.execute(query).mappings()]
-
-
-def releases(
-    store: Store,
-    *,
-    run_id: str | None = None,
-    region: str | None = None,
-    limit: int = 200,
-    offset: int = 0,
-) -> list[ReleaseLine]:
-    """Return received answers, the latest first; of one run, of one region, or of all."""
-    return _answers(store, Release, ReleaseLine, run_id, region, limit, offset)
-
-
-def refusals(
-    store: Store,
-    *,
-    run_id: str | None = None,
-    region: str | None = None,
-    limit: int = 200,
-    offset: int = 0,
-) -> list[RefusalLine]:
-    """Return refusals, the latest first; of one run, of one region, or of all."""
-    return _answers(store, Refusal, RefusalLine, run_id, region, limit, offset)
-
-
-def _answers(
-    store: Store,
-    model: type[Release] | type[Refusal],
-    line: type[Line],
-    run_id: str | None,
-    region: str | None,
-    limit: int,
-    offset: int,
-) -> list[Line]:
-    query = _all_of(model, line)
-    if run_id is not None:
-        query = query.where(model.run_id == run_id)
-    if region is not None:
-        query = query.where(model.region == name_of(region))
-    query = query.order_by(model.received.desc(), model.run_id, model.round.desc(), model.region)
-    with store.read() as connection:
-        rows = connection.execute(query.limit(limit).offset(offset)).mappings()
-        return [line(**row) for row in rows]
 
 
 def cluster_map(store: Store, run_id: str) -> MapRecord | None:

@@ -1,20 +1,22 @@
-"""What pages read of answers beyond a list of them: how many, all of them, of which runs.
+"""What pages read of answers and refusals: a part of them, all of them, how many, of which runs.
 
-Store  ->  counts, marks of runs, and releases in parts that need little memory
+Store  ->  lines, counts, marks of runs, and all releases in parts that need little memory
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
-from server.run_store.records import ReleaseLine
+from server.run_store.region_records import RefusalLine, ReleaseLine
 from server.run_store.schema import Refusal, Release, Run
+
+Line = TypeVar("Line", ReleaseLine, RefusalLine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,46 @@ def run_marks(store: Store, run_ids: Collection[str]) -> dict[str, RunMark]:
     with store.read() as connection:
         rows = connection.execute(query.where(Run.id.in_(sorted(set(run_ids))))).mappings()
         return {row["id"]: RunMark(**row) for row in rows}
+
+
+def releases(
+    store: Store,
+    *,
+    run_id: str | None = None,
+    region: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> list[ReleaseLine]:
+    """Return received answers, the latest first; of one run, of one region, or of all."""
+    return _answers(store, Release, ReleaseLine, run_id, region, limit, offset)
+
+
+def refusals(
+    store: Store,
+    *,
+    run_id: str | None = None,
+    region: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> list[RefusalLine]:
+    """Return refusals, the latest first; of one run, of one region, or of all."""
+    return _answers(store, Refusal, RefusalLine, run_id, region, limit, offset)
+
+
+def _answers(
+    store: Store,
+    model: type[Release] | type[Refusal],
+    line: type[Line],
+    run_id: str | None,
+    region: str | None,
+    limit: int,
+    offset: int,
+) -> list[Line]:
+    columns = (getattr(model, name) for name in line.__dataclass_fields__)
+    query = select(*columns).where(*_chosen(model, run_id, region)).order_by(*_latest_first(model))
+    with store.read() as connection:
+        rows = connection.execute(query.limit(limit).offset(offset)).mappings()
+        return [line(**row) for row in rows]
 
 
 def count_releases(store: Store, *, run_id: str | None = None, region: str | None = None) -> int:
@@ -64,6 +106,10 @@ def _chosen(
     return chosen
 
 
+def _latest_first(model: type[Release] | type[Refusal]) -> tuple[Any, ...]:
+    return model.received.desc(), model.run_id, model.round.desc(), model.region
+
+
 def all_releases(
     store: Store,
     *,
@@ -88,8 +134,9 @@ def all_releases(
         How many in a part.
     """
     columns = [getattr(Release, name) for name in ReleaseLine.__dataclass_fields__]
-    order = (Release.received.desc(), Release.run_id, Release.round.desc(), Release.region)
-    query = select(*columns).where(*_chosen(Release, run_id, region)).order_by(*order)
+    query = (
+        select(*columns).where(*_chosen(Release, run_id, region)).order_by(*_latest_first(Release))
+    )
     last: ReleaseLine | None = None
     while most > 0:
         part = query if last is None else query.where(Release.received <= last.received)

@@ -17,9 +17,15 @@ from server.dashboard.roles import Role
 from server.dashboard.stored import Stored, stored_of
 from server.dashboard.views.runs import STATUSES, RunPage, RunsPage, run_page, runs_page
 from server.dashboard.visitors import RoleNeeded
-from server.run_store import reading
+from server.run_store import reading, reading_answers
 from server.run_store.opening import Store
-from server.run_store.records import ReleaseLine, RoundLine, RunRecord
+from server.run_store.records import (
+    RoundLine,
+    RunRecord,
+)
+from server.run_store.region_records import (
+    ReleaseLine,
+)
 
 router = APIRouter()
 PAGE = Page(key="runs", path="/runs", router=router)
@@ -64,7 +70,7 @@ def show_run_part(request: Request, stored: Source, run_id: str) -> Response:
 
 
 def _releases(store: Store, run_id: str, limit: int, offset: int) -> list[ReleaseLine]:
-    return reading.releases(store, run_id=run_id, limit=limit, offset=offset)
+    return reading_answers.releases(store, run_id=run_id, limit=limit, offset=offset)
 
 
 def _run(stored: Stored, run_id: str) -> RunPage:

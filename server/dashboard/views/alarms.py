@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from server.run_store import reading, reading_regions
+from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.heartbeats import NOT_REGISTERED, OFFLINE, UNKNOWN
 from server.run_store.opening import Store
-from server.run_store.records import AuditLine, MapRecord, RunRecord
+from server.run_store.records import (
+    MapRecord,
+    RunRecord,
+)
+from server.run_store.region_records import (
+    AuditLine,
+)
 from server.run_store.states import COMPLETED, FAILED, INTERRUPTED
 
 NEARLY_SPENT = 0.9
@@ -109,7 +115,7 @@ def _of_answers(store: Store, run: RunRecord, path: str) -> Iterator[Alarm]:
         words = {"name": run.name, "n": str(missing)}
         yield Alarm(kind="dropouts", gravity=NOTABLE, path=path, words=words)
     if run.refusals:
-        refusals = reading.refusals(store, run_id=run.id, limit=1000)
+        refusals = reading_answers.refusals(store, run_id=run.id, limit=1000)
         for reason, count in Counter(line.reason for line in refusals).most_common():
             words = {"name": run.name, "n": str(count), "reason": reason}
             yield Alarm(kind="refusals", gravity=NOTABLE, path=path, words=words)

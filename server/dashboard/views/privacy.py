@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.run_store import reading, reading_answers, reading_regions
+from server.run_store import reading_answers, reading_regions
 from server.run_store.opening import Store
 from server.run_store.reading_answers import RunMark
 from server.run_store.reading_budgets import budget_states, count_budgets
-from server.run_store.records import (
+from server.run_store.region_records import (
     AuditedLine,
     AuditLine,
     BudgetState,
@@ -158,7 +158,7 @@ def releases_page(
     store: Store, region: str | None, run: str | None, limit: int, offset: int
 ) -> ReleasesPage:
     """Return a part of the received answers."""
-    found = reading.releases(store, region=region, run_id=run, limit=limit, offset=offset)
+    found = reading_answers.releases(store, region=region, run_id=run, limit=limit, offset=offset)
     return ReleasesPage(
         region=region,
         run=run,
@@ -172,7 +172,7 @@ def refusals_page(
     store: Store, region: str | None, run: str | None, limit: int, offset: int
 ) -> RefusalsPage:
     """Return a part of the refusals."""
-    found = reading.refusals(store, region=region, run_id=run, limit=limit, offset=offset)
+    found = reading_answers.refusals(store, region=region, run_id=run, limit=limit, offset=offset)
     return RefusalsPage(
         region=region,
         run=run,

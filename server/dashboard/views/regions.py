@@ -23,7 +23,12 @@ from server.run_store.heartbeats import (
 from server.run_store.opening import Store
 from server.run_store.reading_answers import RunMark
 from server.run_store.reading_budgets import budget_states, count_budgets
-from server.run_store.records import BudgetState, HeartbeatRecord, RefusalLine, RegionRecord
+from server.run_store.region_records import (
+    BudgetState,
+    HeartbeatRecord,
+    RefusalLine,
+    RegionRecord,
+)
 
 MOST_REGIONS = 10_000
 MOST_BUDGETS, MOST_REFUSALS, MOST_VERDICTS = 50, 25, 25
@@ -204,7 +209,7 @@ def region_page(store: Store, name: str) -> RegionPage | None:
     if found is None and agent is None:
         return None
     latest = _latest_code(store)
-    refusals = reading.refusals(store, region=name, limit=MOST_REFUSALS)
+    refusals = reading_answers.refusals(store, region=name, limit=MOST_REFUSALS)
     last_run = [found.last_run] if found else []
     return RegionPage(
         name=found.name if found else agent.region if agent else name,

@@ -6,9 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from server.run_store import reading
+from server.run_store import reading, reading_answers
 from server.run_store.opening import Store
-from server.run_store.records import FigureLine, RefusalLine, RoundLine, RunRecord
+from server.run_store.records import (
+    FigureLine,
+    RoundLine,
+    RunRecord,
+)
+from server.run_store.region_records import (
+    RefusalLine,
+)
 
 MOST_REFUSALS = 200
 STATUSES = ("running", "completed", "failed", "interrupted")
@@ -106,7 +113,7 @@ def run_page(store: Store, run_id: str) -> RunPage | None:
         malformed=sum(line.malformed for line in rounds),
         bytes_up=sum(line.bytes_up for line in rounds),
         bytes_down=sum(line.bytes_down for line in rounds),
-        refusals=reading.refusals(store, run_id=run_id, limit=MOST_REFUSALS),
+        refusals=reading_answers.refusals(store, run_id=run_id, limit=MOST_REFUSALS),
         figures=reading.figures(store, run_id),
         has_map=reading.has_map(store, run_id),
         has_report=reading.has_report(store, run_id),

@@ -22,7 +22,7 @@ from privacy.signing import SigningKey
 from server.audit_files import write_audit
 from server.dashboard.settings import Settings
 from server.dashboard.site import create_site
-from server.run_store import audits, reading, reading_regions
+from server.run_store import audits, reading_answers, reading_regions
 from server.run_store.audits import record_audit
 from server.run_store.opening import open_store
 from server.run_store.reading_budgets import budget_states
@@ -182,7 +182,7 @@ def test_budgets_of_one_region(client: TestClient) -> None:
 
 def test_releases_are_the_stores_in_all_forms(scene: Scene, client: TestClient) -> None:
     store = open_store(scene.place)
-    lines = reading.releases(store, region="north", run_id="spring-1")
+    lines = reading_answers.releases(store, region="north", run_id="spring-1")
     store.close()
     query = "?region=north&run=spring-1"
     told = client.get(f"/api/v1/releases{query}").json()
@@ -207,7 +207,7 @@ def test_beyond_what_can_be_paged_through_the_last_such_page_is_shown_as_what_it
     pages = [client.get(f"/privacy/releases?page={n}").text for n in (1, 2, 3, 9)]
     shown = [re.findall(r"<td>(\d+: [^<]+)</td>", page) for page in pages]
     store = open_store(scene.place)
-    lines = [f"{line.round}: {line.purpose}" for line in reading.releases(store, limit=4)]
+    lines = [f"{line.round}: {line.purpose}" for line in reading_answers.releases(store, limit=4)]
     store.close()
     assert shown == [lines[:2], lines[2:], lines[2:], lines[2:]]
     assert all("2 of 2" in page for page in pages[1:])

@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from server.dashboard import stored
-from server.run_store import reading, reading_regions
+from server.run_store import reading_answers, reading_regions
 from server.run_store.opening import open_store
 from server.run_store.putting import put
 from server.run_store.reading_budgets import budget_states
@@ -123,7 +123,7 @@ def test_one_region_says_what_the_api_says(client: TestClient, place: str) -> No
     assert one is not None
     assert told["region"]["public_key"] == one.public_key
     assert one.public_key in page
-    assert told["n_releases"] == len(reading.releases(store, region="south"))
+    assert told["n_releases"] == len(reading_answers.releases(store, region="south"))
     store.close()
     assert told["refusals"][0]["sentence"] == "Enough."
     assert "Enough." in page

@@ -146,8 +146,8 @@ def test_limits_and_failed_audits_are_told_and_regions_are_bounded(
     assert len(found["fedinterest_epsilon_spent"].samples) == 500
     assert value(found, "fedinterest_epsilon_regions_left_out") == 22
     assert value(found, "fedinterest_epsilon_spent", region="region-519") == 519
-    told = {"region": "region-519", "delta": "1e-06", "simulated": "true"}
-    assert value(found, "fedinterest_epsilon_limit", **told) == 600
+    whose = {"region": "region-519", "delta": "1e-06", "simulated": "true"}
+    assert value(found, "fedinterest_epsilon_limit", **whose) == 600
     assert (value(found, "fedinterest_audits"), value(found, "fedinterest_audits_failed")) == (3, 2)
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from server.run_store import reading, reading_regions
+from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.counts import overview
 from server.run_store.opening import Store, open_store
 from server.run_store.putting import put
@@ -186,12 +186,12 @@ def measure(store: Store) -> dict[str, float]:
         "runs of a name, a later page": lambda: reading.runs(store, name="weekly", offset=400),
         "run": lambda: reading.run(store, last),
         "rounds": lambda: reading.rounds(store, last),
-        "releases of a run": lambda: reading.releases(store, run_id=last),
-        "releases of a region": lambda: reading.releases(store, region=region),
-        "releases, latest": lambda: reading.releases(store),
-        "releases, far behind": lambda: reading.releases(store, offset=90_000),
-        "refusals, latest": lambda: reading.refusals(store),
-        "refusals of a region": lambda: reading.refusals(store, region=region),
+        "releases of a run": lambda: reading_answers.releases(store, run_id=last),
+        "releases of a region": lambda: reading_answers.releases(store, region=region),
+        "releases, latest": lambda: reading_answers.releases(store),
+        "releases, far behind": lambda: reading_answers.releases(store, offset=90_000),
+        "refusals, latest": lambda: reading_answers.refusals(store),
+        "refusals of a region": lambda: reading_answers.refusals(store, region=region),
         "map of 200 clusters": lambda: reading.cluster_map(store, last),
         "latest map": lambda: latest_map(store),
         "figures": lambda: reading.figures(store, last),

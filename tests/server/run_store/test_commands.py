@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import fedinterest
-from server.run_store import reading
+from server.run_store import reading, reading_answers
 from server.run_store.errors import StoreError
 from server.run_store.opening import open_store
 from server.run_store.reading_budgets import budget_states
@@ -75,7 +75,7 @@ def test_numbers_out_of_range_take_nothing_out(tmp_path: Path, words: tuple[str,
     record(place, "spring-1")
     with pytest.raises(StoreError, match="Nothing was taken out"):
         call("prune", place, *words)
-    assert len(reading.releases(open_store(place))) == 4
+    assert len(reading_answers.releases(open_store(place))) == 4
 
 
 def test_a_password_in_a_place_is_refused_and_not_repeated() -> None:

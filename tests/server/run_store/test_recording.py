@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from server.run_store import reading, reading_regions
+from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.changes import versions
 from server.run_store.columns import name_of, storable
 from server.run_store.errors import StoreError
@@ -77,8 +77,8 @@ def test_each_round_is_there_as_soon_as_it_is_over(place: str, store: Store) -> 
     recorder.keep()
     first = reading.rounds(store, run.id)[0]
     assert (first.state, first.answered, first.refused, first.late) == ("done", 1, 1, 0)
-    assert [line.region for line in reading.releases(store)] == ["north"]
-    (refusal,) = reading.refusals(store, region="south")
+    assert [line.region for line in reading_answers.releases(store)] == ["north"]
+    (refusal,) = reading_answers.refusals(store, region="south")
     assert (refusal.reason, refusal.sentence) == ("budget-exhausted", "Enough.")
     made_up.play(12, recorder)
     recorder.complete(made_up.report())
@@ -150,7 +150,7 @@ def test_a_file_that_was_removed_is_made_anew_with_all_of_the_run(tmp_path: Path
     made_up.play(2, recorder)
     recorder.stop()
     store = open_store(str(path))
-    assert len(reading.releases(store)) == 8
+    assert len(reading_answers.releases(store)) == 8
     assert {line.releases for line in budget_states(store)} == {4}
 
 
@@ -167,7 +167,7 @@ def test_an_older_copy_that_is_put_back_is_made_up_for(tmp_path: Path) -> None:
         (tmp_path / name).unlink(missing_ok=True)
     made_up.play(1, recorder)
     recorder.stop()
-    assert len(reading.releases(open_store(str(path)))) == 10
+    assert len(reading_answers.releases(open_store(str(path)))) == 10
 
 
 def test_postgresql_that_is_stopped_midway_and_back(
@@ -187,7 +187,7 @@ def test_postgresql_that_is_stopped_midway_and_back(
     made_up.play(1, recorder)
     recorder.stop()
     store = open_store(place)
-    assert len(reading.releases(store)) == 10
+    assert len(reading_answers.releases(store)) == 10
     assert {line.releases for line in budget_states(store)} == {5}
     store.close()
 
@@ -210,7 +210,7 @@ def test_a_store_that_another_process_holds_is_a_warning_and_is_made_up(
     other.close()
     made_up.play(1, recorder)
     recorder.stop()
-    assert len(reading.releases(open_store(str(path)))) == 6
+    assert len(reading_answers.releases(open_store(str(path)))) == 6
 
 
 def test_a_full_disk_is_a_warning_and_is_made_up(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_full_disk_is_a_warning_and_is_made_up(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert "The run goes on" in ended.stderr + ended.stdout
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 4096
-    assert len(reading.releases(open_store(str(path)))) == 10
+    assert len(reading_answers.releases(open_store(str(path)))) == 10
 
 
 @pytest.mark.parametrize("where", ["put_releases", "snapshot_of", "results_of"])
@@ -264,7 +264,7 @@ def test_whatever_goes_wrong_in_the_recorder_the_run_goes_on(
     assert "OSError: [Errno 5] Input/output error" in caplog.text
     made_up.play(1, recorder)
     recorder.stop()
-    assert len(reading.releases(open_store(str(path)))) == 4
+    assert len(reading_answers.releases(open_store(str(path)))) == 4
 
 
 def test_the_end_is_tried_again_and_told_if_it_could_not_be_written(
@@ -310,10 +310,10 @@ def test_a_sign_of_life_makes_up_for_what_could_not_be_written(
         patch.setattr("server.run_store.recording.put", lambda *_, **__: 1 / 0)
         made_up.play(1, recorder)
     store, deadline = open_store(str(path)), time.monotonic() + 30
-    while not reading.releases(store) and time.monotonic() < deadline:
+    while not reading_answers.releases(store) and time.monotonic() < deadline:
         time.sleep(0.05)
     recorder.stop()
-    assert len(reading.releases(store)) == 2
+    assert len(reading_answers.releases(store)) == 2
 
 
 def test_a_failed_run_says_why_and_an_ended_one_that_it_was_interrupted(
@@ -398,11 +398,13 @@ def test_names_and_labels_of_any_characters_are_kept_as_far_as_can_be(
     assert (run.id, run.status) == ("<i>'1\U0001f600", "completed")
     assert reading.report_text(store, run.id) == report.to_json()
     for name in NASTY:
-        kept = [line.region for line in reading.releases(store, region=f"r{name}")]
+        kept = [line.region for line in reading_answers.releases(store, region=f"r{name}")]
         assert kept == [name_of(f"r{name}")] * 2
-    assert {f"r{NASTY[0]}", f"r{NASTY[1]}"} <= {line.region for line in reading.releases(store)}
+    assert {f"r{NASTY[0]}", f"r{NASTY[1]}"} <= {
+        line.region for line in reading_answers.releases(store)
+    }
     assert {line.releases for line in budget_states(store)} == {2}
-    assert {line.sentence for line in reading.refusals(store)} == {storable("".join(NASTY))}
+    assert {line.sentence for line in reading_answers.refusals(store)} == {storable("".join(NASTY))}
 
 
 def test_names_that_differ_stay_apart() -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from privacy.accountant import Adjacency, GaussianEvent, Unit, privacy_loss
 from privacy.query import NoiseKind
-from server.run_store import reading
+from server.run_store import reading, reading_answers
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store
 from server.run_store.putting import put
 from server.run_store.reading_budgets import budget_states
-from server.run_store.records import BudgetState
+from server.run_store.region_records import (
+    BudgetState,
+)
 from server.run_store.retention import prune
 from server.run_store.schema import LIFETIME, Budget
 from server.run_store.spending import recompute
@@ -108,7 +110,7 @@ def test_what_was_pruned_stays_spent(place: str, store: Store) -> None:
     found = prune(store, keep_days=50, keep_runs=3, now=now)
     assert (found.runs, found.releases) == (1, 2 * 13 * 2)
     assert [run.id for run in reading.runs(store)] == ["spring-3", "spring-2", "spring-1"]
-    assert {line.run_id for line in reading.releases(store)} == {"spring-2", "spring-3"}
+    assert {line.run_id for line in reading_answers.releases(store)} == {"spring-2", "spring-3"}
     assert reading.cluster_map(store, "spring-0") is None
     assert reading.cluster_map(store, "spring-1") is not None
     assert budget_states(store) == before
@@ -133,4 +135,4 @@ def test_nothing_is_pruned_by_numbers_out_of_range(
     played(place, 1)
     with pytest.raises(StoreError, match="Nothing was taken out"):
         prune(store, keep_days=days, keep_runs=runs)
-    assert len(reading.releases(store)) == 2
+    assert len(reading_answers.releases(store)) == 2

@@ -16,7 +16,7 @@ from privacy.audit.sealing import sealed
 from privacy.signing import SigningKey
 from server.results import read_report
 from server.run_config import ConfigError
-from server.run_store import reading, reading_regions
+from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.audits import record_audit
 from server.run_store.opening import Store, open_store
 from server.run_store.reading_budgets import budget_states
@@ -55,7 +55,7 @@ def test_a_simulation_leaves_a_complete_run(
     store = open_store(str(tmp_path / "store.sqlite"), make=False)
     (run,) = reading.runs(store)
     assert (run.id, run.status, run.simulated) == (report.run.id, "completed", True)
-    assert run.releases == report.privacy.releases == len(reading.releases(store)) == 26
+    assert run.releases == report.privacy.releases == len(reading_answers.releases(store)) == 26
     assert run.statement == report.privacy.statement
     assert reading.report_text(store, run.id) == report.to_json()
     assert read_report(tmp_path / "out").to_json() == report.to_json()
@@ -175,8 +175,8 @@ def test_under_central_the_server_adds_the_noise_and_regions_are_charged(tmp_pat
     scene = Scene(tmp_path, run__store=place, privacy__trust_model="central")
     scene.start()
     store = open_store(place, make=False)
-    assert {line.noise for line in reading.releases(store)} == {"server"}
-    kept = {(line.region, line.entry): line.step for line in reading.releases(store)}
+    assert {line.noise for line in reading_answers.releases(store)} == {"server"}
+    kept = {(line.region, line.entry): line.step for line in reading_answers.releases(store)}
     charged = {
         (name, number): entry["step"]
         for name, entries in scene.charges().items()
