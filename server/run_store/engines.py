@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from server.run_store.errors import StoreError
+from server.run_store.reach import refuse_to_leave_a_log
 
 SLOWEST_STATEMENT_SECONDS = 60
 
@@ -28,11 +29,16 @@ def file_engine(path: Path, busy_seconds: float) -> Engine:
     nothing; it is never made again by opening it.
     """
     address = f"file:{quote(str(path))}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        refuse_to_leave_a_log(path)
+        return sqlite3.connect(
+            address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
+
     engine = create_engine(
         "sqlite://",
-        creator=lambda: sqlite3.connect(
-            address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-        ),
+        creator=connect,
         poolclass=NullPool,
         hide_parameters=True,
     )

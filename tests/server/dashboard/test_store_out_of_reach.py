@@ -162,6 +162,10 @@ def _taken_and_given_back(client: httpx.Client, path: Path) -> None:
     assert told.status_code == 503
     assert "this process may not write beside it" in told.json()["message"]
     path.parent.chmod(0o777)
+    told = client.get("/api/v1/regions/agents")
+    assert told.status_code == 503
+    assert "would keep those out who record runs" in told.json()["message"]
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
     path.chmod(0o666)
     assert status() == 200
     assert client.get("/api/v1/runs/spring-1").json()["run"]["id"] == "spring-1"
