@@ -48,7 +48,8 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 """For ``responses=`` of each route."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+"""How a cell begins that a spreadsheet may run; the last four are the first ones, full width."""
 
 
 class CsvResponse(Response):

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from server.dashboard.api import cell
 from server.run_store import reading
 from server.run_store.opening import open_store
-from server.run_store.schema import Run
+from server.run_store.schema import Figure, Round, Run
 from tests.server.dashboard.stores import BITING, at, change, filled, poisoned
 
 
@@ -75,6 +76,28 @@ def test_list_can_be_narrowed(client: TestClient) -> None:
     assert client.get("/runs?status=nonsense&page=-1&name=").status_code == 200
     assert client.get("/api/v1/runs?status=nonsense").status_code == 422
     assert client.get("/api/v1/runs?limit=0").status_code == 422
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"), ids=ascii)
+def test_no_cell_is_run_by_a_spreadsheet(start: str) -> None:
+    assert cell(f"{start}1+1") == f"'{start}1+1"
+    assert cell([f"{start}1+1", "tea"]) == f"'{start}1+1; tea"
+
+
+def test_words_of_a_later_program_are_shown_as_they_stand(tmp_path: Path) -> None:
+    place = filled(tmp_path)
+    later = {"trust_model": "shuffled", "status": "paused", "noise": "laplace"}
+    change(place, Run, later, id="spring-1")
+    change(place, Round, {"state": "skipped"}, run_id="spring-1")
+    change(place, Figure, {"kind": "guessed"}, run_id="spring-1")
+    client = at(place, tmp_path)
+    for path in ("/runs", "/runs/spring-1", "/runs/spring-1/part", "/overview", "/clusters"):
+        page = client.get(path)
+        assert page.status_code == 200, path
+    for path, words in (("/runs", ["shuffled", "paused"]), ("/runs/spring-1", ["skipped"])):
+        assert all(f">{word}<" in client.get(path).text for word in words)
+    assert client.get("/quality?run=spring-1").status_code == 200
+    assert client.get("/privacy/releases").status_code == 200
 
 
 def test_long_list_is_shown_in_parts_that_keep_what_was_asked(tmp_path: Path) -> None:
