@@ -18,12 +18,8 @@ from prometheus_client.registry import Collector
 
 from server.dashboard.stored import Stored
 from server.dashboard.views.run_figures import RunFigures, run_figures
-from server.run_store.records import (
-    FigureLine,
-)
-from server.run_store.region_records import (
-    BudgetState,
-)
+from server.run_store.records import FigureLine
+from server.run_store.region_records import BudgetState
 from server.run_store.schema import LIFETIME
 
 log = logging.getLogger("fedinterest.dashboard")

@@ -13,12 +13,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from server.run_store.opening import Store
-from server.run_store.records import (
-    SILENT_AFTER,
-)
-from server.run_store.region_records import (
-    UNSEEN_AFTER,
-)
+from server.run_store.records import SILENT_AFTER
+from server.run_store.region_records import UNSEEN_AFTER
 from server.run_store.schema import Audit, Heartbeat, Refusal, Release, Run
 from server.run_store.states import RUNNING
 

@@ -8,10 +8,7 @@ from sqlalchemy import func, select
 
 from server.run_store.opening import Store
 from server.run_store.reading_regions import PASSED
-from server.run_store.records import (
-    SILENT_AFTER,
-    Overview,
-)
+from server.run_store.records import SILENT_AFTER, Overview
 from server.run_store.schema import Audit, Region, Run, Spending
 from server.run_store.states import INTERRUPTED, RUNNING
 

@@ -24,9 +24,7 @@ from sqlalchemy import (
 from privacy.query import NoiseKind
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
-from server.run_store.region_records import (
-    BudgetState,
-)
+from server.run_store.region_records import BudgetState
 from server.run_store.schema import LIFETIME, Budget, Region, Release, Run
 from server.run_store.spending import RELEASES, TOLD
 

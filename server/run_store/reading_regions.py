@@ -8,12 +8,7 @@ from sqlalchemy import Select, func, select
 
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
-from server.run_store.region_records import (
-    AuditedLine,
-    AuditLine,
-    HeartbeatRecord,
-    RegionRecord,
-)
+from server.run_store.region_records import AuditedLine, AuditLine, HeartbeatRecord, RegionRecord
 from server.run_store.schema import (
     Audit,
     AuditedLedger,

@@ -13,9 +13,7 @@ from sqlalchemy import delete, select
 
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store
-from server.run_store.records import (
-    SILENT_AFTER,
-)
+from server.run_store.records import SILENT_AFTER
 from server.run_store.schema import Refusal, Release, Run
 from server.run_store.states import RUNNING
 

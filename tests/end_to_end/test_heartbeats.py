@@ -29,9 +29,7 @@ from deployment.server.settings import ServerSettings, read_server_settings
 from server.run_store.errors import StoreError
 from server.run_store.opening import open_store
 from server.run_store.reading_regions import heartbeats
-from server.run_store.region_records import (
-    HeartbeatRecord,
-)
+from server.run_store.region_records import HeartbeatRecord
 from tests.deployment.enrolment.examples import Setting, an_agent
 
 pytestmark = [

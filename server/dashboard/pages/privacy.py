@@ -38,12 +38,7 @@ from server.run_store import reading_regions
 from server.run_store.opening import Store
 from server.run_store.reading_answers import all_releases
 from server.run_store.reading_budgets import ORDERS
-from server.run_store.region_records import (
-    AuditedLine,
-    BudgetState,
-    RefusalLine,
-    ReleaseLine,
-)
+from server.run_store.region_records import AuditedLine, BudgetState, RefusalLine, ReleaseLine
 
 router = APIRouter()
 PAGE = Page(key="privacy", path="/privacy", router=router)

@@ -27,9 +27,7 @@ from server.dashboard.views.quality import (
     quality_history,
     quality_page,
 )
-from server.run_store.records import (
-    FigureLine,
-)
+from server.run_store.records import FigureLine
 
 router = APIRouter()
 PAGE = Page(key="quality", path="/quality", router=router)

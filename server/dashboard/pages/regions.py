@@ -33,10 +33,7 @@ from server.dashboard.views.regions import (
     regions_page,
 )
 from server.dashboard.visitors import visitor_of
-from server.run_store.region_records import (
-    HeartbeatRecord,
-    RegionRecord,
-)
+from server.run_store.region_records import HeartbeatRecord, RegionRecord
 
 router = APIRouter()
 PAGE = Page(key="regions", path="/regions", router=router)

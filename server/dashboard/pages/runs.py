@@ -19,13 +19,8 @@ from server.dashboard.views.runs import STATUSES, RunPage, RunsPage, run_page, r
 from server.dashboard.visitors import RoleNeeded
 from server.run_store import reading, reading_answers
 from server.run_store.opening import Store
-from server.run_store.records import (
-    RoundLine,
-    RunRecord,
-)
-from server.run_store.region_records import (
-    ReleaseLine,
-)
+from server.run_store.records import RoundLine, RunRecord
+from server.run_store.region_records import ReleaseLine
 
 router = APIRouter()
 PAGE = Page(key="runs", path="/runs", router=router)

@@ -14,13 +14,8 @@ from urllib.parse import quote
 from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.heartbeats import NOT_REGISTERED, OFFLINE, UNKNOWN
 from server.run_store.opening import Store
-from server.run_store.records import (
-    MapRecord,
-    RunRecord,
-)
-from server.run_store.region_records import (
-    AuditLine,
-)
+from server.run_store.records import MapRecord, RunRecord
+from server.run_store.region_records import AuditLine
 from server.run_store.states import COMPLETED, FAILED, INTERRUPTED
 
 NEARLY_SPENT = 0.9

@@ -14,12 +14,7 @@ from math import sqrt
 from server.dashboard.views.runs import as_it_is
 from server.run_store import reading
 from server.run_store.opening import Store
-from server.run_store.records import (
-    ClusterLine,
-    FigureLine,
-    MapRecord,
-    RunRecord,
-)
+from server.run_store.records import ClusterLine, FigureLine, MapRecord, RunRecord
 from strategies.rising import LEAST_SIGMAS
 
 MOST_CHOICES = 50

@@ -9,15 +9,8 @@ from server.dashboard.views.runs import as_it_is
 from server.run_store import reading, reading_budgets
 from server.run_store.counts import overview
 from server.run_store.opening import Store
-from server.run_store.records import (
-    FigureLine,
-    MapRecord,
-    Overview,
-    RunRecord,
-)
-from server.run_store.region_records import (
-    BudgetState,
-)
+from server.run_store.records import FigureLine, MapRecord, Overview, RunRecord
+from server.run_store.region_records import BudgetState
 from server.run_store.states import RUNNING
 
 MOST_BUDGETS = 8

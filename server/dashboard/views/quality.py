@@ -18,11 +18,7 @@ from server.dashboard.views.figure_names import (
 from server.dashboard.views.runs import as_it_is
 from server.run_store import reading
 from server.run_store.opening import Store
-from server.run_store.records import (
-    FigureLine,
-    FigurePoint,
-    RunRecord,
-)
+from server.run_store.records import FigureLine, FigurePoint, RunRecord
 
 MOST_CHOICES = 25
 

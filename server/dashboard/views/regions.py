@@ -23,12 +23,7 @@ from server.run_store.heartbeats import (
 from server.run_store.opening import Store
 from server.run_store.reading_answers import RunMark
 from server.run_store.reading_budgets import budget_states, count_budgets
-from server.run_store.region_records import (
-    BudgetState,
-    HeartbeatRecord,
-    RefusalLine,
-    RegionRecord,
-)
+from server.run_store.region_records import BudgetState, HeartbeatRecord, RefusalLine, RegionRecord
 
 MOST_REGIONS = 10_000
 MOST_BUDGETS, MOST_REFUSALS, MOST_VERDICTS = 50, 25, 25

@@ -8,13 +8,8 @@ from datetime import datetime
 from server.run_store import reading, reading_budgets
 from server.run_store.counts import overview
 from server.run_store.opening import Store
-from server.run_store.records import (
-    FigureLine,
-    RunRecord,
-)
-from server.run_store.region_records import (
-    BudgetState,
-)
+from server.run_store.records import FigureLine, RunRecord
+from server.run_store.region_records import BudgetState
 from server.run_store.states import RUNNING
 
 MOST_REGIONS = 500

@@ -8,14 +8,8 @@ from typing import Any
 
 from server.run_store import reading, reading_answers
 from server.run_store.opening import Store
-from server.run_store.records import (
-    FigureLine,
-    RoundLine,
-    RunRecord,
-)
-from server.run_store.region_records import (
-    RefusalLine,
-)
+from server.run_store.records import FigureLine, RoundLine, RunRecord
+from server.run_store.region_records import RefusalLine
 
 MOST_REFUSALS = 200
 STATUSES = ("running", "completed", "failed", "interrupted")

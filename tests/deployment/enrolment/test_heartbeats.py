@@ -18,9 +18,7 @@ from deployment.enrolment.superlink import Node
 from privacy.signing import SigningKey
 from server.run_store.opening import Store, open_store
 from server.run_store.reading_regions import heartbeats as recorded
-from server.run_store.region_records import (
-    HeartbeatRecord,
-)
+from server.run_store.region_records import HeartbeatRecord
 from tests.deployment.enrolment.examples import NOON, Setting, an_agent
 from tests.deployment.enrolment.fake_superlink import FakeSuperlink
 

@@ -15,9 +15,7 @@ from server.run_config import RunConfig, parse_flat
 from server.run_store import reading
 from server.run_store.opening import Store
 from server.run_store.recording import Recorder
-from server.run_store.records import (
-    MapRecord,
-)
+from server.run_store.records import MapRecord
 from strategies.clustering import Clustering
 from strategies.federated_kmeans import AcceptedAnswer, FederatedKMeans, RoundRecord
 from strategies.plan import plan

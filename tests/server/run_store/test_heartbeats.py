@@ -24,9 +24,7 @@ from server.run_store.heartbeats import (
 )
 from server.run_store.opening import Store, open_store
 from server.run_store.reading_regions import heartbeats
-from server.run_store.region_records import (
-    UNSEEN_AFTER,
-)
+from server.run_store.region_records import UNSEEN_AFTER
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 891234, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)

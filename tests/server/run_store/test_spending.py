@@ -13,9 +13,7 @@ from server.run_store.errors import StoreError
 from server.run_store.opening import Store
 from server.run_store.putting import put
 from server.run_store.reading_budgets import budget_states
-from server.run_store.region_records import (
-    BudgetState,
-)
+from server.run_store.region_records import BudgetState
 from server.run_store.retention import prune
 from server.run_store.schema import LIFETIME, Budget
 from server.run_store.spending import recompute
