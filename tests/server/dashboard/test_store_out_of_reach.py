@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from server.dashboard import stored
+from server.dashboard.stored import FRESH_SECONDS
 from tests.server.dashboard.test_process import COMMAND, PROJECT, address, free_port
 from tests.server.dashboard.test_store_away import assert_away, assert_back, record, site
 
@@ -140,32 +142,32 @@ def test_permissions_taken_away_from_file_and_folder_while_it_runs(open_folder: 
 
 
 def _taken_and_given_back(client: httpx.Client, path: Path) -> None:
-    def status() -> int:
-        # Later than an answer that was kept for half a second: by another way of asking.
-        return client.get("/api/v1/regions/agents").status_code
+    def asked() -> httpx.Response:
+        time.sleep(FRESH_SECONDS)  # so long what was last known is good enough
+        return client.get("/api/v1/runs")
 
-    assert status() == 200
-    for place, mode, reason in (
-        (path, 0o666, "this process may not read it"),
-        (path.parent, 0o777, "Permission denied"),
-    ):
-        place.chmod(0)
-        told = client.get("/api/v1/regions/agents")
-        assert told.status_code == 503, place
+    def assert_told(reason: str) -> None:
+        told = asked()
+        assert (told.status_code, told.json()["error"]) == (503, "store")
         assert reason in told.json()["message"]
-        place.chmod(mode)
-        assert status() == 200
+
+    def give_back() -> None:
+        path.parent.chmod(0o777)
+        path.chmod(0o666)
+        assert [one["id"] for one in asked().json()["runs"]] == ["spring-1"]
+
+    give_back()
+    path.chmod(0)
+    assert_told("this process may not read it")
+    give_back()
+    path.parent.chmod(0)
+    assert_told("Permission denied")
+    give_back()
     # Nothing can be written: neither the store nor, beside it, what readers share.
     path.chmod(0o444)
     path.parent.chmod(0o555)
-    told = client.get("/api/v1/regions/agents")
-    assert told.status_code == 503
-    assert "this process may not write beside it" in told.json()["message"]
+    assert_told("this process may not write beside it")
     path.parent.chmod(0o777)
-    told = client.get("/api/v1/regions/agents")
-    assert told.status_code == 503
-    assert "would keep those out who record runs" in told.json()["message"]
+    assert_told("would keep those out who record runs")
     assert [one.name for one in path.parent.iterdir()] == [path.name]
-    path.chmod(0o666)
-    assert status() == 200
-    assert client.get("/api/v1/runs/spring-1").json()["run"]["id"] == "spring-1"
+    give_back()

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from privacy.accountant import GaussianEvent, epsilon_of
 from privacy.audit.auditing import audit
@@ -18,7 +19,8 @@ from server.run_store.audits import record_audit
 from server.run_store.opening import Store
 from server.run_store.putting import put
 from server.run_store.reading_budgets import budget_states
-from server.run_store.schema import Spending
+from server.run_store.reading_regions import audits_that_stand_failed
+from server.run_store.schema import AuditedLedger, Spending
 from server.run_store.spending import recompute
 from tests.privacy.audit.runs import PEOPLE, a_run
 from tests.privacy.examples import SetClock, a_noise, a_policy, a_query, giving
@@ -47,11 +49,19 @@ def test_an_older_copy_of_a_ledger_that_is_audited_later_takes_nothing_back(
     release_again(tmp_path / "ledgers", "east")
     look_at(store, tmp_path / "ledgers")
     (before,) = budget_states(store)
-    look_at(store, tmp_path / "copy")
+    latest = look_at(store, tmp_path / "copy")
     (after,) = budget_states(store)
     assert after == before
     assert after.spent is not None
     assert after.spent > 0
+    assert audits_that_stand_failed(store) == []
+    failed = update(AuditedLedger).values(verdict="FAIL")
+    with store.write() as connection:
+        connection.execute(failed.where(AuditedLedger.audit_id != latest))
+    assert audits_that_stand_failed(store) == []  # it was looked at again since
+    with store.write() as connection:
+        connection.execute(failed)
+    assert audits_that_stand_failed(store) == [latest]
 
 
 def test_what_was_counted_is_told_at_the_audited_ledgers_delta(

@@ -16,15 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from server.run_store import reading, reading_answers, reading_regions
 from server.run_store.changes import versions
 from server.run_store.columns import name_of, storable
+from server.run_store.counts import overview
 from server.run_store.errors import StoreError
 from server.run_store.opening import Store, open_store
 from server.run_store.reading_budgets import budget_states
 from server.run_store.results import places
+from server.run_store.schema import Run
 from server.run_store.simulated import record_simulation
 from tests.server.run_store.examples import REGIONS, STARTED, MadeUp, latest_map
 from tests.server.run_store.postgres import Postgres
@@ -370,6 +372,16 @@ def test_a_run_killed_midway_is_told_by_its_silence(place: str, store: Store) ->
     (run,) = reading.runs(store)
     assert (run.status, run.rounds_done, run.releases) == ("running", 4, 8)
     assert run.status_at(datetime.now(UTC) + timedelta(minutes=2)) == "interrupted"
+    for seconds, status in ((30, "running"), (90, "interrupted")):
+        with store.write() as connection:
+            moment = datetime.now(UTC) - timedelta(seconds=seconds)
+            connection.execute(update(Run).values(updated=moment))
+        for asked in ("running", "interrupted", "failed"):
+            n = int(asked == status)
+            assert len(reading.runs(store, status=asked)) == n
+            assert reading.count_runs(store, status=asked) == n
+            assert overview(store).by_status.get(asked, 0) == n
+        assert overview(store).ended == (None if status == "running" else moment)
     assert run.status_at(run.updated + timedelta(seconds=30)) == "running"
     assert [line.state for line in reading.rounds(store, run.id)][3:5] == ["done", "asked"]
 
