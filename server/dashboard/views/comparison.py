@@ -27,9 +27,7 @@ from server.dashboard.views.clusters import (
 )
 from server.run_store import reading
 from server.run_store.opening import Store
-from server.run_store.records import (
-    RunRecord,
-)
+from server.run_store.records import RunRecord
 
 LEAST_SIMILARITY = 0.2
 """Share of common words below which two clusters are not taken for the same."""

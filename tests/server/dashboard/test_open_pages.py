@@ -11,9 +11,7 @@ import pytest
 
 from server.run_store.opening import Store, open_store
 from server.run_store.putting import put
-from server.run_store.records import (
-    SILENT_AFTER,
-)
+from server.run_store.records import SILENT_AFTER
 from server.run_store.schema import Figure, Run
 from tests.server.dashboard.served import served
 from tests.server.dashboard.stores import change
