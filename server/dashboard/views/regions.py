@@ -61,11 +61,8 @@ class RegionLine:
 
     @property
     def share(self) -> float | None:
-        """Return which share of its window's limit is spent at least."""
-        known = self.budget
-        if known is None or known.spent is None or not known.limit:
-            return None
-        return known.spent / known.limit
+        """Return which share is spent at least of the limit that stops it first."""
+        return self.budget.nearest_limit.share if self.budget else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,9 +133,14 @@ def test_budget_that_is_shown_is_the_one_that_stops_a_region_first(tmp_path: Pat
         put(connection, Budget, [row | {"window": north.window, "limit": 80.0, "delta": 1e-6}])
         put(connection, Budget, [row | {"window": LIFETIME, "limit": 8.0, "delta": 1e-7}])
     store.close()
-    page = at(place, tmp_path).get("/overview").text
+    client = at(place, tmp_path)
+    page = client.get("/overview").text
     assert "north · simulated: 7.50 of 8.00, δ 1e-07, whole life" in page
     assert re.search(r">\d+\.\d\d, limit unknown, δ 1e-06<", page)
+    listed = client.get("/regions?sort=budget&order=down").text
+    assert re.search(r"7\.500 of 8\.00 \(94%\)</span>\s*<small[^>]*>over its whole life<", listed)
+    first = client.get("/api/v1/regions?sort=budget&descending=true").json()["regions"][0]
+    assert first["name"] == "north"
 
 
 def test_an_audit_of_other_ledgers_does_not_make_a_failed_one_forgotten(
