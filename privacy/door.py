@@ -155,6 +155,7 @@ class Door:
             run=query.run,
             round_number=query.round_number,
             purpose=query.purpose,
+            code=CODE,
             reason=reason,
             sentence=sentence,
         )
@@ -286,6 +287,7 @@ def _circumstances(query: SumQuery, reserved: Reservation, owner: str) -> dict[s
         "run": query.run,
         "round_number": query.round_number,
         "purpose": query.purpose,
+        "code": CODE,
         "window": reserved.window.name,
         "sensitivity": query.sensitivity,
         "sigma": query.sigma,

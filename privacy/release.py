@@ -38,6 +38,9 @@ class _Answer:
         Who answers.
     run, round_number, purpose : str, int, str
         What was asked.
+    code : str
+        SHA-256 of the program that answers, by its own word (``privacy.code_identity``); empty in
+        what a ledger kept before answers had it.
     head : SignedHead, optional
         Of the region's ledger, with this answer in it. Missing only from a
         refusal whose reason is that the ledger cannot be used.
@@ -49,6 +52,7 @@ class _Answer:
     run: str
     round_number: int
     purpose: str
+    code: str = ""
     head: SignedHead | None = None
     signature: str = ""
 

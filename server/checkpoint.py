@@ -26,7 +26,7 @@ from strategies.run_state import CLASSES, RunState
 
 CHECKPOINT = "run.checkpoint"
 MAGIC = b"fedinterest-checkpoint"
-FORMAT = 2
+FORMAT = 3
 LONGEST_LINE = 200
 """Bytes of the first line."""
 _HEADER = "checkpoint"

@@ -68,6 +68,8 @@ class AcceptedAnswer:
         The mechanism; ``step`` is 0 for continuous noise, the lattice's else.
     noise : str
         The region's kind of noise; ``server`` where the server's door adds it.
+    code : str
+        SHA-256 of the region's program, by its own signed word; empty: unknown.
     """
 
     region: str
@@ -78,6 +80,7 @@ class AcceptedAnswer:
     sigma: float
     step: float
     noise: str
+    code: str
 
     @classmethod
     def of(cls, answer: Release | ClippedSum, step: float) -> AcceptedAnswer:
@@ -93,6 +96,7 @@ class AcceptedAnswer:
             # As the region's own ledger charges it.
             step=0.0 if noise in (NoiseKind.FLOAT, NoiseKind.SEEDED) else step,
             noise=noise.value if noise else ADDED_BY_SERVER,
+            code=answer.code,
         )
 
 

@@ -25,11 +25,12 @@ from privacy.release import Answer, ClippedSum, Refusal, Release
 from privacy.signed_head import SignedHead
 from strategies.questions import Request, flatten, unflatten
 
-FORMAT = 2
+FORMAT = 3
 """Of requests. To be raised with every change of what a request's fields, or those of a
 ``SumQuery``, mean: an older client then says so, and does not take a signature for wrong."""
 _QUESTION = "question."
 _HEAD = "head."
+_HASH = re.compile(r"(?:[0-9a-f]{64})?")
 LONGEST_SENTENCE = 500
 """Characters of what a region says to people."""
 
@@ -117,6 +118,7 @@ def answer_to_records(answer: Answer) -> RecordDict:
         "run": answer.run,
         "round-number": answer.round_number,
         "purpose": answer.purpose,
+        "code": answer.code,
         "signature": answer.signature,
     }
     if answer.head is not None:
@@ -157,6 +159,7 @@ def records_to_answer(records: RecordDict) -> Answer:
             "run": _text(config, "run"),
             "round_number": int(_number(config, "round-number")),
             "purpose": _text(config, "purpose"),
+            "code": _hash(config, "code"),
             "signature": _text(config, "signature"),
             "head": _head(config),
         }
@@ -199,6 +202,14 @@ def _word(config: ConfigRecord, key: str) -> str:
     text = _text(config, key)
     if not text.isprintable() or len(text) > LONGEST_SENTENCE:
         raise ValueError(f"{key} is not printable, or longer than {LONGEST_SENTENCE} characters")
+    return text
+
+
+def _hash(config: ConfigRecord, key: str) -> str:
+    """Return a SHA-256 in hexadecimal, or an empty text."""
+    text = _text(config, key)
+    if not _HASH.fullmatch(text):
+        raise ValueError(f"{key} is no SHA-256")
     return text
 
 

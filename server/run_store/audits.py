@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, update
-
 from privacy.audit.auditing import Audit
 from privacy.audit.document import Setting, for_page, pieces
 from privacy.audit.ledger_audit import LedgerAudit, Span, canonical
@@ -23,7 +21,7 @@ from privacy.signing import SigningKey
 from server.run_store.columns import name_of
 from server.run_store.opening import Store
 from server.run_store.putting import Row, put
-from server.run_store.schema import LIFETIME, AuditedLedger, Budget, Region
+from server.run_store.schema import LIFETIME, AuditedLedger, Budget
 from server.run_store.schema import Audit as AuditRow
 from server.run_store.spending import Account, recompute
 
@@ -93,7 +91,6 @@ def record_audit(
             unless_before="releases",
         )
         recompute(connection, {_account(one) for one in sound}, datetime.now(UTC))
-        _note_programs(connection, sound)
     return number
 
 
@@ -154,15 +151,3 @@ def _budget(one: LedgerAudit, span: Span, now: datetime) -> Row:
         "releases": span.combination.releases,
         "computed": now.astimezone(UTC),
     }
-
-
-def _note_programs(connection: Connection, audits: Sequence[LedgerAudit]) -> None:
-    """Note which program a region's releases were made by, where it was only one."""
-    for one in audits:
-        if len(one.codes) == 1:
-            (code,) = one.codes
-            connection.execute(
-                update(Region)
-                .where(Region.name == name_of(one.region), Region.public_key == one.public_key)
-                .values(code=code)
-            )

@@ -261,7 +261,7 @@ class Recorder:
             connection,
             Region,
             snapshot.regions,
-            keep=("first_seen", "code"),
+            keep=("first_seen",),
             unless_before="last_seen",
         )
         if results is not None:

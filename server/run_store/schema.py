@@ -138,7 +138,7 @@ class Refusal(Base):
 
 
 class Region(Base):
-    """A region by its latest signed answer; ``code`` is its releases' program, by an audit."""
+    """A region by its latest signed answer; ``code`` is the program that made that, as it says."""
 
     __tablename__ = "region"
 

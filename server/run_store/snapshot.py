@@ -14,13 +14,14 @@ from typing import Any
 
 from privacy.code_identity import code_hash
 from privacy.query import NoiseKind
+from privacy.release import Refusal
 from privacy.statement import statement
 from server.results import program_version
 from server.run_config import RunConfig
 from server.run_store.columns import name_of
 from server.run_store.putting import Row
 from server.run_store.states import ASKED, DONE, FAILED, INTERRUPTED, PLANNED
-from strategies.federated_kmeans import FederatedKMeans, RoundRecord
+from strategies.federated_kmeans import AcceptedAnswer, FederatedKMeans, RoundRecord
 
 NOT_TOLD = frozenset({"run.signing-key", "run.store"})
 """Of the configuration: where keys and databases lie is nobody's business."""
@@ -224,11 +225,14 @@ def _refusals(run: str, record: RoundRecord) -> list[Row]:
 def _regions(strategy: FederatedKMeans, run: str) -> list[Row]:
     """Return the regions whose signed heads the server holds, and when they were heard of."""
     heard: dict[str, list[datetime]] = {}
+    code: dict[str, str] = {}
     for record in strategy.history:
         # A refusal without a head could be anybody's.
-        signed = [refusal.region for refusal in record.refusals if refusal.head]
-        for region in [answer.region for answer in record.answers] + signed:
-            heard.setdefault(region, []).append(received(record))
+        signed = [refusal for refusal in record.refusals if refusal.head]
+        answers: list[AcceptedAnswer | Refusal] = [*record.answers, *signed]
+        for answer in answers:
+            heard.setdefault(answer.region, []).append(received(record))
+            code[answer.region] = answer.code or code.get(answer.region, "")
     return [
         {
             "name": name_of(head.region),
@@ -237,7 +241,7 @@ def _regions(strategy: FederatedKMeans, run: str) -> list[Row]:
             "first_seen": min(heard[head.region]),
             "last_seen": max(heard[head.region]),
             "last_run": run,
-            "code": None,
+            "code": code[head.region] or None,
         }
         for head in strategy.heads
         if head.region in heard

@@ -395,7 +395,7 @@ def test_a_message_that_is_no_request_is_an_error(region: Region, tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 3}, "format 3, this program reads format 2"),
+        ({"format": 2}, "format 2, this program reads format 3"),
         ({"kind": "mind-reading"}, "no question of kind 'mind-reading'"),
         ({"question.novelty": 1.0}, "novelty"),
         ({"question.map.novelty": 1.0}, "novelty"),

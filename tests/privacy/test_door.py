@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import privacy.door
+from privacy.code_identity import code_hash
 from privacy.door import Contribute, Door
 from privacy.errors import ContributionError, LedgerError
 from privacy.ledger import Ledger
@@ -69,6 +70,16 @@ def test_release_says_what_it_is(tmp_path: Path) -> None:
     assert (release.noise, release.entry) == (NoiseKind.SEEDED, entry.entry)
     assert release.window == entry.window
     assert entry.state == "committed"
+
+
+def test_every_answer_says_which_program_made_it(tmp_path: Path) -> None:
+    door = a_door(tmp_path, trust_models={TrustModel.LOCAL, CENTRAL})
+    exact = door.answer(replace(QUERY, round_number=2, trust_model=CENTRAL), giving(PEOPLE))
+    assert isinstance(exact, ClippedSum)
+    release = released(door.answer(QUERY, giving(PEOPLE)))
+    refusal = refused(door.answer(replace(QUERY, sigma=2 * QUERY.sigma), forbidden))
+    assert {answer.code for answer in (exact, release, refusal)} == {code_hash()}
+    assert all(answer.is_genuine for answer in (exact, release, refusal))
 
 
 def test_blocks_of_one_release_have_different_noise(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 
@@ -82,6 +83,16 @@ def test_no_name_of_a_block_clashes_with_the_archive(name: str) -> None:
         return  # a name that cannot be stored may be refused before anything is charged
     release = a_release({name: SUMS["sums"]})
     assert_equal_releases(Release.from_bytes(release.to_bytes()), release)
+
+
+def test_what_was_kept_before_answers_told_their_program_is_still_read() -> None:
+    with np.load(io.BytesIO(a_release().to_bytes())) as archive:
+        parts = {name: archive[name] for name in archive.files}
+    header = json.loads(str(parts["header"]))
+    del header["code"]
+    kept = io.BytesIO()
+    np.savez(kept, **parts | {"header": np.array(json.dumps(header))})  # type: ignore[arg-type]
+    assert_equal_releases(Release.from_bytes(kept.getvalue()), a_release())
 
 
 def test_bytes_with_pickled_objects_are_not_read() -> None:

@@ -59,6 +59,7 @@ def a_checkpoint(**known: Any) -> Checkpoint:
             sigma=1 / 7,
             step=2.0**-24,
             noise="discrete",
+            code="c" * 64,
         )
     )
     return Checkpoint(
@@ -143,8 +144,8 @@ def test_a_checkpoint_with_a_changed_byte_is_refused(path: Path, part: int) -> N
         (b"", "is no checkpoint of this program"),
         (b"PK\x03\x04 something else", "is no checkpoint of this program"),
         (b"fedinterest-checkpoint x y\n", "is no checkpoint of this program"),
-        (b"fedinterest-checkpoint 3 0000\nnew things", "is of format 3, and this version reads 2"),
-        (b"fedinterest-checkpoint 2 0000\nold things", "has been damaged or cut off"),
+        (b"fedinterest-checkpoint 2 0000\nold things", "is of format 2, and this version reads 3"),
+        (b"fedinterest-checkpoint 3 0000\nour things", "has been damaged or cut off"),
     ],
 )
 def test_a_foreign_file_is_refused(path: Path, content: bytes, found: str) -> None:

@@ -107,7 +107,13 @@ QUESTIONS: list[Question] = [
 OF_KIND = {question.kind: question for question in QUESTIONS}
 SUMS = {"sums": np.array([[1.5, -2.0]], np.float32), "counts": np.array([[7.0]], np.float32)}
 STEPS = {"sums": np.array([[3, -(2**40)]], np.int64), "counts": np.array([[7]], np.int64)}
-COMMON: dict[str, Any] = {"region": "north", "run": "run", "round_number": 2, "purpose": "mean"}
+COMMON: dict[str, Any] = {
+    "region": "north",
+    "run": "run",
+    "round_number": 2,
+    "purpose": "mean",
+    "code": "c" * 64,
+}
 SUMMED: dict[str, Any] = COMMON | {
     "window": "2026-01-01/2026-04-01",
     "sensitivity": 1.1,
@@ -227,8 +233,21 @@ def test_an_answer_that_was_changed_on_the_way_is_not_genuine(answer: Answer) ->
         except MessageError:
             continue  # no answer at all
         assert not received.is_genuine, name
-    assert tried >= {"region", "run", "round-number", "purpose", "signature", "head.sequence"}
+    assert tried >= {"region", "run", "round-number", "purpose", "code", "signature"}
+    assert "head.sequence" in tried
     assert tried >= {"sums", "counts", "entry", "window"} or isinstance(answer, Refusal)
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+@pytest.mark.parametrize("told", ["c" * 63, "C" * 64, "c" * 64 + "\n", "<b>", 7, None])
+def test_a_program_that_is_no_hash_is_an_error(answer: Answer, told: object) -> None:
+    records = answer_to_records(answer)
+    if told is None:
+        del records.config_records["answer"]["code"]
+    else:
+        records.config_records["answer"]["code"] = told  # type: ignore[assignment]
+    with pytest.raises(MessageError, match="code"):
+        records_to_answer(records)
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
@@ -424,7 +443,7 @@ def test_arrays_of_another_number_type_are_an_error() -> None:
         records_to_request(records)
 
 
-@pytest.mark.parametrize("found", [1, 3, "2", None])
+@pytest.mark.parametrize("found", [2, 4, "3", None])
 def test_request_of_another_format_is_called_so(found: object) -> None:
     records = request_to_records(request(QUESTIONS[0]))
     told = records.config_records["request"]

@@ -15,7 +15,17 @@ from privacy.signed_head import SignedHead
 from simulations.benchmarks.answer_faults import TalkativeRelease
 from strategies.messages import answer_to_records
 
-OWN = {"region", "run", "round-number", "purpose", "signature", "window", "sensitivity", "sigma"}
+OWN = {
+    "region",
+    "run",
+    "round-number",
+    "purpose",
+    "code",
+    "signature",
+    "window",
+    "sensitivity",
+    "sigma",
+}
 HEAD = {f"head.{field.name}" for field in fields(SignedHead)}
 BOUND_TO_THE_SUMS = {"signature", "head.head", "head.signature", "head.public_key"}
 """Differ between any two answers: they depend on the noisy sums and the region's key alone."""

@@ -44,7 +44,7 @@ class RegionLine:
     budget : BudgetState, optional
         Of the latest window of the ledger that it answered from last.
     code : str
-        How the program that its releases were made by, as an audit found it, compares with that of
+        How the program that made its latest signed answer, by its own word, compares with that of
         the latest run: ``same``, ``differs`` or ``unknown``.
     """
 

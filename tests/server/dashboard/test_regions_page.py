@@ -41,6 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = filled(tmp_path_factory.mktemp("stores"))
     change(place, Run, {"code": "a" * 64})
     change(place, Region, {"code": "b" * 64}, name="south")
+    change(place, Region, {"code": None}, name="north")
     store = open_store(place)
     known = budget_states(store, region="south")[0]
     told = {"source": "receipt", "spent": known.spent, "limit": 2 * (known.spent or 0.0)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from privacy.code_identity import code_hash
 from privacy.query import NoiseKind
 from server.report import Report
 from server.results import build_report
@@ -130,6 +131,7 @@ class MadeUp:
                     sigma=record.sigma,
                     step=step,
                     noise=self.noise.value,
+                    code=code_hash(),
                 )
             )
         record.answered, record.seconds = len(regions), 0.5

@@ -13,6 +13,7 @@ import fedinterest
 from privacy.audit.auditing import audit
 from privacy.audit.document import pieces, present_setting
 from privacy.audit.sealing import sealed
+from privacy.code_identity import code_hash
 from privacy.signing import SigningKey
 from server.results import read_report
 from server.run_config import ConfigError
@@ -89,6 +90,9 @@ def test_a_simulation_leaves_a_complete_run(
         assert (budget.told, budget.limit) == (receipt.spent_epsilon, receipt.limit_epsilon)
         assert budget.lifetime_spent == pytest.approx(receipt.lifetime_epsilon, rel=1e-9)
         assert (budget.lifetime_limit, budget.told_by) == (receipt.lifetime_limit, "receipt")
+        region = reading_regions.region(store, receipt.region)
+        assert region is not None
+        assert region.code == code_hash() == run.code
     _audited(
         store,
         tmp_path / "out" / "ledgers",
@@ -115,9 +119,6 @@ def _audited(store: Store, folder: Path, spent: dict[str, float]) -> None:
         (budget,) = budget_states(store, region=name)
         assert (budget.told_by, budget.limit) == ("audit", 4.0)
         assert budget.told == pytest.approx(budget.counted)
-        region = reading_regions.region(store, name)
-        assert region is not None
-        assert region.code == setting.code
     told_by_command = CliRunner().invoke(
         fedinterest.app, ["audit", str(folder), "--store", store.place]
     )
