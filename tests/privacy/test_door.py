@@ -77,7 +77,7 @@ def test_every_answer_says_which_program_made_it(tmp_path: Path) -> None:
     exact = door.answer(replace(QUERY, round_number=2, trust_model=CENTRAL), giving(PEOPLE))
     assert isinstance(exact, ClippedSum)
     release = released(door.answer(QUERY, giving(PEOPLE)))
-    refusal = refused(door.answer(replace(QUERY, sigma=2 * QUERY.sigma), forbidden))
+    refusal = refused(door.answer(replace(QUERY, sigma=2 * QUERY.sigma), forbidden()))
     assert {answer.code for answer in (exact, release, refusal)} == {code_hash()}
     assert all(answer.is_genuine for answer in (exact, release, refusal))
 

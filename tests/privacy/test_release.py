@@ -91,7 +91,7 @@ def test_what_was_kept_before_answers_told_their_program_is_still_read() -> None
     header = json.loads(str(parts["header"]))
     del header["code"]
     kept = io.BytesIO()
-    np.savez(kept, **parts | {"header": np.array(json.dumps(header))})  # type: ignore[arg-type]
+    np.savez(kept, **parts | {"header": np.array(json.dumps(header))})
     assert_equal_releases(Release.from_bytes(kept.getvalue()), a_release())
 
 
