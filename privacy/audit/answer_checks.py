@@ -88,6 +88,7 @@ def _beyond_the_sums(query: SumQuery, release: Release, door: Door) -> list[str]
         "run": query.run,
         "round_number": query.round_number,
         "purpose": query.purpose,
+        "code": entry.code,
         "window": entry.window,
         "sensitivity": query.sensitivity,
         "sigma": query.sigma,
