@@ -53,12 +53,10 @@ nginx:
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light; } || \
 	  echo "nginx is not installed; tests that need it are skipped"
 
-# Files of tests run side by side, each process on one core, in their order: the longest files have
-# the fewest tests, and would otherwise come last, when there is nothing left to run beside them.
+# Files of tests run side by side, each process on one core.
 test: check nginx
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	  $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
-	    --no-loadscope-reorder --durations 25
+	  $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 25
 
 check: $(READY)
 	$(BIN)/ruff check .

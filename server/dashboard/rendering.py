@@ -1,6 +1,6 @@
 """Templates into pages: in the visitor's language and theme, everything escaped.
 
-show -> the same address, language, theme and role, and the store as it was? -> the page of then
+show -> the same address, language, theme, name and role, the store as it was? -> the page of then
         else -> rendered anew
      -> the token of this visitor's forms is put in
 """
